@@ -1,0 +1,85 @@
+//! Errors for people: a sentence, its causes, and the next move.
+
+use std::{error::Error, fmt};
+
+/// A failed act and what to do about it. Put it around the cause with anyhow's `with_context`,
+/// or return it by itself where there is no deeper cause. Exit code 1.
+#[derive(Debug)]
+pub struct Failure {
+    /// `failed to VERB OBJECT`, lower case, values in backticks, no final period
+    pub what: String,
+    /// The reader's next move, in the Task's words: a param, a Secret, a right. One line
+    pub hint: String,
+}
+
+/// Arguments that make no sense together, which clap cannot see. Exit code 2.
+#[derive(Debug)]
+pub struct Usage {
+    /// What is wrong, lower case, values in backticks, no final period
+    pub what: String,
+    /// What to write instead. One line
+    pub hint: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for Failure {}
+impl Error for Usage {}
+
+/// The text of an error as a step prints it: `error: sentence: cause: cause`, then the hint.
+pub(crate) fn report(error: &anyhow::Error) -> String {
+    let hint = error
+        .downcast_ref::<Failure>()
+        .map(|failure| &failure.hint)
+        .or_else(|| error.downcast_ref::<Usage>().map(|usage| &usage.hint))
+        .filter(|hint| !hint.is_empty());
+    match hint {
+        Some(hint) => format!("error: {error:#}\n\nhint: {hint}"),
+        None => format!("error: {error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, Result, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn the_report_joins_the_causes_and_ends_with_the_hint() {
+        let refused: Result<()> = Err(anyhow!("connection refused"));
+        let error = refused
+            .with_context(|| Failure {
+                what: "failed to query Prometheus `http://prometheus:9090`".into(),
+                hint: "set the param `prometheus-url` to an address that pods can reach".into(),
+            })
+            .unwrap_err();
+        assert_eq!(
+            report(&error),
+            "error: failed to query Prometheus `http://prometheus:9090`: connection refused\n\n\
+             hint: set the param `prometheus-url` to an address that pods can reach"
+        );
+    }
+
+    #[test]
+    fn a_hint_below_another_sentence_is_still_told() {
+        let error = anyhow::Error::new(Failure { what: "failed to read".into(), hint: "look".into() })
+            .context("failed to start");
+        assert_eq!(report(&error), "error: failed to start: failed to read\n\nhint: look");
+    }
+
+    #[test]
+    fn an_error_without_a_hint_is_one_line() {
+        assert_eq!(report(&anyhow!("failed to read")), "error: failed to read");
+    }
+}

@@ -1,0 +1,13 @@
+//! What every step owes Tekton: arguments, results, log lines, errors, exit codes and SIGTERM.
+//!
+//! A step's `main` is one line, `step::run(story)`, and its story one async function from typed
+//! arguments to an [`Outcome`].
+
+mod failure;
+mod log;
+mod result_file;
+mod run;
+
+pub use failure::{Failure, Usage};
+pub use result_file::ResultFile;
+pub use run::{Outcome, Terminated, run, run_to_safe_point};

@@ -1,0 +1,96 @@
+//! The file behind a Tekton result.
+
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use anyhow::{Context, Result};
+
+use crate::Failure;
+
+/// A `--result-NAME` flag: the file that a result goes to, or nowhere when the flag is not given.
+///
+/// ```text
+/// #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true, help_heading = "Results")]
+/// result_verdict: ResultFile,
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResultFile(Option<PathBuf>);
+
+impl ResultFile {
+    /// Writes the value whole and verbatim, without a newline, replacing what was there.
+    ///
+    /// Tekton reads the file when the step ends, also when it fails, and gives a pod's results
+    /// 4,096 bytes in all: keep a value below a few hundred.
+    pub fn write(&self, value: impl AsRef<str>) -> Result<()> {
+        let Some(path) = &self.0 else { return Ok(()) };
+        replace(path, value.as_ref()).with_context(|| Failure {
+            what: format!("failed to write result `{}`", path.display()),
+            hint: "a Task passes `$(results.NAME.path)`; elsewhere, name a file in a folder that exists and can be written".into(),
+        })
+    }
+}
+
+/// A reader, or a kill at any moment, finds the old value or the new one, never half of it.
+fn replace(path: &Path, value: &str) -> io::Result<()> {
+    let is_device = fs::metadata(path).is_ok_and(|found| !found.is_file());
+    if is_device {
+        return fs::write(path, value); // such as /dev/stdout, which nothing can be renamed over
+    }
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    fs::write(&fresh, value)?;
+    fs::rename(&fresh, path)
+}
+
+impl FromStr for ResultFile {
+    type Err = Infallible;
+
+    fn from_str(path: &str) -> Result<Self, Infallible> {
+        Ok(Self((!path.is_empty()).then(|| path.into())))
+    }
+}
+
+impl From<OsString> for ResultFile {
+    fn from(path: OsString) -> Self {
+        Self((!path.is_empty()).then(|| path.into()))
+    }
+}
+
+impl fmt::Display for ResultFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|path| path.display().fmt(f))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_written_verbatim_and_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("verdict");
+        let result = ResultFile::from(path.clone().into_os_string());
+        result.write("inconclusive").unwrap();
+        result.write("pass").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"pass");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn a_result_without_a_path_goes_nowhere() {
+        ResultFile::default().write("pass").unwrap();
+        assert_eq!("".parse(), Ok(ResultFile::default()));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = ResultFile::from(OsString::from("/nowhere/verdict")).write("pass").unwrap_err();
+        assert!(error.to_string().contains("/nowhere/verdict"), "{error}");
+    }
+}
