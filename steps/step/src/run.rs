@@ -99,11 +99,13 @@ pub fn run_to_safe_point<Args: Parser>(story: impl AsyncFnOnce(Args, Terminated)
     }
 }
 
-/// Parses with the rule that an empty value means "not given": Tekton passes an unset optional
-/// param as `--flag=`, and a Secret's absent key as an empty variable.
+/// Parses with two rules. An empty value means "not given": Tekton passes an unset optional param as
+/// `--flag=`, and a Secret's absent key as an empty variable. Of two values of one flag the later
+/// wins: a Task's `args` come last, so that they can replace what a param says.
 fn parse<Args: CommandFactory + FromArgMatches>(line: impl Iterator<Item = OsString>) -> Result<Args, clap::Error> {
     let unset = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
     let mut command = Args::command()
+        .args_override_self(true)
         .mut_args(|arg| if arg.get_env().is_some_and(unset) { arg.env(None::<&'static str>) } else { arg });
     let given = line.filter(|word| !is_empty_flag(word));
     let mut matches = command.try_get_matches_from_mut(given)?;
@@ -146,6 +148,19 @@ mod tests {
     fn a_value_that_ends_in_an_equals_sign_is_kept() {
         let args = parsed(&["--extension=key=", "--percent=20"]).unwrap();
         assert_eq!((args.extension, args.percent), (vec!["key=".to_owned()], 20));
+    }
+
+    #[test]
+    fn of_two_values_the_later_wins_unless_it_is_empty() {
+        let percent = |line| parsed(line).map(|args| args.percent).unwrap();
+        assert_eq!(percent(&["--percent=20", "--percent=30"]), 30);
+        assert_eq!(percent(&["--percent=20", "--percent="]), 20);
+    }
+
+    #[test]
+    fn a_list_keeps_all_its_values() {
+        let args = parsed(&["--extension=a=1", "--extension=b=2"]).unwrap();
+        assert_eq!(args.extension, ["a=1", "b=2"]);
     }
 
     #[test]
