@@ -1,0 +1,24 @@
+//! Holds the catalog's YAML to the steps, to the documents and to itself, without a cluster.
+//!
+//! Each test gathers every fault it finds and says for each what to change.
+
+#[path = "catalog/binaries.rs"]
+mod binaries;
+#[path = "catalog/calls.rs"]
+mod calls;
+#[path = "catalog/documents.rs"]
+mod documents;
+#[path = "catalog/events.rs"]
+mod events;
+#[path = "catalog/faults.rs"]
+mod faults;
+#[path = "catalog/names.rs"]
+mod names;
+#[path = "catalog/pipelines.rs"]
+mod pipelines;
+#[path = "catalog/tasks.rs"]
+mod tasks;
+#[path = "catalog/tree.rs"]
+mod tree;
+#[path = "catalog/triggers.rs"]
+mod triggers;

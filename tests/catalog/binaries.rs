@@ -1,0 +1,74 @@
+//! What the steps themselves say they take.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+use crate::tree::root;
+
+/// What `STEP --help` prints, from a binary that is not older than its sources.
+pub(crate) fn help(step: &str) -> String {
+    let binary = binary(step);
+    let output = Command::new(&binary).arg("--help").output();
+    let output =
+        output.unwrap_or_else(|error| panic!("failed to run `{}`: {error}", binary.display()));
+    String::from_utf8(output.stdout).expect("help in UTF-8")
+}
+
+fn binary(step: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let target = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").join(step);
+    let built = fs::metadata(&target).and_then(|found| found.modified()).ok();
+    let touched = ["step", "inference-service", step]
+        .iter()
+        .filter_map(|name| newest(&root().join("steps").join(name)))
+        .max();
+    if built.is_none() || built < touched {
+        let done = Command::new(env!("CARGO"))
+            .current_dir(root())
+            .args(["build", "--quiet", "--package", step])
+            .status();
+        assert!(done.is_ok_and(|done| done.success()), "failed to build steps/{step}");
+    }
+    target
+}
+
+fn newest(path: &Path) -> Option<SystemTime> {
+    if path.is_dir() {
+        let inside = fs::read_dir(path).ok()?.filter_map(Result::ok);
+        return inside.filter_map(|entry| newest(&entry.path())).max();
+    }
+    let source = path.extension().is_some_and(|end| end == "rs" || end == "toml");
+    source.then(|| fs::metadata(path).ok()?.modified().ok()).flatten()
+}
+
+/// The flags that a help text lists, such as `--percent`.
+pub(crate) fn flags(help: &str) -> BTreeSet<String> {
+    help.lines()
+        .map(str::trim_start)
+        .filter_map(|line| {
+            line.strip_prefix("-h, ").or_else(|| line.strip_prefix("-V, ")).or(Some(line))
+        })
+        .filter(|line| line.starts_with("--"))
+        .filter_map(|line| line.split([' ', '[', '=']).next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The flags that stand alone in the usage line: those without which the step does not run.
+pub(crate) fn required(help: &str) -> Vec<String> {
+    let usage = help.lines().find(|line| line.starts_with("Usage:")).unwrap_or_default();
+    usage.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned).collect()
+}
+
+/// Whether the flag's own entry in the help names this variable.
+pub(crate) fn names_variable(help: &str, flag: &str, variable: &str) -> bool {
+    let mut entry = help.lines().skip_while(|line| !line.trim_start().starts_with(flag));
+    let first = entry.next().unwrap_or_default();
+    let rest = entry.take_while(|line| !line.trim_start().starts_with("--"));
+    std::iter::once(first).chain(rest).any(|line| line.contains(&format!("[env: {variable}=")))
+}

@@ -1,0 +1,135 @@
+//! A Pipeline calls Tasks as they are, and refers to what exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::{calls::call, faults::Faults, tree::*};
+
+#[test]
+fn a_pipeline_calls_its_tasks_as_they_are_declared() {
+    let mut faults = Faults::default();
+    for (pipeline, spec) in specs("pipelines") {
+        for task in pipeline_tasks(&spec) {
+            let here = format!("pipelines/{pipeline}, task {}", text(task, "/name"));
+            let called = text(task, "/taskRef/name");
+            match tasks().get(called) {
+                Some(task_spec) => call(&mut faults, &here, task, task_spec),
+                None => {
+                    faults.add(&here, format!("taskRef names no Task of this catalog: `{called}`"));
+                }
+            }
+            faults.unless(
+                task.get("timeout").is_some(),
+                &here,
+                "set a timeout, so that `finally` has its time",
+            );
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn a_pipeline_refers_to_what_exists_and_uses_what_it_declares() {
+    let mut faults = Faults::default();
+    for (pipeline, spec) in specs("pipelines") {
+        let here = format!("pipelines/{pipeline}");
+        let body =
+            json!({"tasks": spec["tasks"], "finally": spec["finally"], "results": spec["results"]});
+        let used = references_in(&body);
+        faults.same(
+            &here,
+            "declared params",
+            &declared(&spec, "params"),
+            "params in use",
+            &names_after(&used, "params"),
+        );
+        let bound: BTreeSet<_> = pipeline_tasks(&spec)
+            .iter()
+            .flat_map(|task| strings_at(task, "/workspaces", "/workspace"))
+            .collect();
+        faults.same(
+            &here,
+            "declared workspaces",
+            &declared(&spec, "workspaces"),
+            "workspaces in use",
+            &bound,
+        );
+        let by_name: BTreeMap<_, _> = list(spec.get("tasks"))
+            .iter()
+            .map(|task| (text(task, "/name"), text(task, "/taskRef/name")))
+            .collect();
+        for reference in &used {
+            match reference.split('.').collect::<Vec<_>>().as_slice() {
+                ["tasks", task, "status" | "reason"] => {
+                    faults.unless(
+                        by_name.contains_key(task),
+                        &here,
+                        format!("`{reference}`: no such task"),
+                    );
+                }
+                ["tasks", task, "results", result] => {
+                    let called = by_name.get(task).and_then(|called| tasks().get(*called).cloned());
+                    let known =
+                        called.is_some_and(|called| declared(&called, "results").contains(*result));
+                    faults.unless(
+                        known,
+                        &here,
+                        format!("`{reference}`: that task has no such result"),
+                    );
+                }
+                ["tasks", "status"] | ["params" | "context", ..] => {}
+                _ => faults.add(&here, format!("`{reference}` is nothing that a Pipeline knows")),
+            }
+        }
+        let apart = |task: &&Value| text(task, "/name").len() <= 22;
+        for task in pipeline_tasks(&spec).iter().filter(|task| !apart(task)) {
+            faults
+                .add(&here, format!("shorten the name `{}` to 22 characters", text(task, "/name")));
+        }
+    }
+    faults.none();
+}
+
+/// A `finally` task that reads a result which was never written is skipped: the canary would stay.
+#[test]
+fn the_last_rollback_depends_on_statuses_only() {
+    let spec = specs("pipelines").remove("canary-promotion").expect("pipelines/canary-promotion");
+    let rollback =
+        list(spec.get("finally")).iter().find(|task| task["taskRef"]["name"] == "canary-rollback");
+    let used = references_in(rollback.expect("a canary-rollback in `finally`"));
+    let results: Vec<_> = used.iter().filter(|reference| reference.contains(".results.")).collect();
+    assert!(
+        results.is_empty(),
+        "pipelines/canary-promotion: `finally` must roll back without {results:?}"
+    );
+}
+
+#[test]
+fn a_pipeline_names_no_image_and_no_site() {
+    let mut faults = Faults::default();
+    for folder in ["tasks", "pipelines"] {
+        for name in folders(folder) {
+            let here = format!("{folder}/{name}/{name}.yaml");
+            for object in documents(&here) {
+                for param in list(object["spec"].get("params")) {
+                    let default = param.get("default").map(Value::to_string).unwrap_or_default();
+                    let site = [".local:", "s3://", "example."]
+                        .iter()
+                        .find(|word| default.contains(*word));
+                    faults.unless(
+                        site.is_none(),
+                        &here,
+                        format!(
+                            "default of `{}` is a site's: it belongs into triggers/settings.yaml",
+                            text(param, "/name")
+                        ),
+                    );
+                }
+                let image = folder == "pipelines" && object.to_string().contains("ghcr.io");
+                faults.unless(!image, &here, "a Pipeline knows Tasks, not their images");
+            }
+        }
+    }
+    faults.none();
+}

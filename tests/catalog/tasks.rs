@@ -1,0 +1,276 @@
+//! A Task passes what its step knows, uses what it declares, and runs restricted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::{
+    binaries::{flags, help, names_variable, required},
+    faults::Faults,
+    tree::*,
+};
+
+#[test]
+fn a_step_knows_every_flag_that_its_task_passes() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        for step in steps(&spec) {
+            let name = text(step, "/name");
+            if FOREIGN_STEPS.contains(&name) {
+                continue;
+            }
+            let here = format!("tasks/{task}, step {name}");
+            let known = flags(&help(name));
+            for (flag, value) in passed(&mut faults, &here, step) {
+                let why = format!("`{name} --help` knows no flag `{flag}`");
+                faults.unless(known.contains(&flag), &here, why);
+                same_spelling(&mut faults, &here, &flag, &value);
+            }
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn a_task_passes_every_flag_that_its_step_needs() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        for step in steps(&spec) {
+            let name = text(step, "/name");
+            if FOREIGN_STEPS.contains(&name) {
+                continue;
+            }
+            let here = format!("tasks/{task}, step {name}");
+            let help = help(name);
+            let passed = passed(&mut Faults::default(), &here, step);
+            for flag in required(&help) {
+                let variables = strings_at(step, "/env", "/name");
+                let by_variable =
+                    variables.iter().any(|variable| names_variable(&help, &flag, variable));
+                faults.unless(
+                    passed.contains_key(&flag) || by_variable,
+                    &here,
+                    format!("`{name}` does not run without `{flag}`: pass it"),
+                );
+            }
+            for result in flags(&help).iter().filter_map(|flag| flag.strip_prefix("--result-")) {
+                faults.unless(
+                    passed.contains_key(&format!("--result-{result}")),
+                    &here,
+                    format!("declare result `{result}` and pass --result-{result}=$(results.{result}.path)"),
+                );
+            }
+        }
+    }
+    faults.none();
+}
+
+/// The flags of a step's `args` with their values; an array that stands alone is left out.
+fn passed(faults: &mut Faults, here: &str, step: &Value) -> BTreeMap<String, String> {
+    let args = strings(step.get("args"));
+    let mut passed = BTreeMap::new();
+    for (at, argument) in args.iter().enumerate() {
+        let next_is_array = args.get(at + 1).is_some_and(|next| is_whole_array(next));
+        match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => {
+                passed.insert(flag.to_owned(), value.to_owned());
+            }
+            // `--field`, then `$(params.fields[*])`: the elements are words of their own.
+            None if argument.starts_with("--") && next_is_array => {
+                passed.insert(argument.clone(), String::new());
+            }
+            _ if is_whole_array(argument) => {}
+            _ => faults.add(here, format!("write argument `{argument}` as --FLAG=VALUE")),
+        }
+    }
+    passed
+}
+
+/// `--percent=$(params.percent)`, `--result-verdict=$(results.verdict.path)`.
+fn same_spelling(faults: &mut Faults, here: &str, flag: &str, value: &str) {
+    for reference in references(value) {
+        let parts: Vec<_> = reference.split('.').collect();
+        match parts.as_slice() {
+            ["params", param] if value == format!("$({reference})") => {
+                faults.equal(here, &format!("flag of param `{param}`"), flag, format!("--{param}"));
+            }
+            ["results", result, "path"] => {
+                faults.equal(
+                    here,
+                    &format!("flag of result `{result}`"),
+                    flag,
+                    format!("--result-{result}"),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_a_task_declares_it_uses_and_what_it_uses_it_declares() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        let here = format!("tasks/{task}");
+        let body = json!({"steps": spec["steps"], "stepTemplate": spec["stepTemplate"], "volumes": spec["volumes"]});
+        let used = references_in(&body);
+        let names = |prefix: &str| names_after(&used, prefix);
+        faults.same(
+            &here,
+            "declared params",
+            &declared(&spec, "params"),
+            "params in use",
+            &names("params"),
+        );
+        let results: BTreeSet<_> =
+            names("results").into_iter().chain(image_results(&spec)).collect();
+        faults.same(
+            &here,
+            "declared results",
+            &declared(&spec, "results"),
+            "results in use",
+            &results,
+        );
+        faults.same(
+            &here,
+            "declared workspaces",
+            &declared(&spec, "workspaces"),
+            "workspaces in use",
+            &names("workspaces"),
+        );
+    }
+    faults.none();
+}
+
+/// Results that are made of a step's: `value: $(steps.X.results.y)`.
+fn image_results(spec: &Value) -> Vec<String> {
+    let given = |result: &&Value| result.get("value").is_some();
+    list(spec.get("results"))
+        .iter()
+        .filter(given)
+        .map(|result| text(result, "/name").to_owned())
+        .collect()
+}
+
+#[test]
+fn everything_declared_is_described() {
+    let mut faults = Faults::default();
+    for (here, object) in tasks_and_pipelines() {
+        for what in ["params", "results", "workspaces"] {
+            for one in list(object["spec"].get(what)) {
+                let described = !text(one, "/description").trim().is_empty();
+                faults.unless(
+                    described,
+                    &here,
+                    format!("describe {what} `{}`", text(one, "/name")),
+                );
+            }
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn further_flags_come_last_so_that_they_win() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        let here = format!("tasks/{task}");
+        let args =
+            list(spec.get("params")).iter().find(|param| text(param, "/name") == "args").cloned();
+        let Some(args) = args else {
+            faults.add(&here, "declare a param `args` of type array with the default []");
+            continue;
+        };
+        faults.unless(
+            args["type"] == "array" && args["default"] == json!([]),
+            &here,
+            "param `args` is an array, by default []",
+        );
+        let last_param =
+            list(spec.get("params")).last().map(|param| text(param, "/name").to_owned());
+        faults.equal(&here, "the last param", last_param.as_deref().unwrap_or_default(), "args");
+        let takes = |step: &&Value| {
+            strings(step.get("args")).last().is_some_and(|last| last == "$(params.args[*])")
+        };
+        faults.unless(
+            steps(&spec).iter().any(takes),
+            &here,
+            "end a step's args with `$(params.args[*])`",
+        );
+    }
+    faults.none();
+}
+
+#[test]
+fn every_step_is_restricted_small_and_without_a_script() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        for step in steps(&spec) {
+            let name = text(step, "/name");
+            let here = format!("tasks/{task}, step {name}");
+            faults.unless(
+                step.get("script").is_none(),
+                &here,
+                "no `script`: there is no shell in the image",
+            );
+            for wanted in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
+                let found = step
+                    .get("computeResources")
+                    .and_then(|resources| resources.pointer(wanted))
+                    .is_some();
+                faults.unless(
+                    found,
+                    &here,
+                    format!("set computeResources{}", wanted.replace('/', ".")),
+                );
+            }
+            let mut context =
+                spec["stepTemplate"]["securityContext"].as_object().cloned().unwrap_or_default();
+            context.extend(step["securityContext"].as_object().cloned().unwrap_or_default());
+            let context = Value::Object(context);
+            for (field, wanted) in security(name) {
+                let found = context.pointer(field).unwrap_or(&Value::Null);
+                faults.equal(
+                    &here,
+                    &format!("securityContext{}", field.replace('/', ".")),
+                    found,
+                    &wanted,
+                );
+            }
+        }
+    }
+    faults.none();
+}
+
+fn security(step: &str) -> Vec<(&'static str, Value)> {
+    let mut wanted = vec![
+        ("/allowPrivilegeEscalation", json!(false)),
+        ("/capabilities/drop", json!(["ALL"])),
+        ("/seccompProfile/type", json!("RuntimeDefault")),
+    ];
+    if FOREIGN_STEPS.contains(&step) {
+        // kaniko unpacks an image over its own root, as root.
+        wanted.push(("/runAsUser", json!(0)));
+    } else {
+        wanted.extend([
+            ("/runAsNonRoot", json!(true)),
+            ("/runAsUser", json!(65532)),
+            ("/readOnlyRootFilesystem", json!(true)),
+        ]);
+    }
+    wanted
+}
+
+#[test]
+fn a_task_runs_under_the_account_of_its_caller() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        let account = spec.get("serviceAccountName").is_some();
+        faults.unless(
+            !account,
+            format!("tasks/{task}"),
+            "a Task names no ServiceAccount: Pipelines and runs do",
+        );
+    }
+    faults.none();
+}

@@ -1,0 +1,239 @@
+//! A Trigger starts its Pipeline with all it wants, under accounts that exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{calls::call, events::sent_events, faults::Faults, tree::*};
+
+#[test]
+fn a_trigger_hands_its_template_every_value_it_wants_and_no_other() {
+    let mut faults = Faults::default();
+    let mut wanted_of_settings = BTreeSet::new();
+    let settings = values(&object("TriggerBinding", "settings"));
+    for trigger in objects("Trigger") {
+        let here = format!("triggers, Trigger {}", text(&trigger, "/metadata/name"));
+        let template = object("TriggerTemplate", text(&trigger, "/spec/template/ref"));
+        let wanted = declared(&template["spec"], "params");
+        let mut given = BTreeSet::new();
+        for binding in list(trigger["spec"].get("bindings")) {
+            let bound = match text(binding, "/ref") {
+                "" => [text(binding, "/name").to_owned()].into(),
+                name => {
+                    values(&object("TriggerBinding", name)).into_keys().collect::<BTreeSet<_>>()
+                }
+            };
+            for name in bound.intersection(&given) {
+                faults.add(&here, format!("`{name}` is bound twice, which Triggers refuses"));
+            }
+            given.extend(bound);
+        }
+        if text(&trigger, "/metadata/name") == "unknown" {
+            continue; // fails on purpose before it reaches its template
+        }
+        let missing: Vec<_> = wanted.difference(&given).collect();
+        faults.unless(missing.is_empty(), &here, format!("its bindings lack {missing:?}"));
+        let useless: Vec<_> =
+            given.difference(&wanted).filter(|name| !settings.contains_key(*name)).collect();
+        faults.unless(useless.is_empty(), &here, format!("its template does not want {useless:?}"));
+        wanted_of_settings.extend(wanted);
+    }
+    let idle: Vec<_> = settings.keys().filter(|name| !wanted_of_settings.contains(*name)).collect();
+    faults.unless(idle.is_empty(), "triggers/settings.yaml", format!("no template wants {idle:?}"));
+    faults.none();
+}
+
+#[test]
+fn a_template_starts_its_pipeline_as_it_is_declared() {
+    let mut faults = Faults::default();
+    for template in objects("TriggerTemplate") {
+        let here = format!("triggers, TriggerTemplate {}", text(&template, "/metadata/name"));
+        let used = references_in(&template["spec"]["resourcetemplates"]);
+        let used = names_after(&used, "tt.params");
+        faults.same(
+            &here,
+            "declared params",
+            &declared(&template["spec"], "params"),
+            "params in use",
+            &used,
+        );
+        for run in list(template["spec"].get("resourcetemplates")) {
+            let name = text(run, "/metadata/name");
+            let prefix = name.split("$(").next().unwrap_or_default();
+            faults.unless(
+                name.ends_with("$(tt.params.id-name)") && prefix.len() <= 22,
+                &here,
+                "name the run PREFIX-$(tt.params.id-name), the prefix of at most 22 characters",
+            );
+            let called = text(run, "/spec/pipelineRef/name");
+            let Some(spec) = specs("pipelines").remove(called) else {
+                faults.add(
+                    &here,
+                    format!("pipelineRef names no Pipeline of this catalog: `{called}`"),
+                );
+                continue;
+            };
+            call(&mut faults, &here, &run["spec"], &spec);
+            accounts(&mut faults, &here, run, &spec);
+            for limit in ["pipeline", "tasks", "finally"] {
+                let set = run["spec"]["timeouts"].get(limit).is_some();
+                faults.unless(
+                    set,
+                    &here,
+                    format!("set timeouts.{limit}, so that `finally` has its time"),
+                );
+            }
+        }
+    }
+    faults.none();
+}
+
+/// Each task of a run has the account with the rights of its Task, and no more.
+fn accounts(faults: &mut Faults, here: &str, run: &Value, spec: &Value) {
+    let usual = text(run, "/spec/taskRunTemplate/serviceAccountName");
+    let special: BTreeMap<_, _> = list(run["spec"].get("taskRunSpecs"))
+        .iter()
+        .map(|one| (text(one, "/pipelineTaskName"), text(one, "/serviceAccountName")))
+        .collect();
+    for task in pipeline_tasks(spec) {
+        let name = text(task, "/name");
+        let account =
+            special.get(name).copied().filter(|account| !account.is_empty()).unwrap_or(usual);
+        faults.equal(
+            here,
+            &format!("account of `{name}`"),
+            account,
+            account_of(text(task, "/taskRef/name")),
+        );
+    }
+    for name in special.keys() {
+        let known = pipeline_tasks(spec).iter().any(|task| text(task, "/name") == *name);
+        faults.unless(known, here, format!("taskRunSpecs names no task of the Pipeline: `{name}`"));
+    }
+}
+
+fn account_of(task: &str) -> &'static str {
+    match task {
+        "bento-build" | "bento-retrieve" => "canary-builder",
+        "canary-create" | "canary-promote" | "canary-rollback" => "canary-releaser",
+        _ => "canary-observer",
+    }
+}
+
+#[test]
+fn every_account_in_use_exists() {
+    let mut faults = Faults::default();
+    let accounts: BTreeSet<_> = objects("ServiceAccount")
+        .iter()
+        .map(|account| text(account, "/metadata/name").to_owned())
+        .collect();
+    let mut places: Vec<_> = trigger_files().into_iter().collect();
+    for (folder, name) in ["tasks", "pipelines"]
+        .iter()
+        .flat_map(|folder| folders(folder).into_iter().map(move |name| (folder, name)))
+    {
+        places.extend(files(&format!("{folder}/{name}/samples"), "yaml"));
+    }
+    for file in places {
+        for document in documents(&file) {
+            for account in found_at_key(&document, "serviceAccountName") {
+                faults.unless(
+                    accounts.contains(&account),
+                    &file,
+                    format!("there is no ServiceAccount `{account}`"),
+                );
+            }
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn the_listener_serves_every_trigger_and_exact_types_only() {
+    let mut faults = Faults::default();
+    let listener = object("EventListener", "canary");
+    let selector =
+        &listener["spec"]["triggerGroups"][0]["triggerSelector"]["labelSelector"]["matchLabels"];
+    for trigger in objects("Trigger") {
+        let here = format!("triggers, Trigger {}", text(&trigger, "/metadata/name"));
+        for (name, value) in selector.as_object().into_iter().flatten() {
+            faults.equal(
+                &here,
+                &format!("label {name}"),
+                &trigger["metadata"]["labels"][name],
+                value,
+            );
+        }
+        let filter = trigger.to_string();
+        // A prefix also matches what the pipelines themselves send: a loop.
+        faults.unless(!filter.contains("type.startsWith"), &here, "compare types by `==`");
+    }
+    // Types that lead to a run, and the types that this run's own Pipeline sends.
+    let leads_to = [("release", "canary-release"), ("promotion", "canary-promotion")];
+    for (trigger, pipeline) in leads_to {
+        let filter = object("Trigger", trigger).to_string();
+        for (_, ty, _) in sent_events(&specs("pipelines")[pipeline]) {
+            faults.unless(
+                !filter.contains(&format!("== '{ty}'")),
+                format!("triggers, Trigger {trigger}"),
+                format!("it wants `{ty}`, which its own run sends: a loop"),
+            );
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn no_object_names_a_namespace() {
+    let mut faults = Faults::default();
+    let mut places: Vec<_> = trigger_files().into_iter().collect();
+    for (folder, name) in ["tasks", "pipelines"]
+        .iter()
+        .flat_map(|folder| folders(folder).into_iter().map(move |name| (folder, name)))
+    {
+        places.push(format!("{folder}/{name}/{name}.yaml"));
+        places.extend(files(&format!("{folder}/{name}/samples"), "yaml"));
+    }
+    for file in places {
+        for document in documents(&file) {
+            let named = document.pointer("/metadata/namespace").is_some()
+                || list(document.get("subjects"))
+                    .iter()
+                    .any(|subject| subject.get("namespace").is_some());
+            faults.unless(!named, &file, "leave the namespace to `kubectl -n`");
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn kustomize_installs_every_file_of_the_catalog() {
+    let mut faults = Faults::default();
+    let listed = |file: &str| -> BTreeSet<String> {
+        strings(documents(file)[0].get("resources")).into_iter().collect()
+    };
+    let mut wanted: BTreeSet<_> = ["triggers".to_owned()].into();
+    for folder in ["tasks", "pipelines"] {
+        wanted
+            .extend(folders(folder).into_iter().map(|name| format!("{folder}/{name}/{name}.yaml")));
+    }
+    faults.same(
+        "kustomization.yaml",
+        "resources",
+        &listed("kustomization.yaml"),
+        "files of the catalog",
+        &wanted,
+    );
+    let wanted: BTreeSet<_> = trigger_files()
+        .into_iter()
+        .map(|file| file.trim_start_matches("triggers/").to_owned())
+        .collect();
+    faults.same(
+        "triggers/kustomization.yaml",
+        "resources",
+        &listed("triggers/kustomization.yaml"),
+        "files beside it",
+        &wanted,
+    );
+    faults.none();
+}
