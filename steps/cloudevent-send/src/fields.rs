@@ -1,0 +1,176 @@
+//! JSON data from `PATH[:KIND]=VALUE` arguments, so that a Task writes JSON without a shell.
+
+use std::{fmt, str::FromStr};
+
+use serde_json::{Map, Number, Value};
+use step::Usage;
+
+/// One value and its place in the data: `serviceName=iris`, `canary.weight:int=10`.
+///
+/// A field with an empty value is left out, because that is how Tekton passes what was not given;
+/// `note:json=""` sends an empty string on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    path: String,
+    value: Option<Value>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadField {
+    #[error("expected PATH=VALUE, such as `serviceName=iris`")]
+    NoValue,
+    #[error("`{0}` is no path: keys of letters, digits, `_` and `-`, joined by dots")]
+    Path(String),
+    #[error(
+        "`{0}` is no kind: write `string`, `int`, `number`, `bool` or `json`, or nothing for a string"
+    )]
+    Kind(String),
+    #[error("`{value}` is not {wanted}")]
+    Value { value: String, wanted: &'static str },
+}
+
+impl FromStr for Field {
+    type Err = BadField;
+
+    fn from_str(text: &str) -> Result<Self, BadField> {
+        let (name, value) = text.split_once('=').ok_or(BadField::NoValue)?;
+        let (path, kind) = name.split_once(':').unwrap_or((name, "string"));
+        if !path.split('.').all(is_key) {
+            return Err(BadField::Path(path.to_owned()));
+        }
+        let parsed = parse(kind, value)?;
+        Ok(Self { path: path.to_owned(), value: (!value.is_empty()).then_some(parsed) })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    !key.is_empty()
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+/// An empty value is of any kind: it will be left out.
+fn parse(kind: &str, value: &str) -> Result<Value, BadField> {
+    let wanted = match kind {
+        "string" => return Ok(Value::from(value)),
+        "int" => "a whole number",
+        "number" => "a number",
+        "bool" => "`true` or `false`",
+        "json" => "JSON",
+        _ => return Err(BadField::Kind(kind.to_owned())),
+    };
+    let parsed = match kind {
+        _ if value.is_empty() => Some(Value::Null),
+        "int" => value.parse::<i64>().ok().map(Value::from),
+        "number" => value.parse::<Number>().ok().map(Value::from),
+        "bool" => value.parse::<bool>().ok().map(Value::from),
+        _ => serde_json::from_str(value).ok(),
+    };
+    parsed.ok_or_else(|| BadField::Value { value: value.to_owned(), wanted })
+}
+
+/// The object that the fields describe; none when every one of them is left out.
+pub(crate) fn object(fields: Vec<Field>) -> Result<Option<Value>, Usage> {
+    let mut root = Map::new();
+    for Field { path, value } in fields {
+        if let Some(value) = value {
+            insert(&mut root, &path, value).ok_or_else(|| Usage {
+                what: format!("field `{path}` is given twice, or is both a value and an object"),
+                hint: "give each path one value; an empty value counts as not given".into(),
+            })?;
+        }
+    }
+    Ok((!root.is_empty()).then_some(Value::Object(root)))
+}
+
+/// None when the place is taken.
+fn insert(mut object: &mut Map<String, Value>, path: &str, value: Value) -> Option<()> {
+    let mut keys = path.split('.');
+    let last = keys.next_back()?;
+    for key in keys {
+        object = object.entry(key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
+    }
+    object.insert(last.to_owned(), value).is_none().then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn data(fields: &[&str]) -> Option<Value> {
+        object(fields.iter().map(|field| field.parse().unwrap()).collect()).unwrap()
+    }
+
+    #[test]
+    fn fields_become_nested_json_of_their_kinds() {
+        assert_eq!(
+            data(&[
+                "serviceName=iris",
+                "serviceVersion=1.10",
+                "canary.weight:int=10",
+                "canary.image=registry.local:5000/models/iris@sha256:00",
+                "share:number=0.1",
+                "first:bool=false",
+                "gate:json={\"name\": \"errors\"}",
+                "query=a=b:c",
+            ]),
+            Some(json!({
+                "serviceName": "iris", "serviceVersion": "1.10", "share": 0.1, "first": false,
+                "canary": {"weight": 10, "image": "registry.local:5000/models/iris@sha256:00"},
+                "gate": {"name": "errors"}, "query": "a=b:c",
+            }))
+        );
+    }
+
+    #[test]
+    fn an_empty_field_is_left_out_and_leaves_no_empty_object() {
+        assert_eq!(data(&["canary.revision=", "canary.weight:int=", "gate:json="]), None);
+        assert_eq!(
+            data(&["reason=", "reason=gate-failed"]),
+            Some(json!({"reason": "gate-failed"}))
+        );
+        assert_eq!(data(&["note:json=\"\""]), Some(json!({"note": ""})));
+    }
+
+    #[test]
+    fn a_path_has_one_value() {
+        for twice in [["a=1", "a=2"], ["a=1", "a.b=2"], ["a.b=1", "a=2"]] {
+            let fields = twice.iter().map(|field| field.parse().unwrap()).collect();
+            assert!(object(fields).is_err(), "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_makes_no_sense_is_refused() {
+        let refused = [
+            "serviceName",
+            "=iris",
+            "a..b=1",
+            "a b=1",
+            "a:int=1.5",
+            "a:int=ten",
+            "a:bool=yes",
+            "a:number=NaN",
+            "a:json={",
+            "a:date=x",
+        ];
+        for field in refused {
+            assert!(field.parse::<Field>().is_err(), "{field}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_arrives_as_it_was_given(value in "\\PC{1,40}") {
+            prop_assert_eq!(data(&[&format!("a.b={value}")]), Some(json!({"a": {"b": value}})));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The other end of the wire: one POST, its answer, and when to try again.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use reqwest::{
+    Client, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    redirect, retry,
+};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    credentials::{Credentials, shown},
+    wire::Message,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A sink that asks for more than this is as good as down: trying earlier tells sooner.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
+/// A listener's reply has 300 bytes; a proxy's page of HTML is of no use to anyone.
+const LONGEST_REPLY: usize = 64 << 10;
+
+pub(crate) struct Sink {
+    url: Url,
+    client: Client,
+}
+
+/// How long and how often to try.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// For everything, pauses included
+    pub(crate) total: Duration,
+    pub(crate) attempt: Duration,
+    pub(crate) retries: usize,
+}
+
+/// What a sink said.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// What an answer means for the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Taken in, which is all that a listener's 202 says
+    Accepted,
+    /// Elsewhere. Never followed: the event and its token were meant for this address
+    Moved,
+    /// Refused for good
+    Refused,
+    /// Refused for good, and so will be every other event
+    Gone,
+    /// May be taken another time
+    Later,
+}
+
+impl Meaning {
+    pub(crate) fn of(status: StatusCode) -> Self {
+        match status.as_u16() {
+            200..=299 => Self::Accepted,
+            300..=399 => Self::Moved,
+            410 => Self::Gone,
+            // 404: a route or a listener often appears a little later than the event.
+            404 | 408 | 425 | 429 | 500 | 502 | 503 | 504 => Self::Later,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// Why the last try brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("it answered {0}")]
+    Answered(Said, Option<Duration>),
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Silent(Duration),
+    #[error("{}", deepest(.0))]
+    Unreachable(reqwest::Error),
+}
+
+/// A status and the beginning of what came with it, fit for a log.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
+    text: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
+    }
+}
+
+impl Sink {
+    pub(crate) fn new(url: Url, credentials: &Credentials) -> Result<Self> {
+        // One provider for the process; a second call finds it there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .tls_certs_merge(credentials.authorities.iter().cloned());
+        if let Some(identity) = &credentials.identity {
+            builder = builder.identity(identity.clone());
+        }
+        Ok(Self { url, client: builder.build().context("failed to prepare the HTTP client")? })
+    }
+
+    /// Sends the same bytes until the sink gives an answer that stands.
+    pub(crate) async fn deliver(
+        &self,
+        headers: &HeaderMap,
+        body: Vec<u8>,
+        limits: Limits,
+    ) -> Result<Reply, Trouble> {
+        let deadline = Instant::now() + limits.total;
+        let mut pauses = ExponentialBuilder::new()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(limits.retries)
+            .with_jitter()
+            .build();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).min(limits.attempt);
+            let trouble = match timeout(left, self.attempt(headers, &body)).await {
+                Ok(Ok(reply)) if Meaning::of(reply.status) != Meaning::Later => return Ok(reply),
+                Ok(Ok(reply)) => Trouble::Answered(reply.said(), reply.retry_after),
+                Ok(Err(error)) => Trouble::Unreachable(error.without_url()),
+                Err(_elapsed) => Trouble::Silent(left),
+            };
+            let Some(pause) = pauses.next() else { return Err(trouble) };
+            let pause = trouble.retry_after().unwrap_or(pause);
+            if Instant::now() + pause >= deadline {
+                return Err(trouble);
+            }
+            let sink = shown(&self.url);
+            tracing::info!("{sink}: {trouble}; next try in {:.1} s", pause.as_secs_f32());
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, headers: &HeaderMap, body: &[u8]) -> Result<Reply, reqwest::Error> {
+        let response = self
+            .client
+            .post(self.url.clone())
+            .headers(headers.clone())
+            .body(body.to_vec())
+            .send()
+            .await?;
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
+        Ok(Reply { status, retry_after, body: beginning(response).await })
+    }
+}
+
+/// The status decides: a reply that breaks off is kept as far as it came.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < LONGEST_REPLY
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(LONGEST_REPLY);
+    body
+}
+
+impl Reply {
+    pub(crate) fn said(&self) -> Said {
+        Said { status: self.status, text: excerpt(&self.body) }
+    }
+
+    /// The `eventID` that a Tekton listener gives each request it takes in.
+    pub(crate) fn listener_event_id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Listener {
+            #[serde(rename = "eventID")]
+            event_id: String,
+        }
+        serde_json::from_slice::<Listener>(&self.body).ok().map(|listener| listener.event_id)
+    }
+}
+
+impl Trouble {
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answered(_, retry_after) => *retry_after,
+            Self::Silent(_) | Self::Unreachable(_) => None,
+        }
+    }
+}
+
+/// RFC 9110, section 10.2.3: seconds, or a date.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let wait = match value.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            httpdate::parse_http_date(value.trim()).ok()?.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+/// At most 300 characters on one line.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let line = text
+        .split(|char: char| char.is_whitespace() || char.is_control())
+        .filter(|word| !word.is_empty());
+    let line = line.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+/// The cause that says something: reqwest's own sentences repeat that a request failed.
+fn deepest(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// All headers of the request; a value that is a secret is marked as one.
+pub(crate) fn headers(
+    message: &Message,
+    extra: &[(HeaderName, HeaderValue)],
+    credentials: &Credentials,
+) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &message.headers {
+        let name = HeaderName::try_from(name).context("failed to write a header's name")?;
+        headers.insert(
+            name,
+            HeaderValue::try_from(value).context("failed to write a header's value")?,
+        );
+    }
+    headers.extend(extra.iter().cloned());
+    if let Some(signer) = &credentials.signer {
+        let name = HeaderName::try_from(&signer.header)
+            .context("failed to write the signature's header")?;
+        headers.insert(name, HeaderValue::try_from(signer.sign(&message.body)?)?);
+    }
+    if let Some(token) = &credentials.token {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.text))?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_means_what_the_table_says() {
+        let rows = [
+            (Meaning::Accepted, &[200, 201, 202, 204][..]),
+            (Meaning::Moved, &[301, 302, 303, 304, 307, 308]),
+            (Meaning::Refused, &[400, 401, 403, 405, 409, 413, 415, 422, 501, 505]),
+            (Meaning::Gone, &[410]),
+            (Meaning::Later, &[404, 408, 425, 429, 500, 502, 503, 504]),
+        ];
+        for (meaning, codes) in rows {
+            for code in codes {
+                assert_eq!(Meaning::of(StatusCode::from_u16(*code).unwrap()), meaning, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_has_a_limit() {
+        let now = httpdate::parse_http_date("Tue, 24 Nov 2026 06:07:00 GMT").unwrap();
+        let wait = |value| retry_after(value, now);
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Tue, 24 Nov 2026 06:07:09 GMT"), Some(Duration::from_secs(9)));
+        assert_eq!(wait("Tue, 24 Nov 2026 06:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("86400"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn a_page_becomes_one_short_line() {
+        assert_eq!(excerpt(b"<h1>\n  no\x1b[31m\r\n"), "<h1> no [31m");
+        assert_eq!(excerpt(&[b'a'; 400]).chars().count(), 301);
+    }
+
+    #[test]
+    fn a_listener_s_own_id_is_found_in_its_reply() {
+        let reply = |body: &str| Reply {
+            status: StatusCode::ACCEPTED,
+            retry_after: None,
+            body: body.into(),
+        };
+        assert_eq!(
+            reply(r#"{"eventListener":"canary","namespace":"team","eventID":"14a657c3"}"#)
+                .listener_event_id()
+                .as_deref(),
+            Some("14a657c3")
+        );
+        assert_eq!(reply("ok").listener_event_id(), None);
+    }
+}

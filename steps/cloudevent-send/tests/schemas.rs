@@ -1,0 +1,171 @@
+//! The schemas in `triggers/schemas` say what they should, and what this step sends keeps to them.
+#![allow(clippy::unwrap_used, reason = "the helpers below belong to tests, too")]
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use assert_cmd::Command;
+use jsonschema::{Registry, Validator};
+use serde_json::{Value, json};
+
+const PREFIX: &str = "build.canary.release";
+
+/// All schema files by the name before `.schema.json`.
+fn schemas() -> BTreeMap<String, Value> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../triggers/schemas");
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".schema.json")?.to_owned();
+            Some((name, serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()))
+        })
+        .collect()
+}
+
+fn validator(name: &str) -> Validator {
+    let schemas = schemas();
+    let mut registry = Registry::new();
+    for schema in schemas.values() {
+        registry = registry.add(schema["$id"].as_str().unwrap(), schema).unwrap();
+    }
+    let registry = registry.prepare().unwrap();
+    jsonschema::options()
+        .with_registry(&registry)
+        .should_validate_formats(true)
+        .build(&schemas[name])
+        .unwrap()
+}
+
+/// The first example of a schema, changed.
+fn changed(name: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut data = schemas()[name]["examples"][0].clone();
+    change(&mut data);
+    data
+}
+
+#[test]
+fn each_file_is_named_after_its_id_and_its_type() {
+    for (name, schema) in schemas() {
+        assert!(jsonschema::meta::is_valid(&schema), "{name}");
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        let id = schema["$id"].as_str().unwrap();
+        assert!(
+            id.starts_with("https://") && id.ends_with(&format!("/release/v1/{name}.schema.json")),
+            "{id}"
+        );
+        if name != "common" {
+            assert_eq!(schema["title"], format!("{PREFIX}.{}.v1", name.replace('-', ".")));
+        }
+    }
+    assert_eq!(schemas().len(), 8, "seven types and what they share");
+}
+
+#[test]
+fn each_schema_accepts_its_examples() {
+    for (name, schema) in schemas().into_iter().filter(|(name, _)| name != "common") {
+        let examples = schema["examples"].as_array().unwrap();
+        assert!(!examples.is_empty(), "{name}");
+        for example in examples {
+            if let Err(error) = validator(&name).validate(example) {
+                panic!("{name}: {error} in {example}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_schema_needs_what_it_says_it_needs() {
+    let required = [
+        ("requested", &["serviceName", "serviceVersion"][..]),
+        ("canary-created", &["serviceName", "serviceVersion", "canary"]),
+        ("gate-passed", &["serviceName", "serviceVersion", "gate"]),
+        ("gate-failed", &["serviceName", "serviceVersion", "gate"]),
+        ("canary-promoted", &["serviceName", "serviceVersion", "canary"]),
+        ("canary-rolledback", &["serviceName", "serviceVersion", "reason"]),
+        ("failed", &["serviceName", "serviceVersion", "stage", "reason"]),
+    ];
+    for (name, fields) in required {
+        for field in fields {
+            let data = changed(name, |data| {
+                data.as_object_mut().unwrap().remove(*field);
+            });
+            assert!(!validator(name).is_valid(&data), "{name} without {field}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused() {
+    type Case = (&'static str, &'static str, Value);
+    let cases: &[Case] = &[
+        ("requested", "/serviceName", json!("iris; rm -rf /")),
+        ("requested", "/serviceName", json!("Iris")),
+        ("requested", "/serviceVersion", json!("$(reboot)")),
+        ("requested", "/serviceVersion", json!("")),
+        ("requested", "/serviceVersion", json!(2)),
+        ("canary-created", "/canary/image", json!("registry.local:5000/models/iris:v2")),
+        ("canary-created", "/canary/weight", json!(101)),
+        ("canary-created", "/canary/weight", json!("10")),
+        ("canary-created", "/canary/startedAt", json!("yesterday")),
+        ("canary-created", "/canary/revision", json!("Iris_2")),
+        ("gate-passed", "/gate/verdict", json!("fail")),
+        ("gate-passed", "/gate/finishedAt", json!("yesterday")),
+        ("gate-passed", "/gate/metrics", json!([])),
+        ("gate-passed", "/gate/metrics/0/value", json!(0.002)),
+        ("gate-failed", "/gate/verdict", json!("pass")),
+        ("canary-rolledback", "/reason", json!("because")),
+        ("failed", "/stage", json!("")),
+        ("failed", "/reason", json!("")),
+    ];
+    for (name, place, value) in cases {
+        let data = changed(name, |data| *data.pointer_mut(place).unwrap() = value.clone());
+        assert!(!validator(name).is_valid(&data), "{name}: {place} = {value}");
+    }
+}
+
+/// The data of the event that these arguments make, by the step's own dry run.
+fn sent(stage: &str, fields: &[&str]) -> Value {
+    let printed = Command::cargo_bin("cloudevent-send")
+        .unwrap()
+        .args(["--dry-run", "--sink=http://sink", "--source=/tekton/team/pipelines/canary-release"])
+        .args([&format!("--type-prefix={PREFIX}"), &format!("--type={stage}.v1")])
+        .arg("--field")
+        .args(fields)
+        .assert()
+        .success();
+    let request = String::from_utf8(printed.get_output().stdout.clone()).unwrap();
+    let event: Value = serde_json::from_str(request.split_once("\n\n").unwrap().1).unwrap();
+    assert_eq!(event["type"], format!("{PREFIX}.{stage}.v1"));
+    event["data"].clone()
+}
+
+#[test]
+fn what_the_fields_of_a_pipeline_make_keeps_to_the_schema() {
+    let image = format!("canary.image=registry.local:5000/models/iris@sha256:{}", "0a".repeat(32));
+    let common = ["serviceName=iris", "serviceVersion=v2", "namespace=team", "run.uid=0c1d3f0e"];
+    let cases: &[(&str, &[&str])] = &[
+        ("requested", &["bento.tag=iris:v2", "bento.store=s3://bentos", "requestedBy="]),
+        (
+            "canary.created",
+            &[
+                &image,
+                "canary.weight:int=10",
+                "canary.url=http://latest-iris.team.example.test",
+                "canary.revision=iris-predictor-00002",
+                "canary.baselineRevision=iris-predictor-00001",
+                "canary.baselineImage=",
+                "canary.startedAt=2026-11-24T06:10:40Z",
+            ],
+        ),
+        ("canary.promoted", &[&image, "canary.weight:int=100"]),
+        ("canary.rolledback", &["reason=gate-inconclusive", "message=no data", "canary.image="]),
+        ("failed", &["stage=bento-build", "reason=Failed"]),
+    ];
+    for (stage, fields) in cases {
+        let data = sent(stage, &[&common[..], fields].concat());
+        let name = stage.replace('.', "-");
+        if let Err(error) = validator(&name).validate(&data) {
+            panic!("{stage}: {error} in {data}");
+        }
+    }
+}
