@@ -1,0 +1,33 @@
+//! A real one-node cluster on this machine, for the demo and for the tests: Kubernetes, Tekton,
+//! Knative, KServe, an image registry, an S3 store and Prometheus, from pinned modules.
+//!
+//! [`Cluster::up`] brings it up, or finds the one that KUBECONFIG names when `CLUSTER=current`.
+
+mod attach;
+mod build;
+mod certificates;
+mod cgroups;
+mod command;
+mod down;
+mod images;
+mod install;
+mod lock;
+mod mounts;
+mod network;
+mod part;
+mod parts;
+mod places;
+mod process;
+mod progress;
+mod root;
+mod status;
+mod store;
+mod sysctls;
+mod up;
+
+pub use attach::{Cluster, Endpoint, Store};
+pub use down::down;
+pub use places::{Cache, RUN};
+pub use progress::Progress;
+pub use status::{Row, log_command, status};
+pub use up::{Report, up};

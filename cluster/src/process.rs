@@ -1,0 +1,209 @@
+//! The processes of the cluster, found by the label that each carries in its environment.
+//!
+//! A label cannot go stale as a pid file can: it exists exactly as long as its process, whoever
+//! was killed in between.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Names the part whose process this is. What containerd starts inherits it.
+pub(crate) const PART: &str = "KANARIA_PART";
+/// Digest of the command line and the files it was started with.
+pub(crate) const STARTED_WITH: &str = "KANARIA_STARTED_WITH";
+
+/// The kernel needs moments to end a killed process; one that takes this long hangs in a device.
+const KILLED_IS_GONE: Duration = Duration::from_secs(10);
+
+/// A living process of the cluster.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) part: String,
+    pub(crate) started_with: String,
+    /// The part's own process, not one that it started.
+    pub(crate) is_main: bool,
+}
+
+/// All living processes that carry a label.
+pub(crate) fn labelled() -> Vec<Process> {
+    pids().filter_map(|pid| labels(&Path::new("/proc").join(pid.to_string()), pid)).collect()
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn labels(proc: &Path, pid: i32) -> Option<Process> {
+    let environment = fs::read(proc.join("environ")).ok()?;
+    let value = |name: &str| {
+        let found = environment.split(|byte| *byte == 0).find_map(|pair| {
+            pair.strip_prefix(name.as_bytes())?
+                .strip_prefix(b"=")
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+        });
+        found.filter(|value| !value.is_empty())
+    };
+    let part = value(PART)?;
+    let stat = Stat::parse(&fs::read_to_string(proc.join("stat")).ok()?)?;
+    let alive = !matches!(stat.state, 'Z' | 'X');
+    alive.then(|| Process {
+        pid,
+        part,
+        started_with: value(STARTED_WITH).unwrap_or_default(),
+        // Each part is started by `setsid`, so it leads its session, and its shims do not.
+        is_main: stat.session == pid,
+    })
+}
+
+struct Stat {
+    state: char,
+    session: i32,
+}
+
+impl Stat {
+    /// proc(5): the name in parentheses may itself hold spaces and parentheses.
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let session = fields.nth(2)?.parse().ok()?;
+        Some(Self { state, session })
+    }
+}
+
+/// Asks a process to end, and ends it when it has not done so within `patience`.
+pub(crate) fn stop(pid: i32, patience: Duration) -> Result<()> {
+    signal(pid, Signal::TERM);
+    if wait_until_gone(pid, patience) {
+        return Ok(());
+    }
+    kill(&BTreeSet::from([pid]))
+}
+
+/// Ends processes at once and waits until the kernel has let go of them.
+pub(crate) fn kill(pids: &BTreeSet<i32>) -> Result<()> {
+    for pid in pids {
+        signal(*pid, Signal::KILL);
+    }
+    let stuck: Vec<_> = pids.iter().filter(|pid| !wait_until_gone(**pid, KILLED_IS_GONE)).collect();
+    ensure!(
+        stuck.is_empty(),
+        "failed to end the processes {stuck:?}: they are still there after SIGKILL"
+    );
+    Ok(())
+}
+
+fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        // Already gone is what was wanted.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+fn wait_until_gone(pid: i32, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    while is_alive(pid) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+/// A zombie whose other threads are still on their way out holds its sockets yet.
+fn is_alive(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    match stat.as_deref().and_then(Stat::parse).map(|stat| stat.state) {
+        None | Some('X') => false,
+        Some('Z') => {
+            fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
+        }
+        Some(_) => true,
+    }
+}
+
+/// Memory in bytes that would be free if these processes ended: each one's own pages, and its
+/// share of those that it shares.
+pub(crate) fn memory(pids: impl IntoIterator<Item = i32>) -> u64 {
+    let rollup = |pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    pids.into_iter().map(|pid| proportional_set(&rollup(pid))).sum()
+}
+
+fn proportional_set(rollup: &str) -> u64 {
+    let kib = rollup.lines().find_map(|line| {
+        line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    });
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn sleeper(part: &str) -> std::process::Child {
+        Command::new("setsid")
+            .args(["sleep", "600"])
+            .env(PART, part)
+            .env(STARTED_WITH, "abc")
+            .spawn()
+            .unwrap()
+    }
+
+    fn find(part: &str) -> Option<Process> {
+        labelled().into_iter().find(|process| process.part == part && process.is_main)
+    }
+
+    #[test]
+    fn a_part_is_found_by_its_label_until_it_is_stopped() {
+        let mut child = sleeper("test-found");
+        while find("test-found").is_none() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let found = find("test-found").unwrap();
+        assert_eq!((found.pid, found.started_with.as_str()), (child.id().cast_signed(), "abc"));
+        // Our own child stays a zombie until it is waited for; a zombie does not count as alive.
+        stop(found.pid, Duration::from_secs(5)).unwrap();
+        assert!(find("test-found").is_none());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_that_shrugs_off_sigterm_is_killed() {
+        let mut child =
+            Command::new("sh").args(["-c", "trap '' TERM; exec sleep 600"]).spawn().unwrap();
+        thread::sleep(Duration::from_millis(50));
+        stop(child.id().cast_signed(), Duration::from_millis(50)).unwrap();
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn the_state_is_read_past_a_name_full_of_parentheses() {
+        let stat = Stat::parse("42 (a) (b)) S 1 42 40 0 -1").unwrap();
+        assert_eq!((stat.state, stat.session), ('S', 40));
+    }
+
+    #[test]
+    fn memory_is_the_proportional_set_in_bytes() {
+        assert_eq!(
+            proportional_set(
+                "00400000-7ff [rollup]\nRss:   900 kB\nPss:     12 kB\nPss_Dirty: 3 kB\n"
+            ),
+            12 * 1024
+        );
+        assert_eq!(proportional_set(""), 0);
+    }
+}

@@ -1,0 +1,185 @@
+//! From nothing, or from whatever is left, to a cluster that is ready.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use step::Failure;
+
+use crate::{
+    Cluster, build, certificates, cgroups, command,
+    down::clear,
+    install,
+    lock::Lock,
+    mounts, network,
+    part::Part,
+    parts,
+    places::{Cache, private_dir, private_file, run},
+    process,
+    progress::Progress,
+    root, store, sysctls,
+};
+
+/// Programs of the build that parts and people run.
+const PROGRAMS: [&str; 12] = [
+    "coredns",
+    "crane",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kube-state-metrics",
+    "kubectl",
+    "kubelet",
+    "prometheus",
+    "versitygw",
+];
+
+/// What `up` did.
+pub struct Report {
+    pub cluster: Cluster,
+    /// Parts that had to be started; empty when there was nothing to do
+    pub started: Vec<&'static str>,
+    pub took: Duration,
+    /// Memory of all processes and pods, in bytes
+    pub memory: u64,
+}
+
+/// Brings the cluster up. Builds what the cache lacks, starts what does not run, waits until all is ready.
+pub fn up(progress: &Progress) -> Result<Report> {
+    root::required("start the cluster")?;
+    let _lock = Lock::take()?;
+    let begun = Instant::now();
+    let cache = Cache::open()?;
+    forget_what_a_reboot_ended()?;
+    refuse_another_cache(&cache)?;
+
+    build::debian_packages(progress)?;
+    let built = build::binaries(&cache, progress)?;
+    let keys = prepare(&cache, |name| built.bin(name))?;
+
+    let [registry, state, api, rest] = parts::all(&cache, &keys);
+    let mut started = start(&registry)?;
+    build::images(&cache, &built, progress)?;
+    started.extend(start(&state)?);
+    started.extend(start(&api)?);
+    let kubeconfig = certificates::kubeconfig("admin");
+    admit_observer(&kubeconfig)?;
+    started.extend(start(&rest)?);
+    install::engines(&kubeconfig, &built, progress)?;
+
+    let cluster = Cluster::attach()?;
+    cluster.wait_for_deployments()?;
+    Ok(Report { cluster, started, took: begun.elapsed(), memory: memory() })
+}
+
+/// Everything that parts find in place when they start.
+fn prepare(cache: &Cache, bin: impl Fn(&str) -> PathBuf) -> Result<store::Keys> {
+    parts::make_directories()?;
+    private_file(
+        &run("cluster.json"),
+        json!({ "boot": boot()?, "cache": cache.path() }).to_string(),
+    )?;
+    link_programs(bin)?;
+    parts::write_config()?;
+    certificates::ensure()?;
+    store::make_bucket()?;
+    sysctls::set()?;
+    network::open()?;
+    cgroups::open()?;
+    mounts::open()?;
+    store::Keys::ensure()
+}
+
+/// `bin/` says which build this cluster runs, and is what `cluster env` puts on the PATH.
+fn link_programs(bin: impl Fn(&str) -> PathBuf) -> Result<()> {
+    private_dir(&run("bin"))?;
+    for name in PROGRAMS {
+        let (link, program) = (run("bin").join(name), bin(name));
+        if fs::read_link(&link).is_ok_and(|linked| linked == program) {
+            continue;
+        }
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&program, &link)
+            .with_context(|| format!("failed to link `{}`", link.display()))?;
+    }
+    Ok(())
+}
+
+/// Starts a group and waits for all of it. Returns the names of those that had to be started.
+fn start(group: &[Part]) -> Result<Vec<&'static str>> {
+    let mut started = Vec::new();
+    for part in group {
+        if part.ensure_started()? {
+            started.push(part.name);
+        }
+    }
+    group.iter().try_for_each(Part::wait_until_ready)?;
+    Ok(started)
+}
+
+fn admit_observer(kubeconfig: &Path) -> Result<()> {
+    let mut line = Command::new(run("bin/kubectl"));
+    line.arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(["apply", "--server-side", "-f"])
+        .arg(run(parts::OBSERVER));
+    command::read(&mut line).context("failed to give Prometheus and CoreDNS their rights")?;
+    Ok(())
+}
+
+pub(crate) fn memory() -> u64 {
+    let ours = process::labelled().into_iter().map(|process| process.pid);
+    let pods = cgroups::pids();
+    process::memory(ours.filter(|pid| !pods.contains(pid)).chain(pods.iter().copied()))
+}
+
+/// A reboot ends processes, mounts, interfaces, rules and sysctls, and etcd did not sync its files.
+fn forget_what_a_reboot_ended() -> Result<()> {
+    match record()? {
+        Some(record) if record["boot"] != boot()? => {
+            // The machine has its own values again; the saved ones may be another kernel's.
+            let _ = fs::remove_file(run("sysctls"));
+            clear().context("failed to clear away the cluster of before the reboot")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_another_cache(cache: &Cache) -> Result<()> {
+    let Some(record) = record()? else { return Ok(()) };
+    let other = record["cache"].as_str().unwrap_or_default();
+    if Path::new(other) == cache.path() {
+        return Ok(());
+    }
+    Err(Failure {
+        what: format!("failed to start the cluster: the one on this machine was started with the cache `{other}`"),
+        hint: format!(
+            "stop it with `cluster down`, or set XDG_CACHE_HOME={}",
+            Path::new(other).parent().unwrap_or(Path::new("")).display()
+        ),
+    }
+    .into())
+}
+
+/// What an earlier `up` wrote down, if there was one.
+fn record() -> Result<Option<Value>> {
+    match fs::read(run("cluster.json")) {
+        Ok(text) => {
+            Ok(Some(serde_json::from_slice(&text).context("failed to read the cluster's record")?))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+fn boot() -> Result<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context("failed to read the boot id")?;
+    Ok(id.trim().to_owned())
+}
