@@ -1,0 +1,56 @@
+"""What the example promises, without a cluster: $(./venv) -m unittest discover"""
+
+from __future__ import annotations
+
+import json
+import re
+import unittest
+from pathlib import Path
+
+from sklearn.datasets import load_iris
+from sklearn.svm import SVC
+
+import service
+
+HERE = Path(__file__).parent
+VIRGINICA = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
+
+
+def iris(columns: list[int]) -> service.Iris:
+    """The service with a model of these columns, as if it came from the store."""
+    flowers, species = load_iris(return_X_y=True)
+    running = object.__new__(service.Iris.inner)
+    running.classifier = SVC().fit(flowers[:, columns], species)
+    running.version = "v7"
+    return running
+
+
+class Service(unittest.TestCase):
+    def test_a_flower_gets_its_species_and_the_version_that_named_it(self):
+        answer = iris([0, 1, 2, 3]).classify(**VIRGINICA)
+        self.assertEqual(answer.model_dump(), {"species": "virginica", "version": "v7"})
+
+    def test_without_measurements_it_is_a_setosa(self):
+        self.assertEqual(iris([0, 1, 2, 3]).classify().species, "setosa")
+
+    def test_a_model_of_other_columns_answers_with_an_error(self):
+        with self.assertRaises(ValueError):
+            iris([2, 3]).classify(**VIRGINICA)
+
+
+class Files(unittest.TestCase):
+    def test_the_notebook_is_kept_without_outputs(self):
+        for cell in json.loads((HERE / "iris.ipynb").read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                self.assertEqual((cell["outputs"], cell["execution_count"]), ([], None), cell["id"])
+
+    def test_the_image_gets_the_packages_that_the_notebook_has(self):
+        pinned = (HERE / "requirements.txt").read_text().splitlines()
+        packages = re.findall(r'"(\S+==\S+)"', (HERE / "service.py").read_text())
+        self.assertEqual(len(packages), 2)
+        for package in packages:
+            self.assertIn(package, pinned)
+
+
+if __name__ == "__main__":
+    unittest.main()
