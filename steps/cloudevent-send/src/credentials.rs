@@ -110,7 +110,8 @@ impl CredentialArgs {
             || Some(PathBuf::from(KNATIVE_TOKEN)).filter(|file| file.exists() && !in_clear);
         let token =
             token_file.or_else(|| found("token")).or_else(knatives).map(read_token).transpose()?;
-        let key = hmac_secret_file.or_else(|| found("hmac")).map(|file| read_key(&file)).transpose()?;
+        let key =
+            hmac_secret_file.or_else(|| found("hmac")).map(|file| read_key(&file)).transpose()?;
         let has_secret = token.is_some()
             || key.is_some()
             || sink.password().is_some()
