@@ -1,0 +1,287 @@
+//! Unpacks an archive that a stranger may have made: nothing outside of the folder, nothing beyond the limits.
+
+use std::{
+    io::{self, BufRead, Cursor, ErrorKind, Read},
+    path::PathBuf,
+};
+
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+use liblzma::{bufread::XzDecoder, stream::Stream};
+use tar::EntryType;
+use thiserror::Error;
+
+use crate::{
+    folder::{Folder, NewFile},
+    meter::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
+    tree::{Rule, Tree},
+};
+
+/// A block of a tar, which two blocks of zeros end.
+const BLOCK: u64 = 512;
+/// What a decoder is asked for at once: large enough that a model's weights go to the disk in few writes.
+const CHUNK: usize = 256 << 10;
+/// Memory that a decoder of xz may take, in bytes: `xz -9` needs 65 MiB, BentoML's exports 9.
+const XZ_MEMORY: u64 = 80 << 20;
+
+/// Why an archive was not unpacked.
+#[derive(Debug, Error)]
+pub enum BadArchive {
+    #[error("entry `{entry}` {rule}")]
+    Entry { entry: String, rule: Rule },
+    #[error(transparent)]
+    Limit(#[from] Limit),
+    #[error("its first bytes are of no format that BentoML writes (tar, gzip, xz, bzip2)")]
+    Format,
+    #[error("it ends before its end")]
+    CutShort,
+    #[error("other data follows its end")]
+    Trailing,
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    #[error("failed to write `{}`", .path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// The archive's bytes did not come; whoever fetches them knows why.
+    #[error("its bytes did not come")]
+    Input,
+    #[error("stopped")]
+    Stopped,
+}
+
+/// How an archive is packed, told by its first bytes: names and content types lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Tar,
+    Gzip,
+    Xz,
+    Bzip2,
+}
+
+impl Format {
+    /// Bytes of an archive that tell its format.
+    pub const HEAD: usize = 262;
+
+    #[must_use]
+    pub fn of(head: &[u8]) -> Option<Self> {
+        if head.starts_with(b"\x1f\x8b") {
+            Some(Self::Gzip)
+        } else if head.starts_with(b"\xfd7zXZ\0") {
+            Some(Self::Xz)
+        } else if head.starts_with(b"BZh") {
+            Some(Self::Bzip2)
+        } else if head.get(257..262) == Some(b"ustar") {
+            Some(Self::Tar)
+        } else {
+            None
+        }
+    }
+}
+
+/// Unpacks the whole archive into an empty folder. Memory stays flat at any size.
+///
+/// # Errors
+/// The first rule or limit that the archive breaks, with the entry's name; the folder is then to be thrown away.
+pub fn unpack(
+    mut input: impl BufRead,
+    folder: &Folder,
+    limits: &Limits,
+    watch: &Watch,
+) -> Result<(), BadArchive> {
+    let meter = Meter::new(limits, watch);
+    let mut head = Vec::with_capacity(Format::HEAD);
+    input
+        .by_ref()
+        .take(Format::HEAD as u64)
+        .read_to_end(&mut head)
+        .map_err(|_| BadArchive::Input)?;
+    let format = Format::of(&head).ok_or(BadArchive::Format)?;
+    let input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
+    let rest = match format {
+        Format::Tar => untar(input, folder, &meter)?,
+        Format::Gzip => untar(GzDecoder::new(input), folder, &meter)?.into_inner(),
+        Format::Bzip2 => untar(BzDecoder::new(input), folder, &meter)?.into_inner(),
+        Format::Xz => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY, 0)
+                .map_err(|e| BadArchive::Damaged(e.to_string()))?;
+            untar(XzDecoder::new_stream(input, stream), folder, &meter)?.into_inner()
+        }
+    };
+    ends_here(rest, &meter)
+}
+
+/// Neither a second gzip member nor a second archive nor anything else may follow: readers disagree about it.
+fn ends_here(mut rest: impl BufRead, meter: &Meter) -> Result<(), BadArchive> {
+    let following = rest.fill_buf().map_err(|error| explain(meter, &error))?;
+    if following.is_empty() { Ok(()) } else { Err(BadArchive::Trailing) }
+}
+
+/// The entry loop. Gives the decoder back, read to its end, so that it has compared its checksum.
+fn untar<'a, R: Read>(decoder: R, folder: &Folder, meter: &'a Meter<'a>) -> Result<R, BadArchive> {
+    let mut archive = tar::Archive::new(Unpacked { inner: decoder, meter });
+    let mut bento = Filling { tree: Tree::default(), folder, meter, buffer: vec![0; CHUNK] };
+    bento.add_all(&mut archive)?;
+    if meter.zeros() < BLOCK {
+        return Err(BadArchive::CutShort); // cut between two entries, which `tar` takes for the end
+    }
+    let decoder = only_zeros_follow(archive.into_inner(), meter, &mut bento.buffer)?;
+    bento.make_links()?;
+    Ok(decoder)
+}
+
+/// What an entry wants to become.
+enum Kind {
+    Directory,
+    File { executable: bool },
+    Link(Vec<u8>),
+    Other(&'static str),
+}
+
+fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
+    let sparse = match entry.pax_extensions()? {
+        Some(records) => {
+            let keys: Result<Vec<_>, _> =
+                records.map(|record| record.map(|record| record.key_bytes().to_vec())).collect();
+            keys?.iter().any(|key| key.starts_with(b"GNU.sparse"))
+        }
+        None => false,
+    };
+    let name = entry.path_bytes().into_owned();
+    let kind = match entry.header().entry_type() {
+        _ if sparse => Kind::Other("sparse file"),
+        EntryType::Directory if entry.size() > 0 => {
+            Kind::Other("directory with contents of its own")
+        }
+        EntryType::Directory => Kind::Directory,
+        EntryType::Regular => Kind::File { executable: entry.header().mode()? & 0o111 != 0 },
+        EntryType::Symlink => Kind::Link(entry.link_name_bytes().unwrap_or_default().into_owned()),
+        EntryType::Link => Kind::Other("hard link"),
+        EntryType::Char | EntryType::Block => Kind::Other("device"),
+        EntryType::Fifo => Kind::Other("named pipe"),
+        EntryType::GNUSparse => Kind::Other("sparse file"),
+        EntryType::XGlobalHeader => Kind::Other("header for all later entries"),
+        _ => Kind::Other("thing of an unknown type"),
+    };
+    Ok((name, kind))
+}
+
+/// The folder that an archive is unpacked into, and what it has brought so far.
+struct Filling<'a> {
+    tree: Tree,
+    folder: &'a Folder,
+    meter: &'a Meter<'a>,
+    buffer: Vec<u8>,
+}
+
+impl Filling<'_> {
+    fn add_all<R: Read>(&mut self, archive: &mut tar::Archive<R>) -> Result<(), BadArchive> {
+        let failed = |error: io::Error| explain(self.meter, &error);
+        let mut entries = archive.entries().map_err(failed)?;
+        loop {
+            self.meter.allow(HEADERS);
+            self.meter.forget_zeros();
+            let Some(entry) = entries.next() else { return Ok(()) };
+            let mut entry = entry.map_err(failed)?;
+            let (name, kind) = examine(&mut entry).map_err(failed)?;
+            let size = entry.size();
+            self.add(&name, &kind, size, entry)?;
+        }
+    }
+
+    fn add(
+        &mut self,
+        name: &[u8],
+        kind: &Kind,
+        size: u64,
+        contents: impl Read,
+    ) -> Result<(), BadArchive> {
+        let refused = |rule| BadArchive::Entry { entry: printable(name), rule };
+        self.meter.count_entry()?;
+        let placed = match kind {
+            Kind::Directory => self.tree.directory(name),
+            Kind::Link(target) => self.tree.link(name, target),
+            Kind::File { .. } => self.tree.file(name),
+            Kind::Other(what) => Err(Rule::Kind(what)),
+        }
+        .map_err(refused)?;
+        if let Kind::File { .. } = kind {
+            self.meter.announce(size)?;
+        }
+        self.folder.directories(&placed.fresh_directories)?;
+        if let Kind::File { executable } = kind {
+            let file = self.folder.file(placed.path(), *executable)?;
+            self.fill(file, size, contents)?;
+        }
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        mut file: NewFile,
+        mut missing: u64,
+        mut contents: impl Read,
+    ) -> Result<(), BadArchive> {
+        self.meter.allow(missing.saturating_add(HEADERS));
+        while missing > 0 {
+            let count =
+                contents.read(&mut self.buffer).map_err(|error| explain(self.meter, &error))?;
+            if count == 0 {
+                return Err(BadArchive::CutShort);
+            }
+            file.write(&self.buffer[..count])?;
+            self.meter.count_written(count);
+            missing -= count as u64;
+        }
+        Ok(())
+    }
+
+    /// Last, so that nothing was written through a symlink.
+    fn make_links(&self) -> Result<(), BadArchive> {
+        let links =
+            self.tree.links().map_err(|(name, rule)| BadArchive::Entry { entry: name, rule })?;
+        links.iter().try_for_each(|(name, target)| self.folder.link(name.as_ref(), target.as_ref()))
+    }
+}
+
+/// The second of the two blocks that end a tar, and the padding that GNU tar writes after them.
+fn only_zeros_follow<'a, R: Read>(
+    mut rest: Unpacked<'a, R>,
+    meter: &'a Meter<'a>,
+    buffer: &mut [u8],
+) -> Result<R, BadArchive> {
+    meter.allow(u64::MAX);
+    let mut padding = 0;
+    loop {
+        let count = rest.read(buffer).map_err(|error| explain(meter, &error))?;
+        if buffer[..count].iter().any(|byte| *byte != 0) {
+            return Err(BadArchive::Trailing);
+        }
+        padding += count as u64;
+        if count == 0 {
+            break;
+        }
+    }
+    if padding < BLOCK { Err(BadArchive::CutShort) } else { Ok(rest.inner) }
+}
+
+/// What made a read fail: a limit, the missing input, or the archive itself.
+fn explain(meter: &Meter, error: &io::Error) -> BadArchive {
+    if meter.is_stopped() {
+        BadArchive::Stopped
+    } else if let Some(limit) = meter.limit() {
+        BadArchive::Limit(limit)
+    } else if meter.input_failed() {
+        BadArchive::Input
+    } else if error.kind() == ErrorKind::UnexpectedEof {
+        BadArchive::CutShort
+    } else {
+        BadArchive::Damaged(printable(error.to_string().as_bytes()))
+    }
+}
+
+/// A name as it may stand in a log: one line, no control characters, not endless.
+fn printable(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&name[..name.len().min(200)]);
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}

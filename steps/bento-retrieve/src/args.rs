@@ -1,0 +1,164 @@
+//! What is typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use bento_retrieve::{image::Repository, size::Size, tag::Tag};
+use clap::{ArgAction, Args as Group, Parser};
+use step::ResultFile;
+
+/// Get a bento from a store and unpack it, ready to build an image from
+///
+/// The archive is read once, as a stream: unpacked while it comes, into a folder that appears
+/// under its name only when it is complete. It is told by its contents, not by its name (tar,
+/// plain or with gzip, xz or bzip2; BentoML 0.x to 1.4), and may come from anyone: what would
+/// end outside of the folder or beyond the limits is refused.
+#[derive(Debug, Parser)]
+#[command(name = "bento-retrieve", version, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Store that the bento is in
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", help_heading = "Which bento")]
+    pub(crate) store: String,
+    /// Bento, exactly: the archive PREFIX/NAME/VERSION.tar.gz, or .bento, .tar, .tar.xz, …
+    #[arg(long, value_name = "NAME:VERSION", help_heading = "Which bento")]
+    pub(crate) bento: Tag,
+    /// SHA-256 of the archive; any other archive is refused
+    #[arg(long, value_name = "HEX", value_parser = sha256, help_heading = "Which bento")]
+    pub(crate) sha256: Option<String>,
+    /// Folder to unpack into; made, and not touched if the bento is there already
+    #[arg(long, value_name = "DIR", help_heading = "Which bento")]
+    pub(crate) into: PathBuf,
+    /// Where an image of it will be pushed, to name that image in a result
+    #[arg(long, value_name = "REPOSITORY", help_heading = "Which bento")]
+    pub(crate) image: Option<Repository>,
+
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) results: Results,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct AccessArgs {
+    /// Address of a store that is not AWS, such as `http://minio:9000`
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", value_parser = endpoint, help_heading = "Store")]
+    pub(crate) s3_endpoint: Option<String>,
+    /// Bucket in the path instead of the host name [default: true with --s3-endpoint]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Store")]
+    pub(crate) s3_path_style: Option<bool>,
+    /// Ask without credentials, as a public bucket allows
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t,
+          hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
+    pub(crate) anonymous: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct LimitArgs {
+    /// Most bytes that the bento may have once unpacked
+    #[arg(long, value_name = "SIZE", default_value = "50Gi", help_heading = "Limits")]
+    pub(crate) max_size: Size,
+    /// Most files, directories and symlinks
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, help_heading = "Limits")]
+    pub(crate) max_entries: u64,
+    /// Most unpacked bytes for each byte of the archive, counted from 64 MiB on
+    #[arg(long, value_name = "RATIO", default_value_t = 200, help_heading = "Limits")]
+    pub(crate) max_ratio: u64,
+    /// Longest time in all
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration,
+          help_heading = "Limits")]
+    pub(crate) timeout: Duration,
+    /// Longest time without a byte, before the rest is asked for again
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration,
+          help_heading = "Limits")]
+    pub(crate) idle_timeout: Duration,
+    /// Tries in a row that bring nothing, before it gives up
+    #[arg(long, value_name = "COUNT", default_value_t = 8, help_heading = "Limits")]
+    pub(crate) retries: usize,
+}
+
+#[derive(Debug, Group)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a field is the flag, and the flag `--result-NAME` is the result's"
+)]
+pub(crate) struct Results {
+    /// File for the bento's NAME:VERSION, as its manifest says
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_bento: ResultFile,
+    /// File for the archive's SHA-256, in hexadecimal
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_sha256: ResultFile,
+    /// File for the folder to build from, as --into names it
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_context: ResultFile,
+    /// File for the Dockerfile's path, relative to that folder
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_dockerfile: ResultFile,
+    /// File for the image to build, REPOSITORY:VERSION; empty without --image
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_image_url: ResultFile,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # A teammate's bento, ready for `docker build -f iris/env/docker/Dockerfile iris`
+  bento-retrieve --store s3://bentos/team --bento iris:k3qz6zsd5sgx2vfn --into iris
+
+  # From a store of one's own, and only if it is the archive that was meant
+  bento-retrieve --s3-endpoint http://minio:9000 --store s3://bentos --bento iris:v1 \\
+    --sha256 \"$SHA256\" --into iris
+
+Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, from the files that
+AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name, or from the pod's or the machine's role.
+
+Exit codes: 0 the bento is there, 1 it could not be got or is refused, 2 usage, 143 stopped.";
+
+fn sha256(text: &str) -> Result<String, &'static str> {
+    let text = text.strip_prefix("sha256:").unwrap_or(text);
+    if text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a SHA-256 has 64 hexadecimal digits")
+    }
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(host) if !host.trim_matches('/').is_empty() && !host.contains('@') => {
+            Ok(text.trim_end_matches('/').into())
+        }
+        _ => Err("an endpoint is `http://HOST:PORT` or `https://HOST`, without a user"),
+    }
+}

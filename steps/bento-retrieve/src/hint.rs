@@ -1,0 +1,100 @@
+//! What to do about each failure, in the words of the Task.
+
+use std::time::Duration;
+
+use anyhow::{Error, anyhow};
+use bento_retrieve::{
+    archive::BadArchive, fault::Fault, manifest::NoBento, meter::Limit, place::NoPlace,
+};
+use step::Failure;
+
+const SOMEONE_ELSES: &str =
+    "use another archive; the bento's maker can export it again with `bentoml export`";
+
+/// A read from a store.
+pub(crate) fn fault(fault: Fault, what: String) -> Error {
+    let hint = match &fault {
+        Fault::NoObject => "check `store` and `bento`, or list what is there with `aws s3 ls`".into(),
+        Fault::NoBucket => "check the bucket in `store`; with a store that is not AWS, `s3-endpoint` too".into(),
+        Fault::Denied(_) => "the credentials (Secret `canary-store`, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) need \
+                             s3:GetObject, and s3:ListBucket to find an archive with another ending; a store \
+                             without s3:ListBucket says this of a missing object too"
+            .into(),
+        Fault::NoCredentials => "put AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the Secret that `store-secret` names, \
+                                 or pass --anonymous for a public bucket"
+            .into(),
+        Fault::Region(region) => format!("set AWS_REGION to `{region}`"),
+        Fault::Replaced => "someone exported it again in the meantime; run it again".into(),
+        Fault::CannotResume(_) => "run it again; the server is not able to send a part of it".into(),
+        Fault::Checksum => "run it again; if it stays so, the archive in the store is damaged".into(),
+        Fault::Sha256(_) => "it is not the archive that `sha256` means: it was exported again, or by someone else".into(),
+        Fault::Refused(_) => "is there an S3 store at `s3-endpoint`?".into(),
+        Fault::Busy(_) => "the store is not well; run it again later, or raise --retries".into(),
+        Fault::Stalled(_) => "the store does not answer; check `s3-endpoint`, or raise --idle-timeout".into(),
+        Fault::Cut(_) => "the connection does not hold; run it again, or raise --retries".into(),
+        Fault::Connect(_) => "check `s3-endpoint`, and that pods can reach it".into(),
+    };
+    Error::new(fault).context(Failure { what, hint })
+}
+
+/// An archive that is refused or did not fit.
+pub(crate) fn archive(bad: BadArchive, what: String) -> Error {
+    let hint = match &bad {
+        BadArchive::Entry { .. } => format!(
+            "BentoML writes no such archive, so it was made or changed by hand; {SOMEONE_ELSES}"
+        ),
+        BadArchive::Limit(Limit::Bytes(_)) => "if you trust it, raise --max-size".into(),
+        BadArchive::Limit(Limit::Entries(_)) => "if you trust it, raise --max-entries".into(),
+        BadArchive::Limit(Limit::Ratio(_)) => "if you trust it, raise --max-ratio".into(),
+        BadArchive::Limit(Limit::Headers) | BadArchive::Format | BadArchive::Damaged(_) => {
+            SOMEONE_ELSES.into()
+        }
+        BadArchive::CutShort => {
+            format!("its upload did not end, or it was damaged; {SOMEONE_ELSES}")
+        }
+        BadArchive::Trailing => format!("a bento is one archive in one piece; {SOMEONE_ELSES}"),
+        BadArchive::Write { .. } => {
+            "the volume that --into is on must be writable and have room for all of it".into()
+        }
+        BadArchive::Input | BadArchive::Stopped => "run it again".into(),
+    };
+    Error::new(bad).context(Failure { what, hint })
+}
+
+/// A folder that is no bento, or not all of one.
+pub(crate) fn bento(bad: NoBento, what: String) -> Error {
+    let hint = match &bad {
+        NoBento::NoManifest | NoBento::NoDockerfile(_) => {
+            "export it with `bentoml export NAME:VERSION s3://…`; a copied folder of a store is no bento"
+        }
+        NoBento::Read(..) | NoBento::TooLarge(_) | NoBento::Parse { .. } | NoBento::Tag(..) => {
+            SOMEONE_ELSES
+        }
+        NoBento::ModelsMissing(_) => {
+            "export it with `bentoml export`, which puts the models in; a copied folder of a store lacks them"
+        }
+    };
+    Error::new(bad).context(Failure { what, hint: hint.into() })
+}
+
+/// A place that cannot be used.
+pub(crate) fn place(bad: NoPlace) -> Error {
+    let hint = match &bad {
+        NoPlace::NoName(_) => "name a new folder, such as `--into=bento`",
+        NoPlace::Taken(_) | NoPlace::Other { .. } | NoPlace::OtherArchive { .. } => {
+            "remove it, or name another folder with --into"
+        }
+        NoPlace::Disk { .. } => {
+            "the folder that --into lies in must be writable for the step's user, and --into no mount point"
+        }
+    };
+    anyhow!(bad).context(Failure { what: "failed to unpack".into(), hint: hint.into() })
+}
+
+pub(crate) fn too_slow(limit: Duration) -> Error {
+    Failure {
+        what: format!("failed to retrieve the bento within {}", humantime::format_duration(limit)),
+        hint: "raise --timeout, and the Task's own timeout above it".into(),
+    }
+    .into()
+}

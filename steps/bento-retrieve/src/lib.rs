@@ -1,0 +1,18 @@
+//! Gets a bento from a store and unpacks it so that whoever made it can do no harm.
+//!
+//! A library beside the binary because its tests, fuzz targets and benchmarks need the parts.
+
+pub mod archive;
+pub mod download;
+pub mod fault;
+pub mod folder;
+pub mod image;
+pub mod manifest;
+pub mod meter;
+pub mod place;
+pub mod size;
+pub mod source;
+pub mod store;
+pub mod tag;
+pub mod tree;
+pub mod unpacking;

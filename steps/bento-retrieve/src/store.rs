@@ -1,0 +1,320 @@
+//! The edge to an S3 store: connecting, finding a bento's archive, reading it from any byte.
+
+use std::{fmt, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, Region, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_s3::{
+    Client,
+    config::{ResponseChecksumValidation, SharedHttpClient},
+    operation::get_object::GetObjectOutput,
+};
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{self, rustls_provider::CryptoMode},
+};
+use thiserror::Error;
+
+use crate::{
+    fault::Fault,
+    source::{Checksum, Opened},
+    tag::Tag,
+};
+
+/// A connection that takes longer than this is not made; S3 answers within milliseconds.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Region of a store that has none. Signatures need one, and other stores than AWS take this.
+const ANY_REGION: &str = "us-east-1";
+
+/// `s3://BUCKET/PREFIX`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    pub bucket: String,
+    /// Without slashes at its ends; may be empty
+    pub prefix: String,
+}
+
+/// What is wrong with a location. Never holds the text itself, in which people put keys.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum BadLocation {
+    #[error("it does not begin with `s3://`")]
+    Scheme,
+    #[error("it has no bucket, or one with characters that no bucket's name has")]
+    Bucket,
+    #[error("it has `?`, `#` or a control character")]
+    Query,
+}
+
+impl Location {
+    pub fn parse(text: &str) -> Result<Self, BadLocation> {
+        let rest = text.strip_prefix("s3://").ok_or(BadLocation::Scheme)?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        // Old buckets have capitals and underscores; `:` and `@` would be a key in front of the bucket.
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if bucket.is_empty() || !bucket.chars().all(fits) {
+            return Err(BadLocation::Bucket);
+        }
+        if prefix.contains(|c: char| c == '?' || c == '#' || c.is_control()) {
+            return Err(BadLocation::Query); // once an option of BentoML; now it would be part of the key
+        }
+        Ok(Self { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() })
+    }
+
+    /// The key of something below the prefix.
+    #[must_use]
+    pub fn key(&self, below: &str) -> String {
+        if self.prefix.is_empty() { below.to_owned() } else { format!("{}/{below}", self.prefix) }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}", self.key_with_bucket())
+    }
+}
+
+impl Location {
+    fn key_with_bucket(&self) -> String {
+        if self.prefix.is_empty() {
+            self.bucket.clone()
+        } else {
+            format!("{}/{}", self.bucket, self.prefix)
+        }
+    }
+}
+
+/// How to reach a store.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// `http://HOST:PORT`, or nothing for AWS
+    pub endpoint: Option<String>,
+    /// Bucket in the path, not in the host's name. By default where an endpoint is given
+    pub path_style: Option<bool>,
+    /// Asks without credentials
+    pub anonymous: bool,
+    /// How long an answer may take
+    pub idle: Duration,
+}
+
+/// A store and a place in it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    pub location: Location,
+}
+
+/// One archive in a store.
+#[derive(Clone, Debug)]
+pub struct Object {
+    client: Client,
+    pub bucket: String,
+    pub key: String,
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// What a search for a bento's archive came to.
+#[derive(Debug)]
+pub enum Found {
+    Object(Object),
+    /// Its files lie there one by one, as a folder that was exported or copied
+    Folder(String),
+    /// Other versions of the same name, if there are any
+    Nothing {
+        versions: Vec<String>,
+    },
+}
+
+/// Endings that archives of bentos have, in the order in which they are preferred. The contents decide what they are.
+const ENDINGS: [&str; 12] = [
+    ".tar.gz",
+    ".bento",
+    ".tar",
+    ".tar.xz",
+    ".tgz",
+    ".gz",
+    ".xz",
+    ".tar.bz2",
+    ".bz2",
+    ".zip",
+    ".tgz.bento",
+    "",
+];
+/// Keys looked at when the archive is not where it should be; a version has one or two.
+const LISTED: i32 = 200;
+
+impl Store {
+    /// Prepares the client; nothing is sent yet.
+    pub async fn new(location: Location, access: &Access) -> Self {
+        let http = http_client(access.endpoint.as_deref());
+        let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+            .or_else(ProfileFileRegionProvider::new())
+            .or_else(Region::new(ANY_REGION));
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(access.idle).build();
+        let mut config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .region(region)
+            .timeout_config(timeouts)
+            // Retries, stalls and checksums are ours: they must also hold for a read that was resumed.
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        if let Some(endpoint) = &access.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        if access.anonymous {
+            config = config.no_credentials();
+        }
+        let config = aws_sdk_s3::config::Builder::from(&config.load().await)
+            .force_path_style(access.path_style.unwrap_or(access.endpoint.is_some()));
+        let config = if access.anonymous { config.allow_no_auth() } else { config };
+        Self { client: Client::from_conf(config.build()), location }
+    }
+
+    /// The archive where BentoML's users put it by convention, which need not exist.
+    #[must_use]
+    pub fn conventional(&self, tag: &Tag) -> Object {
+        self.object(self.location.key(&format!("{}/{}.tar.gz", tag.name, tag.version)))
+    }
+
+    fn object(&self, key: String) -> Object {
+        Object { client: self.client.clone(), bucket: self.location.bucket.clone(), key }
+    }
+
+    /// Looks for an archive with another ending, or at the place where `bentoml export` itself puts one.
+    pub async fn search(&self, tag: &Tag) -> Result<Found, Fault> {
+        let own = self.location.key(&format!("{}/{}", tag.name, tag.version));
+        let exported = self.location.key(&format!("{}-{}", tag.name, tag.version));
+        for stem in [&own, &exported] {
+            let keys = self.list(stem).await?;
+            if let Some(key) = choose(stem, &keys) {
+                return Ok(Found::Object(self.object(key)));
+            }
+            if keys.iter().any(|key| key.strip_prefix(stem.as_str()) == Some("/bento.yaml")) {
+                return Ok(Found::Folder(format!("s3://{}/{stem}/", self.location.bucket)));
+            }
+        }
+        let folder = self.location.key(&format!("{}/", tag.name));
+        let keys = self.list(&folder).await?;
+        Ok(Found::Nothing { versions: versions(&folder, &keys) })
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.location.bucket)
+            .prefix(prefix)
+            .max_keys(LISTED);
+        let answer = answer.send().await.map_err(|error| Fault::from_sdk(&error))?;
+        Ok(answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| object.key)
+            .collect())
+    }
+}
+
+fn choose(stem: &str, keys: &[String]) -> Option<String> {
+    ENDINGS
+        .iter()
+        .find_map(|ending| keys.iter().find(|key| key.strip_prefix(stem) == Some(ending)).cloned())
+}
+
+/// The versions that keys below `NAME/` stand for, newest name first, a few of them.
+fn versions(folder: &str, keys: &[String]) -> Vec<String> {
+    let version = |key: &String| {
+        let rest = key.strip_prefix(folder).filter(|rest| !rest.contains('/'))?;
+        let ending =
+            ENDINGS.iter().find(|ending| !ending.is_empty() && rest.ends_with(**ending))?;
+        rest.strip_suffix(ending).map(str::to_owned)
+    };
+    let mut versions: Vec<_> = keys.iter().filter_map(version).collect();
+    versions.sort();
+    versions.dedup();
+    versions.into_iter().rev().take(5).collect()
+}
+
+impl Object {
+    /// Opens it from a byte on, and only if it is still the same object.
+    pub(crate) async fn open(&self, from: u64, same: Option<&str>) -> Result<Opened, Fault> {
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .set_range((from > 0).then(|| format!("bytes={from}-")))
+            .set_if_match(same.map(str::to_owned));
+        let answer = request
+            .customize()
+            .mutate_request(move |request| {
+                if from == 0 {
+                    request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
+                }
+            })
+            .send()
+            .await
+            .map_err(|error| Fault::from_sdk(&error))?;
+        if from > 0 && answer.content_range.as_deref().and_then(start_of) != Some(from) {
+            return Err(Fault::CannotResume(from));
+        }
+        let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
+        Ok(Opened {
+            checksum: checksum(&answer),
+            total: length.map(|length| from + length),
+            etag: answer.e_tag,
+            body: answer.body,
+        })
+    }
+}
+
+/// The first byte of `bytes FIRST-LAST/TOTAL`.
+fn start_of(range: &str) -> Option<u64> {
+    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+/// The checksum of the whole object, if the store has one. One made of its parts' checksums has a `-`.
+fn checksum(answer: &GetObjectOutput) -> Option<Checksum> {
+    let known = [
+        ("crc64nvme", &answer.checksum_crc64_nvme),
+        ("crc32", &answer.checksum_crc32),
+        ("crc32c", &answer.checksum_crc32_c),
+        ("sha256", &answer.checksum_sha256),
+        ("sha1", &answer.checksum_sha1),
+    ];
+    known.into_iter().find_map(|(algorithm, value)| {
+        let value = value.as_deref().filter(|value| !value.contains('-'))?;
+        Checksum::new(algorithm, value)
+    })
+}
+
+/// Over plain HTTP no certificate authorities are read, which would take longer than all the rest of the start.
+fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
+    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder();
+        if let Some(settings) = settings {
+            builder = builder.connector_settings(settings.clone());
+        }
+        if let Some(sleep) = components.and_then(aws_sdk_s3::config::RuntimeComponents::sleep_impl)
+        {
+            builder = builder.sleep_impl(sleep);
+        }
+        builder = builder.proxy_config(ProxyConfig::from_env());
+        if plain {
+            builder.build_http()
+        } else {
+            builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build()
+        }
+    })
+}

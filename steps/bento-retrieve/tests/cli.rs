@@ -1,0 +1,422 @@
+//! The binary as a process, against a store that answers as each test wants it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod support;
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use assert_cmd::cargo::cargo_bin;
+use support::{
+    bento, bento_files, listing,
+    server::{Answer, Server},
+    tar::{archive, bzip2, file, gzip, symlink, xz},
+};
+use tempfile::TempDir;
+
+const KEY: &str = "bentos/team/iris/v1.tar.gz";
+
+struct Run {
+    home: TempDir,
+    server: Server,
+}
+
+impl Run {
+    fn new(server: Server) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), server }
+    }
+
+    fn bento(&self) -> PathBuf {
+        self.home.path().join("bento")
+    }
+
+    fn command(&self) -> Command {
+        self.command_with("bento", "500ms")
+    }
+
+    fn command_with(&self, into: &str, idle: &str) -> Command {
+        let mut command = command();
+        command.current_dir(self.home.path()).args([
+            &format!("--s3-endpoint={}", self.server.url()),
+            "--store=s3://bentos/team",
+            "--bento=iris:v1",
+            &format!("--into={into}"),
+            &format!("--idle-timeout={idle}"),
+            "--retries=3",
+            "--result-bento=result.bento",
+            "--result-sha256=result.sha256",
+            "--result-context=result.context",
+            "--result-dockerfile=result.dockerfile",
+            "--image=registry.local:5000/models/iris",
+            "--result-image-url=result.image-url",
+        ]);
+        command
+    }
+
+    fn retrieve(&self) -> Ended {
+        self.ended(self.command().output().unwrap())
+    }
+
+    fn ended(&self, output: Output) -> Ended {
+        let stderr =
+            String::from_utf8(output.stderr).unwrap().replace(&self.server.url(), "[server]");
+        Ended { code: output.status.code(), stderr }
+    }
+
+    fn result(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.home.path().join(format!("result.{name}"))).ok()
+    }
+
+    /// What is there that is neither the bento nor a result.
+    fn left_over(&self) -> Vec<String> {
+        let names = fs::read_dir(self.home.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| {
+                name != "bento" && !name.starts_with("result.") && name != ".bento.retrieved.json"
+            })
+            .collect()
+    }
+
+    fn assert_whole(&self, ended: &Ended) {
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        for (name, text) in bento_files("iris", "v1") {
+            assert_eq!(fs::read(self.bento().join(name)).unwrap(), text);
+        }
+        assert_eq!(self.left_over(), Vec::<String>::new());
+    }
+
+    fn assert_nothing(&self, ended: &Ended) {
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(!self.bento().exists());
+        assert_eq!(self.left_over(), Vec::<String>::new());
+        assert_eq!(self.result("bento"), None);
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stderr: String,
+}
+
+/// Without anything of the machine it runs on.
+fn command() -> Command {
+    let mut command = Command::new(cargo_bin!("bento-retrieve"));
+    command.env_clear().envs([
+        ("AWS_ACCESS_KEY_ID", "user"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("HOME", "/nonexistent"),
+        ("NO_PROXY", "*"),
+    ]);
+    command
+}
+
+fn served(answers: impl IntoIterator<Item = Answer>) -> Run {
+    Run::new(Server::start([(KEY, bento("iris", "v1"))]).script(answers))
+}
+
+fn sha256sum(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    fs::write(&path, bytes).unwrap();
+    let output = Command::new("sha256sum").arg(path).output().unwrap().stdout;
+    String::from_utf8(output).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn help_teaches_by_example() {
+    let output = command().arg("--help").env("COLUMNS", "100").output().unwrap();
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[test]
+fn a_bento_is_unpacked_and_its_results_are_exact() {
+    let run = served([]);
+    let ended = run.retrieve();
+    run.assert_whole(&ended);
+    assert_eq!(run.result("bento").as_deref(), Some("iris:v1"));
+    assert_eq!(run.result("sha256"), Some(sha256sum(&bento("iris", "v1"))));
+    assert_eq!(run.result("context").as_deref(), Some("bento"));
+    assert_eq!(run.result("dockerfile").as_deref(), Some("env/docker/Dockerfile"));
+    assert_eq!(run.result("image-url").as_deref(), Some("registry.local:5000/models/iris:v1"));
+    assert_eq!(run.server.seen(), [format!("/{KEY}")], "one request is all it takes");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn a_second_run_finds_it_there_and_asks_the_store_nothing() {
+    let run = served([]);
+    run.assert_whole(&run.retrieve());
+    fs::remove_file(run.home.path().join("result.sha256")).unwrap();
+    run.assert_whole(&run.retrieve());
+    assert_eq!(run.result("sha256"), Some(sha256sum(&bento("iris", "v1"))));
+    assert_eq!(run.server.seen().len(), 1);
+}
+
+#[test]
+fn another_bento_at_the_place_is_left_alone() {
+    let run = served([]);
+    run.assert_whole(&run.retrieve());
+    let before = listing(&run.bento());
+    let ended = run.ended(run.command().arg("--sha256").arg("0".repeat(64)).output().unwrap());
+    assert_eq!((ended.code, listing(&run.bento())), (Some(1), before));
+    insta::assert_snapshot!(ended.stderr.replace(&sha256sum(&bento("iris", "v1")), "[sha256]"));
+}
+
+#[test]
+fn a_cut_connection_is_taken_up_at_the_byte_it_had() {
+    let whole = bento("iris", "v1");
+    let run = served([Answer::CutAfter(50_000), Answer::CutAfter(60_000), Answer::Whole]);
+    run.assert_whole(&run.retrieve());
+    assert_eq!(run.result("sha256"), Some(sha256sum(&whole)));
+    let seen: Vec<_> = run
+        .server
+        .seen()
+        .iter()
+        .map(|line| line.split(' ').nth(1).unwrap_or("all").to_owned())
+        .collect();
+    assert_eq!(seen, ["all", "bytes=50000-", "bytes=110000-"]);
+    assert!(
+        run.server.seen()[1..].iter().all(|line| line.split(' ').count() == 3),
+        "each with If-Match"
+    );
+}
+
+#[test]
+fn what_may_heal_is_tried_again() {
+    let run = served([
+        Answer::Hangup,
+        Answer::Error(503, "SlowDown"),
+        Answer::NotS3(500),
+        Answer::StallAfter(20_000),
+        Answer::StallAfter(0),
+        Answer::CutAfter(10_000),
+        Answer::Error(500, "InternalError"),
+        Answer::CutAfter(0),
+    ]);
+    run.assert_whole(&run.retrieve());
+}
+
+#[test]
+fn a_store_that_stays_ill_is_given_up() {
+    for answer in [Answer::Error(503, "SlowDown"), Answer::Hangup, Answer::StallAfter(0)] {
+        let run = served(vec![answer; 30]);
+        run.assert_nothing(&run.retrieve());
+        assert_eq!(run.server.seen().len(), 4, "the first try and three more");
+    }
+}
+
+#[test]
+fn what_will_not_heal_is_told_at_once_with_what_to_do() {
+    let told = |server: Server| {
+        let run = Run::new(server);
+        let ended = run.retrieve();
+        run.assert_nothing(&ended);
+        ended.stderr
+    };
+    let answered =
+        |answer: Answer| told(Server::start([(KEY, bento("iris", "v1"))]).script([answer]));
+    let half = bento("iris", "v1").split_off(100_000);
+    let folder = || {
+        [("bentos/team/iris/v1/bento.yaml", vec![]), ("bentos/team/iris/v1/src/service.py", vec![])]
+    };
+    let texts = [
+        answered(Answer::Error(403, "AccessDenied")),
+        answered(Answer::Error(301, "PermanentRedirect")),
+        answered(Answer::NotS3(418)),
+        told(Server::start([
+            ("bentos/team/iris/v2.tar.gz", vec![]),
+            ("bentos/team/iris/v3.bento", vec![]),
+        ])),
+        told(Server::start([("bentos/x", vec![])])),
+        told(Server::start([("bentos/x", vec![])]).without_listing()),
+        told(Server::start([("others/x", vec![])])),
+        told(Server::start(folder())),
+        told(
+            Server::start([(KEY, bento("iris", "v1"))])
+                .script([Answer::CutAfter(9_000), Answer::Replaced(half)]),
+        ),
+        told(
+            Server::start([(KEY, bento("iris", "v1"))])
+                .script([Answer::CutAfter(9_000), Answer::WithoutRanges]),
+        ),
+        told(Server::start([(KEY, bento("iris", "v2"))])),
+        told(Server::start([(KEY, gzip(&archive([file("README.md", b"hello")])))])),
+        told(Server::start([(
+            KEY,
+            gzip(&archive([file("bento.yaml", b"name: iris\nversion: v1\n")])),
+        )])),
+        told(Server::start([(KEY, gzip(&archive([file("bento.yaml", b"name: [iris\n")])))])),
+        told(Server::start([(
+            KEY,
+            gzip(&archive(without_model().map(|(name, text)| file(&name, &text)))),
+        )])),
+        told(Server::start([(KEY, b"<html>Sign in</html>".to_vec())])),
+        told(Server::start([(
+            KEY,
+            gzip(&archive([file("bento.yaml", b""), file("../../etc/x", b"")])),
+        )])),
+        answered(Answer::Header("x-amz-checksum-crc32", "AAAAAA==".into())),
+    ];
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+fn without_model() -> impl Iterator<Item = (String, Vec<u8>)> {
+    bento_files("iris", "v1").into_iter().filter(|(name, _)| !name.starts_with("./models"))
+}
+
+#[test]
+fn another_archive_than_the_one_that_was_meant_is_refused() {
+    let run = served([]);
+    run.assert_nothing(
+        &run.ended(run.command().arg("--sha256").arg("0".repeat(64)).output().unwrap()),
+    );
+    let right = sha256sum(&bento("iris", "v1")).to_uppercase();
+    run.assert_whole(
+        &run.ended(run.command().arg(format!("--sha256=sha256:{right}")).output().unwrap()),
+    );
+}
+
+#[test]
+fn the_store_s_own_checksum_is_compared_also_after_a_cut() {
+    let crc = crc32(&bento("iris", "v1"));
+    let header = || Answer::Header("x-amz-checksum-crc32", crc.clone());
+    let run = served([header()]);
+    run.assert_whole(&run.retrieve());
+    let run = served([Answer::Header("x-amz-checksum-crc32", "not base64".into())]);
+    run.assert_whole(&run.retrieve());
+}
+
+/// As gzip's trailer has it, in base64.
+fn crc32(bytes: &[u8]) -> String {
+    let packed = gzip(bytes);
+    let crc: Vec<u8> = packed[packed.len() - 8..packed.len() - 4].iter().rev().copied().collect();
+    let script =
+        "import sys,base64;sys.stdout.write(base64.b64encode(bytes.fromhex(sys.argv[1])).decode())";
+    let hex: String = crc.iter().map(|byte| format!("{byte:02x}")).collect();
+    String::from_utf8(Command::new("python3").args(["-c", script, &hex]).output().unwrap().stdout)
+        .unwrap()
+}
+
+#[test]
+fn an_archive_is_found_under_each_of_its_usual_names_and_told_by_its_contents() {
+    let plain = archive(bento_files("iris", "v1").iter().map(|(name, text)| file(name, text)));
+    for (key, packed) in [
+        ("bentos/team/iris/v1.bento", xz(&plain)),
+        ("bentos/team/iris/v1.tar", plain.clone()),
+        ("bentos/team/iris/v1.tar.xz", gzip(&plain)),
+        ("bentos/team/iris/v1.tar.bz2", bzip2(&plain)),
+        ("bentos/team/iris-v1.bento", xz(&plain)),
+        ("bentos/team/iris/v1.tar.gz", plain.clone()),
+    ] {
+        let run = Run::new(Server::start([(key, packed), ("bentos/team/iris/v10.tar.gz", vec![])]));
+        run.assert_whole(&run.retrieve());
+    }
+}
+
+#[test]
+fn a_bundle_of_0_x_loses_its_one_folder() {
+    let manifest = b"metadata:\n  service_name: iris\n  service_version: v1\n".to_vec();
+    let files = [
+        file("iris/bentoml.yml", &manifest),
+        file("iris/Dockerfile", b"FROM scratch\n"),
+        file("iris/iris/iris.py", b""),
+    ];
+    let run = Run::new(Server::start([(KEY, gzip(&archive(files)))]));
+    assert_eq!(run.retrieve().code, Some(0));
+    assert_eq!(run.result("dockerfile").as_deref(), Some("Dockerfile"));
+    assert!(run.bento().join("iris/iris.py").is_file());
+    assert_eq!(run.left_over(), Vec::<String>::new());
+}
+
+#[test]
+fn what_to_know_before_building_is_said() {
+    let manifest = b"name: iris\nversion: v1\nenvs:\n- name: TOKEN\n  value: s3cr3t\nmodels:\n- tag: org/llm:main\n  registry: huggingface\n";
+    let dockerfile = b"FROM x\nRUN --mount=type=cache,target=/c pip install x\n";
+    let files = [
+        file("bento.yaml", manifest),
+        file("env/docker/Dockerfile", dockerfile),
+        symlink("latest", "env"),
+    ];
+    let run = Run::new(Server::start([(KEY, gzip(&archive(files)))]));
+    let ended = run.retrieve();
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("s3cr3t"));
+    insta::assert_snapshot!(
+        ended
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("warning"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+}
+
+#[test]
+fn words_that_make_no_sense_are_usage_and_no_secret_is_repeated() {
+    let told = |args: &[&str]| {
+        let output = command().args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!text.contains("s3cr3t"), "{text}");
+        text
+    };
+    let to = "--into=x";
+    insta::assert_snapshot!(
+        [
+            told(&[]),
+            told(&["--store=s3://b", "--bento=iris:latest", to]),
+            told(&["--store=s3://user:s3cr3t@b/p", "--bento=iris:v1", to]),
+            told(&["--store=s3://b/p?secret=s3cr3t", "--bento=iris:v1", to]),
+            told(&["--store=/data", "--bento=iris:v1", to]),
+            told(&["--store=s3://b", "--bento=iris", to]),
+            told(&["--store=s3://b", "--bento=iris:v1", "--sha256=abc", to]),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn a_place_that_cannot_be_is_told_before_anything_is_asked() {
+    let run = served([]);
+    let file = run.home.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let ended = run.ended(run.command_with("file/bento", "500ms").output().unwrap());
+    assert_eq!(ended.code, Some(1));
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn sigterm_ends_it_with_nothing_left_behind() {
+    let run = served([Answer::StallAfter(100_000)]);
+    let mut child = run.command_with("bento", "1h").spawn().unwrap();
+    let drafted = || {
+        fs::read_dir(run.home.path()).unwrap().flatten().any(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            name.starts_with(".bento.partial-") && entry.path().join("bento.yaml").exists()
+        })
+    };
+    while !drafted() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(run.left_over(), Vec::<String>::new());
+    assert!(!run.bento().exists());
+}
+
+#[test]
+fn what_a_killed_run_left_is_swept_and_the_next_one_succeeds() {
+    let run = served([]);
+    fs::create_dir_all(run.home.path().join(".bento.partial-abc/src")).unwrap();
+    run.assert_whole(&run.retrieve());
+}

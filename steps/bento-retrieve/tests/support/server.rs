@@ -1,0 +1,253 @@
+//! An S3 server that answers as it is told to: whole, cut, stalled, busy, wrong.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead, BufReader, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    ops::Range,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// How one request for an object is answered. Requests without a script get the whole object.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Whole,
+    /// Claims the whole length, sends so many bytes, closes
+    CutAfter(usize),
+    /// Sends so many bytes and then nothing, without closing
+    StallAfter(usize),
+    /// An S3 error: status, code and message
+    Error(u16, &'static str),
+    /// An error whose body is no S3 error
+    NotS3(u16),
+    /// The object is another from now on
+    Replaced(Vec<u8>),
+    /// The whole object, whatever range is asked for
+    WithoutRanges,
+    /// The whole object, without an `ETag`
+    WithoutTag,
+    /// With a header more
+    Header(&'static str, String),
+    /// Closes without a word
+    Hangup,
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Vec<u8>>,
+    script: VecDeque<Answer>,
+    /// Each request in a line: method, path, range and condition
+    seen: Vec<String>,
+    may_not_list: bool,
+    held: Vec<TcpStream>,
+}
+
+pub(crate) struct Server {
+    address: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    /// Serves these objects, by `BUCKET/KEY`.
+    pub(crate) fn start<'a>(objects: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let objects = objects.into_iter().map(|(key, bytes)| (format!("/{key}"), bytes)).collect();
+        let state = Arc::new(Mutex::new(State { objects, ..State::default() }));
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                thread::spawn(move || serve(&state, stream));
+            }
+        });
+        Self { address, state }
+    }
+
+    pub(crate) fn script(self, answers: impl IntoIterator<Item = Answer>) -> Self {
+        self.state.lock().unwrap().script.extend(answers);
+        self
+    }
+
+    pub(crate) fn without_listing(self) -> Self {
+        self.state.lock().unwrap().may_not_list = true;
+        self
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What was asked of it, without what differs from run to run.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.state.lock().unwrap().seen.clone()
+    }
+}
+
+struct Request {
+    path: String,
+    query: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl Request {
+    /// Method and path, or the query of a list, and what was asked of it.
+    fn line(&self) -> String {
+        let list = self.query.contains("list-type");
+        let mut words = if list {
+            vec!["list".to_owned(), self.query.clone()]
+        } else {
+            vec![self.path.clone()]
+        };
+        words.extend(
+            ["range", "if-match"].iter().filter_map(|name| self.headers.get(*name).cloned()),
+        );
+        words.join(" ")
+    }
+
+    fn range(&self, length: usize) -> Option<Range<usize>> {
+        let (first, last) = self.headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        let end = last.parse().map_or(length, |last: usize| (last + 1).min(length));
+        Some(first.parse().unwrap_or(0).min(end)..end)
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Request> {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let line = lines.next()?;
+    let (path, query) = line.split(' ').nth(1)?.split_once('?').map_or_else(
+        || (line.split(' ').nth(1).unwrap_or_default().to_owned(), String::new()),
+        |(path, query)| (path.to_owned(), query.to_owned()),
+    );
+    let headers = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        })
+        .collect();
+    Some(Request { path, query, headers })
+}
+
+fn serve(state: &Mutex<State>, stream: TcpStream) {
+    let Some(request) = read(&stream) else { return };
+    let mut state = state.lock().unwrap();
+    state.seen.push(request.line());
+    if request.query.contains("list-type") {
+        return list(&state, &request, stream);
+    }
+    let answer = state.script.pop_front().unwrap_or(Answer::Whole);
+    if let Answer::Replaced(bytes) = &answer {
+        state.objects.insert(request.path.clone(), bytes.clone());
+    }
+    let Some(object) = state.objects.get(&request.path).cloned() else {
+        let bucket = format!("/{}/", request.path.split('/').nth(1).unwrap_or_default());
+        let known = state.objects.keys().any(|key| key.starts_with(&bucket));
+        return error(stream, 404, if known { "NoSuchKey" } else { "NoSuchBucket" });
+    };
+    let tag = tag(&object);
+    if request.headers.get("if-match").is_some_and(|wanted| *wanted != tag) {
+        return error(stream, 412, "PreconditionFailed");
+    }
+    let range =
+        if matches!(answer, Answer::WithoutRanges) { None } else { request.range(object.len()) };
+    let body = range.clone().map_or(&object[..], |range| &object[range]);
+    let head = head(&answer, &tag, range.as_ref(), object.len(), body.len());
+    let send = |mut stream: &TcpStream, count: usize| {
+        let _ = stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&body[..count.min(body.len())]));
+    };
+    match answer {
+        Answer::Error(status, code) => error(stream, status, code),
+        Answer::NotS3(status) => not_s3(stream, status),
+        Answer::Hangup => drop(stream),
+        Answer::CutAfter(count) => send(&stream, count),
+        Answer::StallAfter(count) => {
+            send(&stream, count);
+            state.held.push(stream);
+        }
+        _ => {
+            drop(state);
+            send(&stream, usize::MAX);
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+fn tag(object: &[u8]) -> String {
+    let sum = object
+        .iter()
+        .fold(object.len() as u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte));
+    format!("\"{sum:x}\"")
+}
+
+fn head(
+    answer: &Answer,
+    tag: &str,
+    range: Option<&Range<usize>>,
+    whole: usize,
+    length: usize,
+) -> String {
+    let mut lines = match range {
+        Some(range) => vec![
+            "HTTP/1.1 206 Partial Content".to_owned(),
+            format!("Content-Range: bytes {}-{}/{whole}", range.start, range.end - 1),
+        ],
+        None => vec!["HTTP/1.1 200 OK".to_owned()],
+    };
+    if !matches!(answer, Answer::WithoutTag) {
+        lines.push(format!("ETag: {tag}"));
+    }
+    if let Answer::Header(name, value) = answer {
+        lines.push(format!("{name}: {value}"));
+    }
+    lines.push(format!("Content-Length: {length}\r\nConnection: close\r\n\r\n"));
+    lines.join("\r\n")
+}
+
+fn error(mut stream: TcpStream, status: u16, code: &str) {
+    let body = format!(
+        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as the test wants it</Message></Error>"
+    );
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Type: application/xml\r\nx-amz-bucket-region: eu-west-1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+fn not_s3(mut stream: TcpStream, status: u16) {
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+    );
+}
+
+fn list(state: &State, request: &Request, mut stream: TcpStream) {
+    if state.may_not_list {
+        return error(stream, 403, "AccessDenied");
+    }
+    let prefix =
+        request.query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or_default();
+    let prefix = format!("{}/{}", request.path.trim_end_matches('/'), prefix.replace("%2F", "/"));
+    let bucket = format!("{}/", request.path.trim_end_matches('/'));
+    let keys: Vec<_> = state
+        .objects
+        .iter()
+        .filter(|(key, _)| key.starts_with(&prefix))
+        .map(|(key, bytes)| {
+            let key = key.strip_prefix(&bucket).unwrap_or(key);
+            format!("<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-11-24T06:00:00.000Z</LastModified></Contents>", bytes.len())
+        })
+        .collect();
+    let keys = keys.concat();
+    let body = format!(
+        "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
+    );
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
