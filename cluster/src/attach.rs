@@ -4,6 +4,8 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::Instant,
 };
 
 use anyhow::{Context, Result};
@@ -12,7 +14,7 @@ use step::Failure;
 
 use crate::{
     certificates, command,
-    part::STARTS,
+    part::{LOOK_AGAIN, STARTS, answers},
     places::run,
     progress::Progress,
     store::{BUCKET, Keys, REGION},
@@ -201,21 +203,20 @@ export KANARIA_GATEWAY={}",
         )
     }
 
-    /// Waits until every Deployment of every namespace is available.
-    pub(crate) fn wait_for_deployments(&self) -> Result<()> {
-        let timeout = format!("--timeout={}s", STARTS.as_secs());
-        self.kubectl([
-            "wait",
-            "deployment",
-            "--all",
-            "--all-namespaces",
-            "--for=condition=Available",
-            &timeout,
-        ])
-        .with_context(|| Failure {
-            what: "failed to wait for the engines".into(),
-            hint: "`cluster status` says which are not ready, `cluster logs NAME` why".into(),
-        })?;
+    /// Waits until the gateway answers, whatever it says: it knows no Host at first.
+    pub(crate) fn wait_for_gateway(&self) -> Result<()> {
+        let address = format!("{}:80", self.gateway.trim_start_matches("http://"));
+        let begun = Instant::now();
+        while answers(&address, "/").is_none() {
+            if begun.elapsed() > STARTS {
+                return Err(Failure {
+                    what: format!("failed to reach the gateway `{}`", self.gateway),
+                    hint: "`cluster logs 3scale-kourier-gateway` says why".into(),
+                }
+                .into());
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
         Ok(())
     }
 

@@ -125,8 +125,11 @@ fn logs(part: &str, follow: bool) -> Result<Outcome> {
 }
 
 fn print(text: &str) -> Result<Outcome> {
-    writeln!(io::stdout(), "{text}").context("failed to print")?;
-    Ok(Outcome::Done)
+    match writeln!(io::stdout(), "{text}") {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Outcome::Done),
+        printed => printed.context("failed to print").map(|()| Outcome::Done),
+    }
 }
 
 fn mebibytes(bytes: u64) -> String {

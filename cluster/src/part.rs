@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const STARTS: Duration = Duration::from_mins(2);
 /// etcd and the registry put their last writes in order within a second.
 const STOPS: Duration = Duration::from_secs(5);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What to run, and how to tell that it works.
 pub(crate) struct Part {
@@ -205,7 +205,8 @@ fn connect(address: &str) -> Option<TcpStream> {
     TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()
 }
 
-fn answers(address: &str, path: &str) -> Option<bool> {
+/// Whether a plain GET is answered with 200. None when it is not answered at all.
+pub(crate) fn answers(address: &str, path: &str) -> Option<bool> {
     let mut stream = connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;

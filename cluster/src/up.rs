@@ -65,17 +65,17 @@ pub fn up(progress: &Progress) -> Result<Report> {
     let keys = prepare(&cache, |name| built.bin(name))?;
 
     let [registry, state, api, rest] = parts::all(&cache, &keys);
-    let mut started = start(&registry)?;
+    let mut started = start(&registry, progress)?;
     build::images(&cache, &built, progress)?;
-    started.extend(start(&state)?);
-    started.extend(start(&api)?);
+    started.extend(start(&state, progress)?);
+    started.extend(start(&api, progress)?);
     let kubeconfig = certificates::kubeconfig("admin");
     admit_observer(&kubeconfig)?;
-    started.extend(start(&rest)?);
+    started.extend(start(&rest, progress)?);
     install::engines(&kubeconfig, &built, progress)?;
 
     let cluster = Cluster::attach()?;
-    cluster.wait_for_deployments()?;
+    cluster.wait_for_gateway()?;
     Ok(Report { cluster, started, took: begun.elapsed(), memory: memory() })
 }
 
@@ -113,7 +113,9 @@ fn link_programs(bin: impl Fn(&str) -> PathBuf) -> Result<()> {
 }
 
 /// Starts a group and waits for all of it. Returns the names of those that had to be started.
-fn start(group: &[Part]) -> Result<Vec<&'static str>> {
+fn start(group: &[Part], progress: &Progress) -> Result<Vec<&'static str>> {
+    let names: Vec<_> = group.iter().map(|part| part.name).collect();
+    let _stage = progress.stage(format!("start {}", names.join(", ")));
     let mut started = Vec::new();
     for part in group {
         if part.ensure_started()? {
