@@ -1,0 +1,200 @@
+//! Puts a new model image beside the one that serves, with a small share of the requests.
+
+mod first;
+mod plan;
+
+use std::{
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Result;
+use clap::{Parser, builder::ArgAction};
+use inference_service::{Seen, Service, connect, has_digest};
+use step::{Outcome, ResultFile};
+
+use crate::{
+    first::FirstRelease,
+    plan::{Asked, Ended, next},
+};
+
+/// Release an image as a canary of a KServe `InferenceService`
+///
+/// A service that does not exist yet is created and gets all requests: there is nothing to compare
+/// it with. Otherwise the image starts at 0 %, and gets its percent once it is ready, so that no
+/// user meets a model that does not load. Run again, or killed and run again, it ends the same.
+#[derive(Parser)]
+#[command(version, after_long_help = EXAMPLES)]
+struct Args {
+    /// Name of the `InferenceService`: a letter first, at most 46 characters
+    #[arg(long, value_parser = plan::service_name)]
+    service: String,
+    /// Image with its digest, such as registry.local:5000/models/iris@sha256:…
+    #[arg(long, value_parser = image)]
+    image: String,
+    /// Share of the requests that the canary gets, 0 to 99
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=99))]
+    percent: u8,
+    /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Give up after this time, such as 12m. Knative itself gives up on a revision after 10m
+    #[arg(long, default_value = "12m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Release an image again that was rolled back before
+    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    retry_rejected: bool,
+    /// Print the first thing it would do, and change nothing
+    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    dry_run: bool,
+    #[command(flatten)]
+    first: FirstRelease,
+    #[command(flatten)]
+    results: Results,
+}
+
+/// Each is written as soon as it is known, also when the step fails later.
+#[derive(clap::Args, Default)]
+#[allow(clippy::struct_field_names)] // each is named as its flag
+#[command(next_help_heading = "Results")]
+struct Results {
+    /// Revision that runs the image
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_canary_revision: ResultFile,
+    /// Revision that served before; empty on a first release
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_baseline_revision: ResultFile,
+    /// Address of the canary alone
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_canary_url: ResultFile,
+    /// Image that served before, by digest; empty on a first release
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_baseline_image: ResultFile,
+    /// When the canary got its first requests, RFC 3339
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_started_at: ResultFile,
+    /// canary, first or unchanged
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_outcome: ResultFile,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Give the new image every tenth request
+    canary-create --service iris --image registry.local:5000/models/iris@sha256:…
+
+  See what it would do
+    canary-create --service iris --image … --dry-run
+
+  A first release that needs more than the defaults
+    canary-create --service iris --image … --memory 2Gi --cpu 500m --env LOG_LEVEL=debug
+
+Exit codes: 0 done, 1 could not (the canary, if any, is at 0 %), 2 usage, 143 stopped by a signal.
+Then: prometheus-gate to judge it, canary-promote or canary-rollback to end it.";
+
+fn main() -> ExitCode {
+    step::run(create)
+}
+
+async fn create(args: Args) -> Result<Outcome> {
+    let Args {
+        service,
+        image,
+        percent,
+        namespace,
+        timeout,
+        retry_rejected,
+        dry_run,
+        first,
+        results,
+    } = args;
+    let service = Service::new(connect().await?, namespace, &service);
+    let asked = Asked {
+        image,
+        percent,
+        retry_rejected,
+        container: first,
+        is_first: false,
+        has_begun: false,
+    };
+    if dry_run {
+        service.preview(|seen| next(&asked, seen, &now())).await?;
+        return Ok(Outcome::Done);
+    }
+    let ended = release(&service, asked, timeout, &results).await?;
+    tracing::info!("{}/{}: {ended}", service.namespace, service.name);
+    Ok(Outcome::Done)
+}
+
+async fn release(
+    service: &Service,
+    mut asked: Asked,
+    timeout: Duration,
+    results: &Results,
+) -> Result<Ended> {
+    results.begin()?;
+    let ended = service
+        .drive(timeout, |seen| {
+            asked.learn(seen);
+            results.write_what_is_known(&asked, seen)?;
+            next(&asked, seen, &now())
+        })
+        .await?;
+    results.end(&ended)?;
+    Ok(ended)
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+fn image(image: &str) -> Result<String, &'static str> {
+    let hint = "it must name its content, such as registry.local:5000/models/iris@sha256:…, because a tag that moves makes no new revision";
+    has_digest(image).then(|| image.to_owned()).ok_or(hint)
+}
+
+impl Results {
+    /// A result that was never written would keep Tekton from running whatever reads it.
+    fn begin(&self) -> Result<()> {
+        let Self {
+            result_canary_revision,
+            result_baseline_revision,
+            result_canary_url,
+            result_baseline_image,
+            result_started_at,
+            result_outcome,
+        } = self;
+        [
+            result_canary_revision,
+            result_baseline_revision,
+            result_canary_url,
+            result_baseline_image,
+            result_started_at,
+            result_outcome,
+        ]
+        .into_iter()
+        .try_for_each(|result| result.write(""))
+    }
+
+    fn write_what_is_known(&self, asked: &Asked, seen: &Seen) -> Result<()> {
+        if !seen.runs(seen.latest(), &asked.image) {
+            return Ok(());
+        }
+        self.result_canary_revision.write(seen.latest())?;
+        if seen.mark.is_of(&asked.image) && seen.latest() != seen.rolled_out() {
+            self.result_baseline_revision.write(&seen.mark.baseline_revision)?;
+            self.result_baseline_image.write(&seen.mark.baseline_image)?;
+        }
+        Ok(())
+    }
+
+    fn end(&self, ended: &Ended) -> Result<()> {
+        let Ended { outcome, canary_url, started_at } = ended;
+        self.result_canary_url.write(canary_url)?;
+        self.result_started_at.write(started_at)?;
+        self.result_outcome.write(outcome)
+    }
+}
+
+#[cfg(test)]
+mod stories;

@@ -1,0 +1,275 @@
+//! What `canary-create` does next, from what it sees.
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+use inference_service::{Guarded, LONGEST_NAME, Live, Mark, Next, Seen, same_image};
+use step::Failure;
+
+use crate::first::FirstRelease;
+
+/// What was asked for, and what this run has learnt.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) image: String,
+    pub(crate) percent: u8,
+    pub(crate) retry_rejected: bool,
+    pub(crate) container: FirstRelease,
+    /// This run has seen the service without any revision that ever served
+    pub(crate) is_first: bool,
+    /// This run has put the image there, or has gone on with a run that did
+    pub(crate) has_begun: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// canary, first or unchanged
+    pub(crate) outcome: &'static str,
+    pub(crate) canary_url: String,
+    /// RFC 3339
+    pub(crate) started_at: String,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.outcome {
+            "first" => "a first release, which serves all requests",
+            "unchanged" => "the image serves all requests already",
+            _ => "the canary is live",
+        })?;
+        if self.canary_url.is_empty() { Ok(()) } else { write!(f, ", at {}", self.canary_url) }
+    }
+}
+
+/// A name that Knative and the hosts of the tags can carry.
+pub(crate) fn service_name(name: &str) -> Result<String, String> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fits = name.len() <= LONGEST_NAME
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.bytes().all(inner);
+    let rule = "it begins with a letter, has a to z, 0 to 9 and -, and at most 46 characters, \
+                because its canary's host `latest-NAME-predictor` has at most 63";
+    if fits { Ok(name.to_owned()) } else { Err(rule.into()) }
+}
+
+impl Asked {
+    /// Keeps what a later look cannot tell any more.
+    pub(crate) fn learn(&mut self, seen: &Seen) {
+        self.is_first |= seen.service.is_none() || seen.rolled_out().is_empty();
+        self.has_begun |= is_fresh(&seen.mark, &self.image);
+        // To try again is asked once: a rollback that comes meanwhile has the last word.
+        self.retry_rejected &= !self.has_begun;
+    }
+
+    fn ended(&self, outcome: &'static str, seen: &Seen, started_at: &str) -> Next<Ended> {
+        let outcome = if self.is_first { "first" } else { outcome };
+        let canary_url = seen.canary_url().unwrap_or_default().to_owned();
+        Next::Done(Ended { outcome, canary_url, started_at: started_at.to_owned() })
+    }
+}
+
+pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>> {
+    if seen.service.is_none() {
+        return Ok(Next::Create(asked.container.service(
+            &seen.namespace,
+            &seen.name,
+            &asked.image,
+        )));
+    }
+    let Some(image) = seen.image().filter(|_| unsupported(seen).is_none()) else {
+        let (why, hint) = unsupported(seen)
+            .unwrap_or(("it has no container `kserve-container`", CUSTOM_CONTAINER));
+        bail!(refusal(seen, &asked.image, why, hint));
+    };
+    if same_image(image, &asked.image) {
+        with_our_image(asked, seen, now)
+    } else {
+        with_another_image(asked, seen)
+    }
+}
+
+/// The spec asks for something else: begin, if nothing else is under way.
+fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
+    let image = &asked.image;
+    if seen.mark.has_rejected(image) && !asked.retry_rejected {
+        bail!(rejected(seen, image));
+    }
+    if seen.rolled_out().is_empty() {
+        return Ok(Next::Patch(Guarded::image_alone(seen, image))); // nothing ever served: still a first release
+    }
+    let other = seen.image().unwrap_or_default();
+    match (seen.stable(), seen.percent()) {
+        (Some(_), _) => {}
+        (None, None | Some(100)) => {
+            return Ok(Next::Wait(waiting(seen, "the service's own revision")?));
+        }
+        (None, Some(0))
+            if !is_fresh(&seen.mark, other)
+                && seen.is_latest_of_spec()
+                && seen.latest() != seen.rolled_out() => {}
+        (None, Some(percent)) => {
+            let manager = seen
+                .manager()
+                .map_or_else(String::new, |manager| format!(", last changed by `{manager}`"));
+            let why = format!("another canary is in progress: `{other}` at {percent} %{manager}");
+            bail!(refusal(
+                seen,
+                image,
+                &why,
+                "wait until it has ended, or end it with canary-promote or canary-rollback"
+            ));
+        }
+    }
+    let baseline = seen.rolled_out();
+    let Some(baseline_image) = seen.image_of(baseline).or_else(|| remembered(&seen.mark, baseline))
+    else {
+        return Ok(Next::Wait(format!(
+            "wait for Knative to name the digest of the baseline `{baseline}`"
+        )));
+    };
+    Ok(match begun(asked, seen, baseline, baseline_image)? {
+        Some(mark) => Next::Mark(mark),
+        None => Next::Patch(Guarded::image_at_zero(seen, image)),
+    })
+}
+
+/// The spec asks for our image: go on, unless it got there without us or was taken back.
+fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>> {
+    if seen.stable().is_some() {
+        return Ok(asked.ended("unchanged", seen, now));
+    }
+    let Some(percent) =
+        seen.percent().filter(|percent| *percent < 100 && !seen.rolled_out().is_empty())
+    else {
+        return Ok(Next::Wait(waiting(seen, "revision")?));
+    };
+    // Of two releases that began at the same moment, the other may have marked last and patched in vain.
+    let is_ours =
+        is_fresh(&seen.mark, &asked.image) || asked.has_begun && !seen.mark.is_of(&asked.image);
+    let is_rejected = seen.mark.has_rejected(&asked.image) || percent == 0 && !is_ours;
+    if is_rejected && !asked.retry_rejected {
+        bail!(rejected(seen, &asked.image));
+    }
+    if is_rejected || is_ours && !seen.mark.is_of(&asked.image) {
+        let baseline = seen.rolled_out();
+        let image = seen
+            .image_of(baseline)
+            .or_else(|| remembered(&seen.mark, baseline))
+            .unwrap_or_default();
+        if let Some(mark) = begun(asked, seen, baseline, image)? {
+            return Ok(Next::Mark(mark));
+        }
+    }
+    let baseline = &seen.mark.baseline_revision;
+    if seen.mark.is_of(&asked.image) && seen.rolled_out() != baseline {
+        let why =
+            format!("KServe took `{}` for the baseline, which was `{baseline}`", seen.rolled_out());
+        bail!(refusal(
+            seen,
+            &asked.image,
+            &why,
+            "canary-rollback with this `canary-image` puts the old one back"
+        ));
+    }
+    match seen.live() {
+        Some(Live { percent, .. }) if percent < asked.percent => {
+            Ok(Next::Patch(Guarded::percent(seen, asked.percent)))
+        }
+        Some(live) => Ok(live_now(asked, seen, live, now)),
+        None => Ok(Next::Wait(waiting(seen, "canary")?)),
+    }
+}
+
+/// Tells since when it has had requests, and remembers that for a run that repeats this one.
+fn live_now(asked: &Asked, seen: &Seen, live: Live, now: &str) -> Next<Ended> {
+    let mark = &seen.mark;
+    let is_noted = mark.is_of(&asked.image) && !mark.live_since.is_empty();
+    if is_noted {
+        return asked.ended("canary", seen, &mark.live_since);
+    }
+    if live.percent == 0 || !mark.is_of(&asked.image) || !seen.can_mark {
+        return asked.ended("canary", seen, now);
+    }
+    Next::Mark(mark.go_live(now))
+}
+
+/// Put there by a release that has not gone live yet
+fn is_fresh(mark: &Mark, image: &str) -> bool {
+    mark.is_of(image) && mark.live_since.is_empty() && !mark.has_rejected(image)
+}
+
+fn remembered<'a>(mark: &'a Mark, baseline: &str) -> Option<&'a str> {
+    (mark.baseline_revision == baseline && !mark.baseline_image.is_empty())
+        .then_some(mark.baseline_image.as_str())
+}
+
+/// The mark that has to be written before the first patch; none when it is there.
+fn begun(asked: &Asked, seen: &Seen, baseline: &str, baseline_image: &str) -> Result<Option<Mark>> {
+    if !seen.can_mark {
+        let hint = "give the serviceAccount get, create and patch of leases: see `Rights` in the Task's README";
+        bail!(refusal(seen, &asked.image, "its mark cannot be kept", hint));
+    }
+    let mark = seen.mark.begin(&asked.image, baseline, baseline_image);
+    Ok((mark != seen.mark).then_some(mark))
+}
+
+fn waiting(seen: &Seen, who: &str) -> Result<String> {
+    seen.waiting_for(who).map_err(|diagnosis| {
+        let what = format!(
+            "failed to start {who} `{}` of `{}`: {}",
+            seen.latest(),
+            seen.full_name(),
+            diagnosis.why
+        );
+        let hint = if seen.rolled_out().is_empty() {
+            "nothing served before it, so there is nothing to go back to: release a better image"
+        } else {
+            "the old revision serves its users; canary-rollback puts its image back into the spec"
+        };
+        Failure { what, hint: hint.into() }.into()
+    })
+}
+
+fn rejected(seen: &Seen, image: &str) -> Failure {
+    let hint = "release a new version, or set `retry-rejected` to true to try this one again";
+    refusal(seen, image, "it was rolled back before", hint)
+}
+
+fn refusal(seen: &Seen, image: &str, why: &str, hint: &str) -> Failure {
+    Failure {
+        what: format!("failed to release `{image}` on `{}`: {why}", seen.full_name()),
+        hint: hint.into(),
+    }
+}
+
+const CUSTOM_CONTAINER: &str =
+    "canaries work with one custom container; the README says what else is needed";
+
+/// Why a canary of this service would not do what it says, and what to do.
+fn unsupported(seen: &Seen) -> Option<(&'static str, &'static str)> {
+    let service = seen.service.as_ref()?;
+    let mode = service.status.as_ref().map_or("", |status| status.deployment_mode.as_str());
+    let is_set = |key| seen.annotation(key) == Some("true");
+    if service.metadata.deletion_timestamp.is_some() {
+        Some(("it is being deleted", "wait until it is gone; then this is a first release"))
+    } else if !matches!(mode, "" | "Knative" | "Serverless") {
+        Some((
+            "it is not in Knative mode, where KServe ignores canaries silently",
+            "set annotation serving.kserve.io/deploymentMode to Knative",
+        ))
+    } else if service.spec.canary.is_some() {
+        Some(("it has `spec.canary`, another kind of canary", CUSTOM_CONTAINER))
+    } else if service.spec.transformer.is_some() || service.spec.explainer.is_some() {
+        Some(("it has a transformer or an explainer, which would not be split", CUSTOM_CONTAINER))
+    } else if is_set("serving.kserve.io/stop") {
+        Some(("it is stopped", "remove its annotation serving.kserve.io/stop"))
+    } else if is_set("serving.kserve.io/disable-auto-update") {
+        Some((
+            "KServe is told not to update it",
+            "remove its annotation serving.kserve.io/disable-auto-update",
+        ))
+    } else {
+        None
+    }
+}

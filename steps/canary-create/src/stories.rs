@@ -1,0 +1,289 @@
+//! Whole releases on the simulator.
+
+use inference_service::simulator::{Behaviour, Simulator};
+use proptest::prelude::*;
+
+use super::*;
+
+const B: &str = "r/iris@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const C: &str = "r/iris@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
+const D: &str = "r/iris@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+
+fn serving(image: &str) -> Simulator {
+    let simulator = Simulator::new();
+    simulator.serve(image);
+    simulator
+}
+
+fn asked(image: &str) -> Asked {
+    let Args { image, percent, retry_rejected, first, .. } =
+        Args::try_parse_from(["canary-create", "--service=iris", "--image", image]).unwrap();
+    Asked { image, percent, retry_rejected, container: first, is_first: false, has_begun: false }
+}
+
+async fn run(simulator: &Simulator, asked: Asked) -> Result<Ended> {
+    let service = Service::new(simulator.client(), None, "iris");
+    release(&service, asked, Duration::from_mins(12), &Results::default()).await
+}
+
+/// What a rollback leaves in the mark, without a rollback.
+async fn reject(simulator: &Simulator, image: &str) {
+    let service = Service::new(simulator.client(), None, "iris");
+    let rejected = |seen: &Seen| {
+        let mark = seen.mark.begin(image, seen.rolled_out(), B).reject(image, seen.latest());
+        let is_there = seen.mark.has_rejected(image);
+        Ok(if is_there {
+            inference_service::Next::Done(())
+        } else {
+            inference_service::Next::Mark(mark)
+        })
+    };
+    service.drive(Duration::from_secs(10), rejected).await.unwrap();
+}
+
+fn users(simulator: &Simulator) -> Vec<(String, i64)> {
+    simulator.settle();
+    simulator.users().into_iter().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_exist_is_created_and_serves_all() {
+    let simulator = Simulator::new();
+    assert_eq!(run(&simulator, asked(C)).await.unwrap().outcome, "first");
+    assert_eq!(users(&simulator), [(C.to_owned(), 100)]);
+    assert_eq!(simulator.spec(), (C.to_owned(), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_image_waits_at_zero_and_then_gets_its_percent() {
+    let simulator = serving(B);
+    let ended = run(&simulator, asked(C)).await.unwrap();
+    assert_eq!(ended.outcome, "canary");
+    assert_eq!(ended.canary_url, "http://latest-iris-predictor.models.example.test");
+    assert_eq!(users(&simulator), [(B.to_owned(), 90), (C.to_owned(), 10)]);
+    let mark = format!("mark {C}");
+    assert_eq!(
+        simulator.writes(),
+        [mark.clone(), format!("image {C}, percent 0"), format!("image {C}, percent 10"), mark]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_and_run_again_it_is_live_once() {
+    for (number, applied) in (0..4).flat_map(|number| [(number, false), (number, true)]) {
+        let simulator = serving(B);
+        simulator.kill_at_write(number, applied);
+        assert!(
+            simulator.until_killed(run(&simulator, asked(C))).await.is_none(),
+            "{number} {applied}"
+        );
+        assert_eq!(
+            run(&simulator, asked(C)).await.unwrap().outcome,
+            "canary",
+            "{number} {applied}"
+        );
+        assert_eq!(users(&simulator), [(B.to_owned(), 90), (C.to_owned(), 10)]);
+        assert_eq!(
+            simulator.writes().iter().filter(|write| write.contains("percent 0")).count(),
+            1
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_killed_at_any_write_ends_the_same() {
+    for applied in [false, true] {
+        let simulator = Simulator::new();
+        simulator.kill_at_write(0, applied);
+        assert!(simulator.until_killed(run(&simulator, asked(C))).await.is_none());
+        assert!(["first", "unchanged"].contains(&run(&simulator, asked(C)).await.unwrap().outcome));
+        assert_eq!(users(&simulator), [(C.to_owned(), 100)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_release_writes_nothing_and_says_the_same() {
+    let simulator = serving(B);
+    let ended = run(&simulator, asked(C)).await.unwrap();
+    let writes = simulator.writes();
+    assert_eq!(run(&simulator, asked(C)).await.unwrap(), ended);
+    simulator.ask(C, None);
+    assert_eq!(run(&simulator, asked(C)).await.unwrap().outcome, "unchanged");
+    assert_eq!(simulator.writes(), writes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_release_never_lowers_what_a_promotion_has_raised() {
+    let simulator = serving(B);
+    run(&simulator, asked(C)).await.unwrap();
+    simulator.ask(C, Some(50));
+    run(&simulator, asked(C)).await.unwrap();
+    assert_eq!(simulator.spec(), (C.to_owned(), Some(50)));
+    run(&simulator, Asked { percent: 60, ..asked(C) }).await.unwrap();
+    assert_eq!(simulator.spec(), (C.to_owned(), Some(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_does_not_start_gets_no_user_and_is_explained() {
+    for (behaviour, why) in [
+        (Behaviour::Exits, "its container exits with code 1: no such file: model.pkl"),
+        (Behaviour::Missing, "its image cannot be pulled: not found"),
+        (Behaviour::NeverReady, "its container runs, but its readiness probe does not pass yet"),
+    ] {
+        let simulator = serving(B);
+        simulator.behave(C, behaviour);
+        let error = run(&simulator, asked(C)).await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(users(&simulator), [(B.to_owned(), 100)]);
+        assert_eq!(simulator.spec(), (C.to_owned(), Some(0)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_canary_in_progress_is_named_and_left_alone() {
+    let simulator = serving(B);
+    run(&simulator, asked(D)).await.unwrap();
+    let writes = simulator.writes();
+    let error = run(&simulator, asked(C)).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with(&format!("another canary is in progress: `{D}` at 10 %")),
+        "{error}"
+    );
+    assert_eq!(simulator.writes(), writes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_releases_at_the_same_moment_one_is_live_and_the_other_says_why() {
+    let simulator = serving(B);
+    let (one, other) = tokio::join!(run(&simulator, asked(C)), run(&simulator, asked(D)));
+    let ends = [one.is_ok(), other.is_ok()];
+    assert_eq!(ends.iter().filter(|is_ok| **is_ok).count(), 1, "{one:?} {other:?}");
+    let error = one.err().or(other.err()).unwrap();
+    assert!(error.to_string().contains("another canary is in progress"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_was_rolled_back_is_refused_until_it_is_asked_for_again() {
+    let simulator = serving(B);
+    reject(&simulator, C).await;
+    let writes = simulator.writes();
+    let error = run(&simulator, asked(C)).await.unwrap_err();
+    assert!(error.to_string().ends_with("it was rolled back before"), "{error}");
+    assert_eq!(simulator.writes(), writes);
+    run(&simulator, Asked { retry_rejected: true, ..asked(C) }).await.unwrap();
+    assert_eq!(users(&simulator), [(B.to_owned(), 90), (C.to_owned(), 10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_somebody_set_to_zero_stays_there() {
+    let simulator = serving(B);
+    run(&simulator, asked(C)).await.unwrap();
+    simulator.ask(C, Some(0));
+    let error = run(&simulator, asked(C)).await.unwrap_err();
+    assert!(error.to_string().ends_with("it was rolled back before"), "{error}");
+    assert_eq!(
+        run(&simulator, asked(D)).await.unwrap().outcome,
+        "canary",
+        "a new image may replace it"
+    );
+    assert_eq!(users(&simulator), [(B.to_owned(), 90), (D.to_owned(), 10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_that_never_served_is_replaced_by_a_better_one() {
+    let simulator = Simulator::new();
+    simulator.behave(C, Behaviour::Exits);
+    run(&simulator, asked(C)).await.unwrap_err();
+    assert_eq!(run(&simulator, asked(D)).await.unwrap().outcome, "first");
+    assert_eq!(users(&simulator), [(D.to_owned(), 100)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_undoes_the_release_is_not_fought() {
+    let simulator = serving(B);
+    let undo = simulator.clone();
+    let service = Service::new(simulator.client(), None, "iris");
+    let mut asked = asked(C);
+    let ended = service
+        .drive(Duration::from_mins(1), |seen| {
+            if seen.patches == 1 {
+                undo.ask(B, None);
+            }
+            asked.learn(seen);
+            next(&asked, seen, "now")
+        })
+        .await;
+    let error = ended.unwrap_err();
+    assert!(error.to_string().contains("was set back meanwhile"), "{error}");
+    assert_eq!(simulator.writes().iter().filter(|write| write.starts_with("image")).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_that_kserve_would_not_split_are_refused_by_name() {
+    for (path, value, why) in [
+        ("/spec/transformer", serde_json::json!({}), "a transformer or an explainer"),
+        ("/spec/canary", serde_json::json!([]), "another kind of canary"),
+        ("/status/deploymentMode", "Standard".into(), "not in Knative mode"),
+        ("/metadata/annotations/serving.kserve.io~1stop", "true".into(), "it is stopped"),
+        ("/spec/predictor/containers/0/name", "model".into(), "no container `kserve-container`"),
+    ] {
+        let simulator = serving(B);
+        simulator.edit(|service| {
+            let patch = serde_json::json!([{"op": "add", "path": path, "value": value}]);
+            json_patch::patch(
+                service,
+                &serde_json::from_value::<json_patch::Patch>(patch).unwrap(),
+            )
+            .unwrap();
+        });
+        simulator.schedule([4; 20]); // KServe does not write its status over ours
+        let error = run(&simulator, asked(C)).await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(simulator.writes(), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_cannot_be_kept_stops_the_release_before_it_begins() {
+    let simulator = serving(B);
+    simulator.forbid("leases");
+    let error = run(&simulator, asked(C)).await.unwrap_err();
+    assert!(error.to_string().ends_with("its mark cannot be kept"), "{error}");
+    assert_eq!(simulator.spec(), (B.to_owned(), None));
+}
+
+#[test]
+fn a_name_leaves_room_for_the_host_of_its_canary() {
+    let fits = |name: &str| plan::service_name(name).is_ok();
+    assert!(fits("iris") && fits("i") && fits("iris-2") && fits(&"i".repeat(46)));
+    assert!(
+        !fits("")
+            && !fits("2iris")
+            && !fits("iris-")
+            && !fits("Iris")
+            && !fits("iris.v1")
+            && !fits(&"i".repeat(47))
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// KServe, configuration, kubelet, route and status act late, twice, or in any order.
+    #[test]
+    fn in_whatever_order_the_cluster_acts_users_keep_the_old_image_until_the_new_one_is_ready(
+        schedule in proptest::collection::vec(0..5_u8, 0..120), kill in proptest::option::of((0..4_usize, any::<bool>())),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let simulator = serving(B);
+            simulator.schedule(schedule);
+            if let Some((number, applied)) = kill {
+                simulator.kill_at_write(number, applied);
+                simulator.until_killed(run(&simulator, asked(C))).await;
+            }
+            assert_eq!(run(&simulator, asked(C)).await.unwrap().outcome, "canary");
+            assert_eq!(users(&simulator), [(B.to_owned(), 90), (C.to_owned(), 10)]);
+        });
+    }
+}

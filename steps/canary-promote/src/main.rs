@@ -1,0 +1,98 @@
+//! Gives a canary all requests.
+
+mod plan;
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::{Parser, builder::ArgAction};
+use inference_service::{Service, connect};
+use step::{Outcome, ResultFile};
+
+use crate::plan::{Asked, Ended, next};
+
+/// Give a live canary all requests
+///
+/// Only the revision that was judged is promoted: if another one is the latest by now, this fails and
+/// changes nothing. It ends when the route says 100 %. Run again, or killed and run again, it ends the same.
+#[derive(Parser)]
+#[command(version, after_long_help = EXAMPLES)]
+struct Args {
+    /// Name of the `InferenceService`
+    #[arg(long)]
+    service: String,
+    /// Revision to promote, as canary-create's result says, such as iris-predictor-00002
+    #[arg(long, value_name = "REVISION")]
+    canary_revision: String,
+    /// Percents to pass through on the way, such as 25,50
+    #[arg(long, value_name = "PERCENTS", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=99))]
+    ladder: Vec<u8>,
+    /// How long the canary must stay ready on each percent of the ladder, such as 1m
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    pause: Duration,
+    /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Give up after this time, pauses included, such as 5m
+    #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Print the first thing it would do, and change nothing
+    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    dry_run: bool,
+    /// File for the outcome: promoted
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    result_outcome: ResultFile,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Give the canary all requests
+    canary-promote --service iris --canary-revision iris-predictor-00002
+
+  First a quarter, then a half, each for a minute
+    canary-promote --service iris --canary-revision iris-predictor-00002 --ladder 25,50 --pause 1m
+
+Exit codes: 0 promoted, 1 could not (the canary keeps its percent), 2 usage, 143 stopped by a signal.
+After a failure, run it again or end the canary with canary-rollback.";
+
+fn main() -> ExitCode {
+    step::run(promote)
+}
+
+async fn promote(args: Args) -> Result<Outcome> {
+    let Args {
+        service,
+        canary_revision,
+        ladder,
+        pause,
+        namespace,
+        timeout,
+        dry_run,
+        result_outcome,
+    } = args;
+    let service = Service::new(connect().await?, namespace, &service);
+    let asked = Asked { canary: canary_revision, ladder, pause };
+    if dry_run {
+        service.preview(|seen| next(&asked, seen)).await?;
+        return Ok(Outcome::Done);
+    }
+    result_outcome.write("")?; // Tekton skips whatever reads a result that was never written
+    let Ended = service.drive(timeout, |seen| next(&asked, seen)).await?;
+    result_outcome.write("promoted")?;
+    tracing::info!(
+        "{}/{}: `{}` serves all requests",
+        service.namespace,
+        service.name,
+        asked.canary
+    );
+    Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod stories;

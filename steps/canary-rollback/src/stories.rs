@@ -1,0 +1,241 @@
+//! Whole rollbacks on the simulator.
+
+use inference_service::simulator::{Behaviour, Simulator};
+use proptest::prelude::*;
+
+use super::*;
+
+const A: &str = "r/iris@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "r/iris@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const C: &str = "r/iris@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
+const D: &str = "r/iris@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
+
+/// A service on B, with A before it, and a canary C in the state that is named.
+fn simulator(state: &str) -> Simulator {
+    let simulator = Simulator::new();
+    simulator.serve(A);
+    simulator.serve(B);
+    if state == "never ready" {
+        simulator.behave(C, Behaviour::NeverReady);
+    }
+    simulator.ask(C, Some(if state == "at zero" { 0 } else { 10 }));
+    if state.contains("promoted") {
+        simulator.ask(C, None);
+    }
+    if state.contains("crashed") {
+        simulator.behave(C, Behaviour::Crashed);
+        simulator.settle();
+    }
+    simulator
+}
+
+const STATES: [&str; 6] =
+    ["live", "at zero", "never ready", "crashed", "promoted", "promoted and crashed"];
+
+fn by_image(image: &str) -> Asked {
+    Asked { canary_image: Some(image.into()), ..Asked::default() }
+}
+
+fn by_revision(revision: &str) -> Asked {
+    Asked { canary_revision: Some(revision.into()), ..Asked::default() }
+}
+
+async fn run(simulator: &Simulator, asked: Asked) -> Result<Ended> {
+    let service = Service::new(simulator.client(), None, "iris");
+    take_back(&service, asked, Duration::from_mins(9), &Results::default()).await
+}
+
+fn assert_on(simulator: &Simulator, image: &str, why: &str) {
+    simulator.settle();
+    assert_eq!(simulator.users(), [(image.to_owned(), 100)].into(), "{why}");
+    assert_eq!(simulator.spec(), (image.to_owned(), None), "{why}: the spec says what runs");
+}
+
+fn rolled_back() -> Ended {
+    Ended::RolledBack { image: B.into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_every_state_the_old_image_serves_all_and_the_spec_says_so() {
+    for state in STATES {
+        let simulator = simulator(state);
+        assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back(), "{state}");
+        assert_on(&simulator, B, state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_and_run_again_it_ends_in_the_same_place() {
+    for state in STATES {
+        for (number, applied) in (0..5).flat_map(|number| [(number, false), (number, true)]) {
+            for asked in [by_image(C), by_revision("iris-predictor-00003")] {
+                let simulator = simulator(state);
+                simulator.kill_at_write(number, applied);
+                let killed = simulator.until_killed(run(&simulator, asked.clone())).await.is_none();
+                let ended = run(&simulator, asked.clone()).await.unwrap();
+                let story = format!(
+                    "{state}, killed at write {number} ({killed}), applied {applied}, {asked:?}"
+                );
+                assert_eq!(ended, rolled_back(), "{story}");
+                assert_on(&simulator, B, &story);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promoted_canary_loses_its_users_before_the_old_image_has_started_again() {
+    let simulator = simulator("promoted");
+    run(&simulator, by_image(C)).await.unwrap();
+    let patches: Vec<_> =
+        simulator.writes().into_iter().filter(|write| write.starts_with("image")).collect();
+    assert_eq!(
+        patches,
+        [
+            format!("image {C}, percent 0"),
+            format!("image {B}, percent 0"),
+            format!("image {B}, no percent")
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_canary_is_taken_back_in_two_patches() {
+    let simulator = simulator("live");
+    run(&simulator, by_image(C)).await.unwrap();
+    assert_eq!(
+        simulator.writes(),
+        [format!("mark {C}"), format!("image {B}, percent 0"), format!("image {B}, no percent")]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promoted_canary_can_be_kept() {
+    let simulator = simulator("promoted");
+    let asked = Asked { keep_promoted: true, ..by_image(C) };
+    assert!(matches!(run(&simulator, asked).await.unwrap(), Ended::Nothing(_)));
+    assert_on(&simulator, C, "kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_not_rolled_back() {
+    let simulator = simulator("live");
+    assert!(matches!(run(&simulator, by_image(D)).await.unwrap(), Ended::Nothing(_)));
+    assert!(matches!(run(&Simulator::new(), by_image(D)).await.unwrap(), Ended::Nothing(_)));
+    assert_eq!(simulator.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_has_nothing_to_go_back_to() {
+    let simulator = Simulator::new();
+    simulator.serve(C);
+    assert!(matches!(run(&simulator, by_image(C)).await.unwrap(), Ended::Nothing(_)));
+    assert_on(&simulator, C, "first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_revision_of_the_same_image_is_left_alone() {
+    let simulator = simulator("live");
+    let asked = Asked { canary_revision: Some("iris-predictor-00002".into()), ..by_image(C) };
+    let error = run(&simulator, asked).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("not `iris-predictor-00002` but `iris-predictor-00003` runs it by now"),
+        "{error}"
+    );
+    assert_eq!(simulator.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_image_over_a_canary_with_requests_is_told_and_left_alone() {
+    let simulator = simulator("live");
+    simulator.behave(D, Behaviour::NeverReady);
+    simulator.ask(D, Some(10));
+    let error = run(&simulator, by_revision("iris-predictor-00003")).await.unwrap_err();
+    assert!(error.to_string().contains("has requests, but the service asks for"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_revision_that_was_collected_is_made_again_from_what_was_told_or_noted() {
+    for state in ["promoted", "promoted and crashed", "live"] {
+        let simulator = simulator(state);
+        simulator.collect("iris-predictor-00002");
+        let asked = Asked { baseline_image: Some(B.into()), ..by_image(C) };
+        assert_eq!(run(&simulator, asked).await.unwrap(), rolled_back(), "{state}");
+        assert_on(&simulator, B, state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_image_that_nobody_knows_is_asked_for() {
+    let simulator = simulator("live");
+    simulator.collect("iris-predictor-00002");
+    let error = run(&simulator, by_image(C)).await.unwrap_err();
+    assert!(error.to_string().contains("`iris-predictor-00002` is not known any more"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_matter_more_than_the_mark() {
+    for state in STATES {
+        let simulator = simulator(state);
+        simulator.forbid("leases");
+        assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back(), "{state}");
+        assert_on(&simulator, B, state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_comes_back_is_waited_for() {
+    let simulator = simulator("live");
+    simulator.answer(&[503, 500, 429, 503]);
+    assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_image_that_cannot_start_again_is_told_and_tried_again_by_the_next_run() {
+    let simulator = simulator("live");
+    simulator.behave(B, Behaviour::Exits);
+    let error = run(&simulator, by_image(C)).await.unwrap_err();
+    assert!(
+        error.to_string().contains("which restores the old image: its container exits with code 1"),
+        "{error}"
+    );
+    simulator.behave(B, Behaviour::Good);
+    assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back());
+    assert_on(&simulator, B, "again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_again_it_says_the_same_and_writes_nothing() {
+    for asked in [by_image(C), by_revision("iris-predictor-00003")] {
+        let simulator = simulator("live");
+        run(&simulator, asked.clone()).await.unwrap();
+        let writes = simulator.writes();
+        assert_eq!(run(&simulator, asked).await.unwrap(), rolled_back());
+        assert_eq!(simulator.writes(), writes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// KServe, configuration, kubelet, route and status act late, twice, or in any order.
+    #[test]
+    fn in_whatever_order_the_cluster_acts_it_ends_on_the_old_image(
+        state in proptest::sample::select(&STATES), schedule in proptest::collection::vec(0..5_u8, 0..120),
+        kill in proptest::option::of((0..4_usize, any::<bool>())),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let simulator = simulator(state);
+            simulator.schedule(schedule);
+            if let Some((number, applied)) = kill {
+                simulator.kill_at_write(number, applied);
+                simulator.until_killed(run(&simulator, by_image(C))).await;
+            }
+            assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back());
+            assert_on(&simulator, B, state);
+        });
+    }
+}

@@ -1,0 +1,505 @@
+//! The edge to the Kubernetes API: looking, writing, waiting, and what each refusal means.
+
+use std::{collections::BTreeSet, fmt, io::Write as _, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
+use kube::{
+    Api, Client, Config,
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    config::KubeConfigOptions,
+    core::{ApiResource, DynamicResourceScope},
+};
+use serde_json::{Value, json};
+use step::Failure;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Component, Guarded, InferenceService, Mark, Revision, Seen,
+    mark::lease_name,
+    objects::{inference_services, revisions},
+};
+
+/// The name under which `managedFields` tells our changes.
+pub(crate) const FIELD_MANAGER: &str = "kanaria";
+
+/// A route follows a patch in about a second; a look is a handful of small reads.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The API server of a one-node cluster is back within half a minute; more patience between two
+/// attempts would only add to that.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// No read of ours takes longer than this on a server that still lives.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a step wants to happen next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next<T> {
+    /// Nothing can be done until what this line tells of has changed
+    Wait(String),
+    Patch(Guarded),
+    Mark(Mark),
+    /// The whole service, for a first release
+    Create(Value),
+    Done(T),
+}
+
+/// One `InferenceService` by name, whether it exists or not.
+#[derive(Clone)]
+pub struct Service {
+    client: Client,
+    pub namespace: String,
+    pub name: String,
+}
+
+/// A client for the cluster of the pod, or of the kubeconfig.
+pub async fn connect() -> Result<Client> {
+    let hint = "in a pod, set a serviceAccount; at a terminal, let KUBECONFIG name a file that `kubectl` can use";
+    let failure =
+        || Failure { what: "failed to find a Kubernetes cluster".into(), hint: hint.into() };
+    let mut config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
+        Ok(config) => config,
+        Err(_) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
+            Config::incluster().with_context(failure)?
+        }
+        Err(error) => return Err(error).with_context(failure),
+    };
+    config.read_timeout = Some(ANSWER_WITHIN);
+    Client::try_from(config).with_context(failure)
+}
+
+impl Service {
+    /// Without a namespace: the pod's own, or the kubeconfig's.
+    #[must_use]
+    pub fn new(client: Client, namespace: Option<String>, name: &str) -> Self {
+        let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+        Self { client, namespace, name: name.to_owned() }
+    }
+
+    /// Looks, asks, does and looks again until the answer is [`Next::Done`].
+    ///
+    /// What may heal is tried again until `timeout` has passed: a connection, a busy server, and a
+    /// decision that came too late because somebody else was faster.
+    pub async fn drive<T>(
+        &self,
+        timeout: Duration,
+        mut next: impl FnMut(&Seen) -> Result<Next<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + timeout;
+        let mut drive = Drive {
+            changed_at: Instant::now(),
+            patches: Vec::new(),
+            told: String::new(),
+            can_mark: true,
+        };
+        let mut pause = LOOK_EVERY;
+        loop {
+            match self.turn(&mut drive, &mut next).await {
+                Ok(Some(ended)) => return Ok(ended),
+                Ok(None) => pause = LOOK_EVERY,
+                Err(Stopped::Final(error)) => return Err(error),
+                Err(Stopped::Faulty(fault))
+                    if fault.may_heal() && Instant::now() + pause < deadline =>
+                {
+                    tracing::warn!("{:#}; trying again", anyhow!(fault));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(Stopped::Faulty(fault)) => return Err(fault.into_failure()),
+            }
+            if Instant::now() + pause > deadline {
+                return Err(self.too_late(timeout, &drive.told));
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// One look and one act.
+    async fn turn<T>(
+        &self,
+        drive: &mut Drive,
+        next: &mut impl FnMut(&Seen) -> Result<Next<T>>,
+    ) -> Result<Option<T>, Stopped> {
+        let mut seen = self.look().await?;
+        seen.waited = drive.changed_at.elapsed();
+        seen.patches = drive.patches.len();
+        seen.can_mark = drive.can_mark;
+        match next(&seen).map_err(Stopped::Final)? {
+            Next::Done(ended) => return Ok(Some(ended)),
+            Next::Wait(line) => drive.tell(line),
+            Next::Patch(guarded) => {
+                if drive.patches.contains(&guarded) {
+                    return Err(Stopped::Final(undone(&seen, &guarded)));
+                }
+                drive.tell(format!("{}: {}", seen.full_name(), guarded.what));
+                if self.patch(&guarded).await? {
+                    drive.patches.push(guarded);
+                    drive.changed_at = Instant::now();
+                }
+            }
+            Next::Mark(mark) => drive.can_mark = self.save(&mark, seen.uid()).await?,
+            Next::Create(object) => {
+                drive.tell(format!("{}: create the service", seen.full_name()));
+                self.create(object).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Prints what [`Service::drive`] would do first, and changes nothing.
+    pub async fn preview<T: fmt::Display>(
+        &self,
+        mut next: impl FnMut(&Seen) -> Result<Next<T>>,
+    ) -> Result<()> {
+        let mut seen = self.look().await.map_err(Fault::into_failure)?;
+        let name = seen.full_name();
+        let found = match &seen.service {
+            None => format!("{name}: there is no such service"),
+            Some(_) => format!(
+                "{name}: image {}, {}; route: {}",
+                seen.image().unwrap_or("none"),
+                seen.percent().map_or("no percent".into(), |percent| format!("percent {percent}")),
+                seen.route()
+            ),
+        };
+        let mut first = next(&seen)?;
+        if let Next::Mark(mark) = first {
+            seen.mark = mark; // tells nobody anything yet; what comes after it does
+            first = next(&seen)?;
+        }
+        let plan = match first {
+            Next::Done(ended) => format!("nothing to do: {ended}"),
+            Next::Wait(line) => format!("would wait: {line}"),
+            Next::Patch(Guarded { what, patch }) => format!("would {what}:\n{:#}", json!(patch)),
+            Next::Mark(mark) => {
+                format!("would write a mark:\n{:#}", mark.lease(&self.name, seen.uid()))
+            }
+            Next::Create(object) => format!("would create:\n{object:#}"),
+        };
+        writeln!(std::io::stdout(), "{found}\n{plan}").context("failed to print the plan")
+    }
+
+    async fn look(&self) -> Result<Seen, Fault> {
+        let mut seen =
+            Seen { namespace: self.namespace.clone(), name: self.name.clone(), ..Seen::default() };
+        let services = self.api::<InferenceService>(&inference_services());
+        seen.service = services
+            .get_opt(&self.name)
+            .await
+            .map_err(self.fault("read InferenceService", &self.name))?;
+        if seen.service.is_none() {
+            return Ok(seen);
+        }
+        self.look_at_revisions(&mut seen).await?;
+        let name = lease_name(&self.name);
+        match Api::<Lease>::namespaced(self.client.clone(), &self.namespace).get_opt(&name).await {
+            Ok(lease) => {
+                seen.mark = lease.map(|lease| Mark::read(&lease, seen.uid())).unwrap_or_default()
+            }
+            // Whoever needs the mark learns of it when it is written.
+            Err(kube::Error::Api(status)) if status.code == 403 => {}
+            Err(error) => return Err(self.fault("read Lease", &name)(error)),
+        }
+        Ok(seen)
+    }
+
+    async fn look_at_revisions(&self, seen: &mut Seen) -> Result<(), Fault> {
+        let Component {
+            latest_created_revision,
+            latest_ready_revision,
+            latest_rolledout_revision,
+            previous_rolledout_revision,
+            ..
+        } = seen.component().clone();
+        let names = BTreeSet::from([
+            latest_created_revision.clone(),
+            latest_ready_revision,
+            latest_rolledout_revision,
+            previous_rolledout_revision,
+        ]);
+        let api = self.api::<Revision>(&revisions());
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            let revision = api.get_opt(&name).await.map_err(self.fault("read Revision", &name))?;
+            seen.revisions.extend(revision.map(|revision| (name, revision)));
+        }
+        if seen.revisions.contains_key(&latest_created_revision)
+            && !seen.is_ready(&latest_created_revision)
+        {
+            let of_revision = ListParams::default()
+                .labels(&format!("serving.knative.dev/revision={latest_created_revision}"));
+            let pods = Api::<Pod>::namespaced(self.client.clone(), &self.namespace)
+                .list(&of_revision)
+                .await;
+            seen.pods =
+                pods.map_err(self.fault("list pods of revision", &latest_created_revision))?.items;
+        }
+        Ok(())
+    }
+
+    /// False when the service has changed since it was looked at.
+    async fn patch(&self, Guarded { patch, .. }: &Guarded) -> Result<bool, Fault> {
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let patched = self.api::<DynamicObject>(&inference_services());
+        match patched.patch(&self.name, &params, &Patch::Json::<()>(patch.clone())).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if is_failed_test(status.code, &status.message) => {
+                tracing::info!("the service has changed meanwhile; looking again");
+                Ok(false)
+            }
+            Err(error) => Err(self.fault("patch InferenceService", &self.name)(error)),
+        }
+    }
+
+    async fn create(&self, object: Value) -> Result<(), Fault> {
+        let refused = self.fault("create InferenceService", &self.name);
+        let object: DynamicObject = serde_json::from_value(object)
+            .map_err(|error| refused(kube::Error::SerdeError(error)))?;
+        let params =
+            PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+        match self.api(&inference_services()).create(&params, &object).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()), // somebody was faster: look again
+            created => created.map(drop).map_err(self.fault("create InferenceService", &self.name)),
+        }
+    }
+
+    /// False when the rights do not suffice. A mark that changed meanwhile is left alone: look again.
+    async fn save(&self, mark: &Mark, uid: &str) -> Result<bool, Fault> {
+        let name = lease_name(&self.name);
+        let fault = self.fault("write Lease", &name);
+        let lease = mark.lease(&self.name, uid);
+        let leases = Api::<Lease>::namespaced(self.client.clone(), &self.namespace);
+        let written = if mark.version.is_some() {
+            let params =
+                PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+            leases.patch(&name, &params, &Patch::Merge(lease)).await
+        } else {
+            let params =
+                PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+            match serde_json::from_value(lease) {
+                Ok(lease) => leases.create(&params, &lease).await,
+                Err(error) => Err(kube::Error::SerdeError(error)),
+            }
+        };
+        match written {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                tracing::warn!(
+                    "failed to write Lease `{}/{name}`: {}",
+                    self.namespace,
+                    status.message
+                );
+                Ok(false)
+            }
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    fn api<K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>>(
+        &self,
+        resource: &ApiResource,
+    ) -> Api<K> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, resource)
+    }
+
+    fn fault(&self, verb: &'static str, name: &str) -> impl Fn(kube::Error) -> Fault + use<> {
+        let object = format!("`{}/{name}`", self.namespace);
+        move |error| Fault { what: format!("failed to {verb} {object}"), error }
+    }
+
+    fn too_late(&self, timeout: Duration, told: &str) -> anyhow::Error {
+        let told = if told.is_empty() { String::new() } else { format!(": {told}") };
+        anyhow!(Failure {
+            what: format!(
+                "failed to wait any longer than {} s for `{}/{}`{told}",
+                timeout.as_secs(),
+                self.namespace,
+                self.name
+            ),
+            hint: format!(
+                "`kubectl get -n {} inferenceservice,revision,pod` shows what it waits for; run it again to go on, or raise `timeout`",
+                self.namespace
+            ),
+        })
+    }
+}
+
+/// What a run of [`Service::drive`] remembers between two turns; nothing that a later run would miss.
+struct Drive {
+    changed_at: Instant,
+    patches: Vec<Guarded>,
+    told: String,
+    can_mark: bool,
+}
+
+impl Drive {
+    /// One line when what it waits for changes.
+    fn tell(&mut self, line: String) {
+        if self.told != line {
+            tracing::info!("{line}");
+            self.told = line;
+        }
+    }
+}
+
+/// A patch that is needed again was undone, and doing it over and over would make revision after revision.
+fn undone(seen: &Seen, Guarded { what, .. }: &Guarded) -> anyhow::Error {
+    let manager =
+        seen.manager().map_or_else(String::new, |manager| format!(", last changed by `{manager}`"));
+    anyhow!(Failure {
+        what: format!("failed to {what}: `{}` was set back meanwhile{manager}", seen.full_name()),
+        hint: "let whatever manages it (GitOps?) ignore the image and canaryTrafficPercent of its predictor".into(),
+    })
+}
+
+/// A failed `test` of a JSON Patch is 422; so is a value that no validation accepts.
+fn is_failed_test(code: u16, message: &str) -> bool {
+    code == 409
+        || code == 422 && (message.contains("testing value") || message.contains("test failed"))
+}
+
+enum Stopped {
+    /// The step itself says no
+    Final(anyhow::Error),
+    Faulty(Fault),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Faulty(fault)
+    }
+}
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {}", cause(error))]
+struct Fault {
+    what: String,
+    error: kube::Error,
+}
+
+/// What a failed request means.
+enum Meaning {
+    MayHeal,
+    NotAllowed,
+    NotInstalled,
+    Invalid,
+    Unreachable,
+}
+
+impl Fault {
+    fn meaning(&self) -> Meaning {
+        match &self.error {
+            kube::Error::Api(status) => match status.code {
+                401 | 403 => Meaning::NotAllowed,
+                404 => Meaning::NotInstalled,
+                429 | 500.. => Meaning::MayHeal,
+                _ => Meaning::Invalid,
+            },
+            kube::Error::Service(_) | kube::Error::HyperError(_)
+                if !cause(&self.error).contains("certificate") =>
+            {
+                Meaning::MayHeal
+            }
+            kube::Error::SerdeError(_) => Meaning::Invalid,
+            _ => Meaning::Unreachable,
+        }
+    }
+
+    fn may_heal(&self) -> bool {
+        matches!(self.meaning(), Meaning::MayHeal)
+    }
+
+    fn into_failure(self) -> anyhow::Error {
+        let hint = match self.meaning() {
+            Meaning::MayHeal => {
+                "run it again when the API server answers; it goes on where it stopped"
+            }
+            Meaning::NotAllowed => {
+                "give the serviceAccount the Role in the Task's README, under `Rights`"
+            }
+            Meaning::NotInstalled => {
+                "is KServe installed, in Knative mode, and does the `namespace` exist?"
+            }
+            Meaning::Invalid => {
+                "the API server refuses the object: see the cause, and compare with `--dry-run`"
+            }
+            Meaning::Unreachable => {
+                "check the kubeconfig: `kubectl get inferenceservices` must work with it"
+            }
+        };
+        anyhow!(cause(&self.error)).context(Failure { what: self.what, hint: hint.into() })
+    }
+}
+
+/// The sentence of an API status, or the chain of causes of a connection that failed.
+fn cause(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return if status.message.is_empty() {
+            format!("HTTP {}", status.code)
+        } else {
+            status.message.clone()
+        };
+    }
+    let mut told: Vec<String> = Vec::new();
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        let text = error.to_string();
+        // Some errors print their source as well: keep each sentence once.
+        match told.last_mut() {
+            Some(last) if last.contains(&text) => *last = last.replace(&format!(": {text}"), ""),
+            _ => {}
+        }
+        told.push(text);
+        source = error.source();
+    }
+    told.dedup();
+    told.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api_error(code: u16, message: &str) -> Fault {
+        let status =
+            kube::core::Status { code, message: message.into(), ..kube::core::Status::default() };
+        Fault {
+            what: "failed to patch InferenceService `models/iris`".into(),
+            error: kube::Error::Api(Box::new(status)),
+        }
+    }
+
+    #[test]
+    fn what_may_heal_is_tried_again_and_what_will_not_is_not() {
+        for (code, may_heal) in [
+            (400, false),
+            (401, false),
+            (403, false),
+            (404, false),
+            (422, false),
+            (429, true),
+            (500, true),
+            (503, true),
+        ] {
+            assert_eq!(api_error(code, "").may_heal(), may_heal, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_a_failed_test_is_a_decision_that_came_too_late() {
+        assert!(is_failed_test(422, "testing value /metadata/uid failed"));
+        assert!(!is_failed_test(422, "spec.predictor: Invalid value"));
+        assert!(!is_failed_test(403, "testing value"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_the_api_server() {
+        let error = api_error(403, "inferenceservices is forbidden").into_failure();
+        assert_eq!(
+            format!("{error:#}"),
+            "failed to patch InferenceService `models/iris`: inferenceservices is forbidden"
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! What the three canary steps know of KServe: a partial view, guarded patches, and waiting.
+//!
+//! A step is a pure function from what is [`Seen`] to what is [`Next`]. [`Service::drive`] looks,
+//! asks that function, does the one thing it says, and looks again. All state lives in the
+//! cluster, so a step that is killed between any two of these and run again ends in the same place.
+
+mod api;
+mod diagnosis;
+mod image;
+mod mark;
+mod objects;
+mod patch;
+mod seen;
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
+
+pub use api::{Next, Service, connect};
+pub use diagnosis::Diagnosis;
+pub use image::{has_digest, same_image};
+pub use mark::Mark;
+pub use objects::{Component, Condition, InferenceService, Revision, Target};
+pub use patch::Guarded;
+pub use seen::{Live, Seen};
+
+/// The container that carries the model. KServe gives a single container this name.
+pub const CONTAINER: &str = "kserve-container";
+
+/// Gives the routes `latest` and `prev` addresses of their own.
+pub const TAG_ROUTING: &str = "serving.kserve.io/enable-tag-routing";
+
+/// A tag's host is `latest-NAME-predictor.…`, and a DNS label has at most 63 characters.
+pub const LONGEST_NAME: usize = 46;

@@ -1,0 +1,147 @@
+//! The fields that matter of an `InferenceService` and of a Knative revision.
+//!
+//! Everything has a default, so that an object of a cluster that stores less is read and not refused.
+
+use kube::core::{ApiResource, GroupVersionKind, Object};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub type InferenceService = Object<Spec, Status>;
+pub type Revision = Object<RevisionSpec, RevisionStatus>;
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    pub predictor: Predictor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transformer: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explainer: Option<Value>,
+    /// The other canary mechanism, of Standard mode
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Value>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Predictor {
+    pub containers: Vec<Container>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_traffic_percent: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Container {
+    pub name: String,
+    pub image: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Status {
+    pub deployment_mode: String,
+    pub url: String,
+    pub conditions: Vec<Condition>,
+    pub components: Components,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Components {
+    pub predictor: Component,
+}
+
+/// KServe's own record of revisions, and a copy of the route's traffic.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Component {
+    pub latest_created_revision: String,
+    pub latest_ready_revision: String,
+    /// The last revision that had 100 %: the baseline while a canary is out
+    pub latest_rolledout_revision: String,
+    pub previous_rolledout_revision: String,
+    pub traffic: Vec<Target>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Target {
+    pub revision_name: String,
+    pub percent: i64,
+    pub latest_revision: bool,
+    pub tag: String,
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct RevisionSpec {
+    pub containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RevisionStatus {
+    pub conditions: Vec<Condition>,
+    pub container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    pub name: String,
+    pub image_digest: String,
+}
+
+pub(crate) fn inference_services() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "serving.kserve.io",
+        "v1beta1",
+        "InferenceService",
+    ))
+}
+
+pub(crate) fn revisions() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("serving.knative.dev", "v1", "Revision"))
+}
+
+/// The condition of a kind, such as `Ready`, if the controller has set it.
+pub(crate) fn condition<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.kind == kind)
+}
+
+pub(crate) fn is_true(conditions: &[Condition], kind: &str) -> bool {
+    condition(conditions, kind).is_some_and(|condition| condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plural_names_are_those_of_the_api() {
+        assert_eq!(inference_services().plural, "inferenceservices");
+        assert_eq!(revisions().plural, "revisions");
+    }
+
+    #[test]
+    fn a_service_that_says_almost_nothing_is_read() {
+        let service: InferenceService = serde_json::from_value(
+            serde_json::json!({"metadata": {"name": "iris"}, "spec": {"predictor": {}}}),
+        )
+        .unwrap();
+        assert_eq!(service.spec.predictor.canary_traffic_percent, None);
+        assert!(service.status.is_none());
+    }
+}
