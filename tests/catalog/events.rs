@@ -83,10 +83,13 @@ fn set(data: &mut Map<String, Value>, path: &str, value: &str) {
 }
 
 fn example(value: &str) -> String {
-    let digest = "5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592";
-    let image = format!("registry.local:5000/models/iris@sha256:{digest}");
+    let digest = "sha256:5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592";
+    let image = format!("registry.local:5000/models/iris@{digest}");
     let examples = [
-        ("image", image.as_str()),
+        ("IMAGE_DIGEST", digest),
+        ("tasks.canary-create.results.baseline-image", image.as_str()),
+        ("canary-image", image.as_str()),
+        ("params.image", "registry.local:5000/models/iris"),
         ("url", "http://latest-iris-predictor.team.example.test"),
         ("revision", "iris-predictor-00002"),
         ("started-at", "2026-11-24T09:30:00Z"),

@@ -95,6 +95,35 @@ fn a_pipeline_refers_to_what_exists_and_uses_what_it_declares() {
     faults.none();
 }
 
+/// Tekton 1.15 waits forever for a task behind one whose `when` reads a result that was never
+/// written, and then `finally` never starts. Only a task that may fail and go on leaves none.
+#[test]
+fn no_task_stands_behind_one_that_may_lack_a_result() {
+    let mut faults = Faults::default();
+    for (pipeline, spec) in specs("pipelines") {
+        let tasks = list(spec.get("tasks"));
+        let of = |name: &str| format!("tasks.{name}.results.");
+        let reads = |task: &Value, name: &str| {
+            references_in(task).iter().any(|reference| reference.starts_with(&of(name)))
+        };
+        let may_lack: Vec<_> = tasks
+            .iter()
+            .filter(|task| task["onError"] == "continue")
+            .flat_map(|gate| tasks.iter().filter(|task| reads(task, text(gate, "/name"))))
+            .map(|task| text(task, "/name"))
+            .collect();
+        for task in tasks {
+            let after = strings(task.get("runAfter"));
+            for name in &may_lack {
+                let free = !after.iter().any(|before| before == name) && !reads(task, name);
+                let change = format!("move `{}` to `finally`", text(task, "/name"));
+                faults.unless(free, format!("pipelines/{pipeline}, task {name}"), change);
+            }
+        }
+    }
+    faults.none();
+}
+
 /// A `finally` task that reads a result which was never written is skipped: the canary would stay.
 #[test]
 fn the_last_rollback_depends_on_statuses_only() {
