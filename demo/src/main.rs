@@ -1,0 +1,259 @@
+//! Three releases of one model, from the notebook to the users: a first one, a good one, a broken one.
+
+mod timeline;
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use cluster::{Cluster, Progress};
+use demo::{Notebook, Run, Site, TaskRun, Traffic, Wish};
+use step::Outcome;
+
+use crate::timeline::{Stage, Timeline};
+
+/// Watch a model go from a notebook to production through a canary
+///
+/// Three releases: the first goes to all users; the second gets 10 % of the traffic, passes the gate and
+/// is promoted; the third answers with errors, is refused by the gate and rolled back.
+#[derive(Parser)]
+#[command(name = "demo")]
+struct Args {
+    /// Namespace that the catalog is installed in
+    #[arg(long, default_value = "releases")]
+    namespace: String,
+    /// Requests a second that the model's users send
+    #[arg(long, default_value_t = 20)]
+    rate: u32,
+}
+
+const SERVICE: &str = "iris";
+
+/// A release builds an image; nothing of it takes longer than this.
+const LONGEST_RUN: Duration = Duration::from_secs(20 * 60);
+
+fn main() -> ExitCode {
+    step::run(tell)
+}
+
+async fn tell(args: Args) -> Result<Outcome> {
+    let Args { namespace, rate } = args;
+    let mut timeline = Timeline::new();
+
+    timeline.chapter("prepare", "the cluster, the catalog, the notebook");
+    let cluster = timeline.stage("cluster", cluster()).await?;
+    let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;
+    let notebook = timeline.stage("notebook's packages", notebook()).await?;
+
+    // A version is never given twice, so that the demo runs again beside what it left in the store.
+    let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let version = |number: u8| format!("v{number}-{stamp}");
+
+    timeline.chapter(
+        "release v1",
+        "the first one has nothing to be compared with and goes to all users",
+    );
+    release(&mut timeline, &site, &notebook, &version(1), "first").await?;
+    let host = site.host(SERVICE).await?;
+    timeline.stage("users ask", counted(&site, &host)).await?;
+
+    timeline
+        .chapter("release v2", "better: 10 % of the users, a gate with evidence, then everybody");
+    let traffic = Traffic::start(&site, &host, rate)?;
+    let known = site.runs("canary-promotion").await?;
+    release(&mut timeline, &site, &notebook, &version(2), "good").await?;
+    timeline.stage("canary's own URL", by_own_url(&site)).await?;
+    decide(&mut timeline, &site, &traffic, &known).await?;
+    timeline.stage("users ask", counted(&site, &host)).await?;
+
+    timeline.chapter("release v3", "broken: it starts, and answers with errors");
+    let known = site.runs("canary-promotion").await?;
+    traffic.take();
+    release(&mut timeline, &site, &notebook, &version(3), "broken").await?;
+    decide(&mut timeline, &site, &traffic, &known).await?;
+    let seen = traffic.take();
+    timeline.remark(&format!(
+        "of {} answers while v3 was tried, {} were errors",
+        seen.total(),
+        seen.errors
+    ));
+    timeline.stage("users ask", counted(&site, &host)).await?;
+    drop(traffic);
+
+    print(&timeline, &site)?;
+    Ok(Outcome::Done)
+}
+
+async fn cluster() -> Result<(Cluster, String)> {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::up(&Progress::new())).await??;
+    let address = cluster.kubeconfig.display().to_string();
+    Ok((cluster, address))
+}
+
+async fn notebook() -> Result<(Notebook, String)> {
+    Ok((Notebook::prepare().await?, String::new()))
+}
+
+/// Trains, builds, stores and asks; says what the notebook said of its model.
+async fn executed(site: &Site, notebook: &Notebook, wish: Wish<'_>) -> Result<((), String)> {
+    let printed = notebook.execute(site, wish).await?;
+    let accuracy = printed.lines().find(|line| line.contains("named right")).unwrap_or_default();
+    Ok(((), accuracy.to_owned()))
+}
+
+async fn install(cluster: &Cluster, namespace: &str) -> Result<(Site, String)> {
+    let site = Site::install(cluster, namespace).await?;
+    site.forget_runs().await?;
+    site.forget(SERVICE).await?;
+    let says = format!("in namespace {namespace}, EventListener at {}", site.listener);
+    Ok((site, says))
+}
+
+/// From the notebook's event to the end of the run that it starts.
+async fn release(
+    timeline: &mut Timeline,
+    site: &Site,
+    notebook: &Notebook,
+    version: &str,
+    model: &str,
+) -> Result<()> {
+    let known = site.runs("canary-release").await?;
+    let wish = Wish { service: SERVICE, version, model, id: &format!("{SERVICE}-{version}") };
+    timeline.stage("notebook", executed(site, notebook, wish)).await?;
+    let run = site.run_of("canary-release", &known).await?;
+    timeline.remark(&format!("its event started run {}", run.name));
+    let reason = follow(timeline, &run, None).await?;
+    ensure!(
+        matches!(reason.as_str(), "Succeeded" | "Completed"),
+        "failed to release: {reason}\n{}",
+        run.story().await?
+    );
+    Ok(())
+}
+
+/// The second run: gate, then promotion or rollback, with the users' answers beside it.
+async fn decide(
+    timeline: &mut Timeline,
+    site: &Site,
+    traffic: &Traffic,
+    known: &[String],
+) -> Result<()> {
+    let run = site.run_of("canary-promotion", known).await?;
+    timeline.remark(&format!("the event canary.created started run {}", run.name));
+    traffic.take();
+    follow(timeline, &run, Some(traffic)).await?;
+    let split = site.traffic(SERVICE).await?;
+    let split: Vec<_> =
+        split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
+    timeline.remark(&format!("the route says: {}", split.join(", ")));
+    Ok(())
+}
+
+/// Shows each task of a run as a stage, until the run ends. Returns the run's reason.
+async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -> Result<String> {
+    let mut open: BTreeMap<String, Stage> = BTreeMap::new();
+    let mut closed = Vec::new();
+    let users = traffic.map(|_| timeline.begin("users' answers"));
+    let ended = tokio::time::timeout(LONGEST_RUN, async {
+        loop {
+            let reason = run.ended().await?;
+            for task in run.tasks().await? {
+                if closed.contains(&task.task) {
+                    continue;
+                }
+                let stage = open.remove(&task.task).unwrap_or_else(|| timeline.begin(&task.task));
+                if task.has_ended {
+                    timeline.end(stage, task.succeeded, &outcome(&task));
+                    closed.push(task.task);
+                } else {
+                    let log = run.log(&task, 1).await.unwrap_or_default();
+                    stage.says(log.lines().last().unwrap_or_default());
+                    open.insert(task.task, stage);
+                }
+            }
+            if let (Some(stage), Some(traffic)) = (&users, traffic) {
+                stage.says(&traffic.seen().to_string());
+            }
+            if let Some(reason) = reason {
+                return Ok::<_, anyhow::Error>(reason);
+            }
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    })
+    .await
+    .with_context(|| format!("failed to see the end of `{}`", run.name))??;
+    if let (Some(stage), Some(traffic)) = (users, traffic) {
+        timeline.end(stage, true, &traffic.seen().to_string());
+    }
+    Ok(ended)
+}
+
+/// What a finished task came to, in a few words.
+fn outcome(task: &TaskRun) -> String {
+    let result =
+        |name: &str| task.results.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let words: Vec<_> = [
+        "image",
+        "outcome",
+        "verdict",
+        "reason",
+        "canary-revision",
+        "status-code",
+        "restored-image",
+    ]
+    .into_iter()
+    .filter_map(result)
+    .map(shortened)
+    .collect();
+    match words.is_empty() {
+        true if task.succeeded => String::new(),
+        true => task.message.lines().next().unwrap_or_default().to_owned(),
+        false => words.join(" · "),
+    }
+}
+
+/// A digest by its first twelve digits.
+fn shortened(value: &str) -> String {
+    match value.split_once("@sha256:") {
+        Some((name, digest)) => format!("{name}@sha256:{}…", digest.get(..12).unwrap_or(digest)),
+        None => value.to_owned(),
+    }
+}
+
+async fn counted(site: &Site, host: &str) -> Result<((), String)> {
+    Ok(((), site.ask_often(host, 40).await?.to_string()))
+}
+
+async fn by_own_url(site: &Site) -> Result<((), String)> {
+    let service = site.service(SERVICE).await?.context("failed to find the service")?;
+    let targets = service.data["status"]["components"]["predictor"]["traffic"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let url = targets
+        .iter()
+        .find(|target| target["tag"] == "latest")
+        .and_then(|target| target["url"].as_str());
+    let host = url.context("failed to find the canary's URL")?.trim_start_matches("http://");
+    let (answer, _) = site.ask(host).await?;
+    Ok(((), format!("{host} answers {}", answer.trim())))
+}
+
+fn print(timeline: &Timeline, site: &Site) -> Result<()> {
+    let namespace = &site.namespace;
+    writeln!(
+        io::stdout(),
+        "\n{}\nWhat to try next:
+  eval \"$(cargo run -q -p cluster -- env)\"
+  kubectl -n {namespace} get inferenceservices,pipelineruns
+  kubectl -n {namespace} logs -l tekton.dev/pipelineTask=gate --tail=-1
+  cargo run -q -p cluster -- down",
+        timeline.summary()
+    )
+    .context("failed to print the summary")
+}

@@ -1,0 +1,95 @@
+//! The data scientist's part: the notebook of `examples/iris`, executed without a browser.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, ensure};
+use cluster::Cache;
+use sha2::{Digest as _, Sha256};
+use step::Failure;
+use tokio::process::Command;
+
+use crate::Site;
+
+/// A Python environment with what the notebook needs.
+pub struct Notebook {
+    python: PathBuf,
+}
+
+/// A release that the notebook asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    pub service: &'a str,
+    pub version: &'a str,
+    /// `first`, `good` or `broken`
+    pub model: &'a str,
+    /// Id of the event
+    pub id: &'a str,
+}
+
+impl Notebook {
+    /// Installs the pinned requirements, once for all clones of the tree.
+    pub async fn prepare() -> Result<Self> {
+        let requirements = folder().join("requirements.txt");
+        let text = fs::read(&requirements)
+            .with_context(|| format!("failed to read `{}`", requirements.display()))?;
+        let key: String =
+            Sha256::digest(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let home = Cache::open()?.join(&format!("notebook-{key}"));
+        let python = home.join("bin/python");
+        let whole = home.join("complete");
+        if !whole.exists() {
+            // What a killed installation left; an environment cannot be moved to its place at the end.
+            let _ = fs::remove_dir_all(&home);
+            run(Command::new("python3").args(["-m", "venv"]).arg(&home)).await?;
+            let mut install = Command::new(&python);
+            install
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+                .arg(&requirements);
+            run(&mut install).await?;
+            fs::write(&whole, "")
+                .with_context(|| format!("failed to write `{}`", whole.display()))?;
+        }
+        Ok(Self { python })
+    }
+
+    /// Executes the notebook, which ends with its event, and returns what its cells printed.
+    pub async fn execute(&self, site: &Site, wish: Wish<'_>) -> Result<String> {
+        let Wish { service, version, model, id } = wish;
+        let store = &site.cluster.store;
+        run(Command::new(&self.python)
+            .arg("run.py")
+            .current_dir(folder())
+            .env("MODEL", model)
+            .env("VERSION", version)
+            .env("SERVICE_NAME", service)
+            .env("NAMESPACE", &site.namespace)
+            .env("EVENT_ID", id)
+            .env("EVENT_SINK", &site.listener)
+            .env("BENTO_STORE", format!("s3://{}", store.bucket))
+            .env("AWS_ACCESS_KEY_ID", &store.access_key)
+            .env("AWS_SECRET_ACCESS_KEY", &store.secret_key)
+            .env("AWS_DEFAULT_REGION", &store.region)
+            .env("AWS_ENDPOINT_URL", &store.endpoint.host))
+        .await
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/iris")
+}
+
+async fn run(command: &mut Command) -> Result<String> {
+    let program = command.as_std().get_program().display().to_string();
+    let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let ended = ended.with_context(|| Failure {
+        what: format!("failed to run `{program}`"),
+        hint: "the notebook needs Python 3.11 or newer with its venv module".into(),
+    })?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "failed to run `{program}`: {}", said.trim());
+    Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
+}

@@ -1,0 +1,319 @@
+//! A namespace with the catalog in it, installed as its README says.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use cluster::Cluster;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::GroupVersionKind,
+};
+use serde_json::{Value, json};
+
+use crate::Run;
+
+/// How often a wait looks again.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
+
+/// A namespace that releases models.
+#[derive(Clone)]
+pub struct Site {
+    pub cluster: Cluster,
+    pub client: Client,
+    pub namespace: String,
+    /// URL of the EventListener
+    pub listener: String,
+    http: reqwest::Client,
+}
+
+/// How a CloudEvent travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Structured,
+    Binary,
+}
+
+/// A CloudEvent as a sender writes it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub id: String,
+    pub r#type: String,
+    pub subject: String,
+    pub data: Value,
+}
+
+impl Event {
+    /// Someone asks for a release: the least that a first event holds.
+    pub fn requested(id: &str, service: &str, version: &str) -> Self {
+        Self {
+            id: id.into(),
+            r#type: "build.canary.release.requested.v1".into(),
+            subject: format!("default/{service}"),
+            data: json!({ "serviceName": service, "serviceVersion": version }),
+        }
+    }
+}
+
+impl Site {
+    /// Installs the catalog in a namespace of this name, which is made if need be, and waits until
+    /// its EventListener answers.
+    pub async fn install(cluster: &Cluster, namespace: &str) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = client(cluster).await?;
+        make_namespace(&client, namespace, "baseline").await?;
+        make_store_secret(&client, cluster, namespace).await?;
+        let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let catalog =
+            catalog.canonicalize().context("failed to find the catalog")?.display().to_string();
+        cluster.kubectl([
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-n",
+            namespace,
+            "-k",
+            &catalog,
+        ])?;
+
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("failed to start an HTTP client")?;
+        let mut site = Self {
+            cluster: cluster.clone(),
+            client,
+            namespace: namespace.into(),
+            listener: String::new(),
+            http,
+        };
+        site.listener = site.wait_for_listener().await?;
+        Ok(site)
+    }
+
+    async fn wait_for_listener(&self) -> Result<String> {
+        let services: Api<k8s_openapi::api::core::v1::Service> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let url = within(Duration::from_secs(60), "the EventListener's Service", async || {
+            let service = services.get_opt("el-canary").await?;
+            let address = service.and_then(|service| service.spec?.cluster_ip);
+            Ok(address.map(|address| format!("http://{address}:8080")))
+        })
+        .await?;
+        within(Duration::from_secs(120), "the EventListener to answer", async || {
+            let answer =
+                self.http.get(format!("{url}/live")).timeout(Duration::from_secs(2)).send().await;
+            Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        })
+        .await?;
+        Ok(url)
+    }
+
+    /// Sends an event and returns the HTTP status of the answer.
+    pub async fn send(&self, event: &Event, mode: Mode) -> Result<u16> {
+        let Event { id, r#type, subject, data } = event;
+        let source = "/notebooks/demo/iris";
+        let request = self.http.post(&self.listener);
+        let request = match mode {
+            Mode::Structured => request.header("content-type", "application/cloudevents+json").body(
+                json!({ "specversion": "1.0", "id": id, "type": r#type, "source": source, "subject": subject,
+                        "datacontenttype": "application/json", "data": data })
+                .to_string(),
+            ),
+            Mode::Binary => request
+                .header("content-type", "application/json")
+                .header("ce-specversion", "1.0")
+                .header("ce-id", id)
+                .header("ce-type", r#type)
+                .header("ce-source", source)
+                .header("ce-subject", subject)
+                .body(data.to_string()),
+        };
+        Ok(request.send().await.context("failed to send the event")?.status().as_u16())
+    }
+
+    /// Applies one object of any kind.
+    pub async fn create(&self, object: Value) -> Result<DynamicObject> {
+        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+        let object: DynamicObject =
+            serde_json::from_value(object).context("failed to read the object")?;
+        let api = self.objects(&kind);
+        api.create(&PostParams::default(), &object)
+            .await
+            .with_context(|| format!("failed to create a {kind}"))
+    }
+
+    /// The namespace's objects of a kind that releases are made of.
+    pub fn objects(&self, kind: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
+    }
+
+    /// The InferenceService of this name, if there is one.
+    pub async fn service(&self, name: &str) -> Result<Option<DynamicObject>> {
+        Ok(self.objects("InferenceService").get_opt(name).await?)
+    }
+
+    /// The host name that users of the service ask for.
+    pub async fn host(&self, service: &str) -> Result<String> {
+        let found = self
+            .service(service)
+            .await?
+            .with_context(|| format!("failed to find service `{service}`"))?;
+        let url = found.data["status"]["url"].as_str().unwrap_or_default();
+        let host =
+            url.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
+        ensure!(
+            !host.is_empty(),
+            "failed to find the address of service `{service}`: its status has no url yet"
+        );
+        Ok(host.to_owned())
+    }
+
+    /// Percent of the traffic per revision, as the route has it now.
+    pub async fn traffic(&self, service: &str) -> Result<Vec<(String, i64)>> {
+        let found = self
+            .service(service)
+            .await?
+            .with_context(|| format!("failed to find service `{service}`"))?;
+        let targets =
+            found.data["status"]["components"]["predictor"]["traffic"].as_array().cloned();
+        let split = |target: &Value| {
+            let revision = target["revisionName"].as_str().unwrap_or_default().to_owned();
+            (revision, target["percent"].as_i64().unwrap_or(0))
+        };
+        Ok(targets
+            .unwrap_or_default()
+            .iter()
+            .map(split)
+            .filter(|(_, percent)| *percent > 0)
+            .collect())
+    }
+
+    /// Sets one of the site's values, as an edit of `triggers/settings.yaml` would.
+    pub async fn set(&self, name: &str, value: &str) -> Result<()> {
+        let settings = self.objects("TriggerBinding");
+        let mut binding = settings.get("settings").await.context("failed to read the settings")?;
+        let params = binding.data["spec"]["params"].as_array_mut();
+        let param = params.and_then(|params| params.iter_mut().find(|param| param["name"] == name));
+        param.with_context(|| format!("failed to find setting `{name}`"))?["value"] = value.into();
+        settings
+            .replace("settings", &PostParams::default(), &binding)
+            .await
+            .context("failed to set a setting")?;
+        Ok(())
+    }
+
+    /// Names of the namespace's PipelineRuns, of one Pipeline.
+    pub async fn runs(&self, pipeline: &str) -> Result<Vec<String>> {
+        let wanted = ListParams::default().labels(&format!("tekton.dev/pipeline={pipeline}"));
+        let found = self.objects("PipelineRun").list(&wanted).await?;
+        Ok(found.iter().map(ResourceExt::name_any).collect())
+    }
+
+    /// The one run of a Pipeline that an event started, as soon as it exists.
+    pub async fn run_of(&self, pipeline: &str, known: &[String]) -> Result<Run> {
+        let name = within(Duration::from_secs(60), &format!("a run of `{pipeline}`"), async || {
+            Ok(self.runs(pipeline).await?.into_iter().find(|name| !known.contains(name)))
+        })
+        .await?;
+        Ok(Run::new(self, name))
+    }
+
+    /// Removes a service and waits until its pods' route is gone, so that its next release is a first one.
+    pub async fn forget(&self, service: &str) -> Result<()> {
+        let services = self.objects("InferenceService");
+        if services.get_opt(service).await?.is_none() {
+            return Ok(());
+        }
+        services.delete(service, &kube::api::DeleteParams::default()).await?;
+        let routes = self.objects("Service.serving.knative.dev");
+        within(Duration::from_secs(60), "the old service to go", async || {
+            let gone = services.get_opt(service).await?.is_none()
+                && routes.get_opt(&format!("{service}-predictor")).await?.is_none();
+            Ok(gone.then_some(()))
+        })
+        .await
+    }
+
+    /// Ends a run and removes it with all it made.
+    pub async fn forget_runs(&self) -> Result<()> {
+        for kind in ["PipelineRun", "TaskRun"] {
+            let all = self.objects(kind);
+            all.delete_collection(&kube::api::DeleteParams::default(), &ListParams::default())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// A client for the cluster's API.
+async fn client(cluster: &Cluster) -> Result<Client> {
+    let file =
+        Kubeconfig::read_from(&cluster.kubeconfig).context("failed to read the kubeconfig")?;
+    let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    Client::try_from(config).context("failed to start a client for the cluster")
+}
+
+/// Makes a namespace that enforces a pod security standard.
+async fn make_namespace(client: &Client, name: &str, standard: &str) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let wanted = serde_json::from_value(json!({
+        "metadata": { "name": name, "labels": { "pod-security.kubernetes.io/enforce": standard } }
+    }))?;
+    match namespaces.create(&PostParams::default(), &wanted).await {
+        Err(kube::Error::Api(refused)) if refused.code == 409 => Ok(()),
+        created => {
+            created.map(|_| ()).with_context(|| format!("failed to create namespace `{name}`"))
+        }
+    }
+}
+
+/// The credentials of the shared store, under the name that the Tasks look for.
+async fn make_store_secret(client: &Client, cluster: &Cluster, namespace: &str) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let secret = serde_json::from_value(json!({
+        "metadata": { "name": "canary-store" },
+        "stringData": {
+            "AWS_ACCESS_KEY_ID": cluster.store.access_key,
+            "AWS_SECRET_ACCESS_KEY": cluster.store.secret_key,
+        }
+    }))?;
+    let ours = kube::api::PatchParams::apply("kanaria-demo").force();
+    let secret: Secret = secret;
+    secrets
+        .patch("canary-store", &ours, &kube::api::Patch::Apply(&secret))
+        .await
+        .context("failed to store the credentials of the S3 store")?;
+    Ok(())
+}
+
+fn resource(kind: &str) -> ApiResource {
+    let (group, version, kind) = match kind {
+        "InferenceService" => ("serving.kserve.io", "v1beta1", kind),
+        "Service.serving.knative.dev" => ("serving.knative.dev", "v1", "Service"),
+        "Revision" => ("serving.knative.dev", "v1", kind),
+        "TriggerBinding" => ("triggers.tekton.dev", "v1beta1", kind),
+        _ => ("tekton.dev", "v1", kind),
+    };
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+/// Looks again and again until there is something, or the time is over.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let seen = tokio::time::timeout(limit, async {
+        loop {
+            if let Some(seen) = look().await? {
+                return Ok(seen);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+    seen.await.with_context(|| format!("failed to see {what} within {} s", limit.as_secs()))?
+}

@@ -1,0 +1,137 @@
+//! The model's users: a small, bounded stream of requests, and who answered them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::Site;
+
+/// Nobody leaves a generator running: this is its end, whatever happens to its owner.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
+
+/// Answers counted by the version that gave them; an answer that is no prediction counts as an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    pub by_version: BTreeMap<String, usize>,
+    pub errors: usize,
+}
+
+impl Answers {
+    pub fn total(&self) -> usize {
+        self.by_version.values().sum::<usize>() + self.errors
+    }
+
+    fn count(&mut self, answer: Option<String>) {
+        match answer {
+            Some(version) => *self.by_version.entry(version).or_default() += 1,
+            None => self.errors += 1,
+        }
+    }
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total().max(1);
+        for (version, answers) in &self.by_version {
+            write!(f, "{version} {answers} ({} %), ", (answers * 100 + total / 2) / total)?;
+        }
+        write!(f, "errors {}", self.errors)
+    }
+}
+
+/// Requests at a steady rate, until it is dropped.
+pub struct Traffic {
+    answers: Arc<Mutex<Answers>>,
+    stream: JoinHandle<()>,
+}
+
+impl Traffic {
+    /// Starts asking a host through the gateway, `rate` times a second.
+    pub fn start(site: &Site, host: &str, rate: u32) -> Result<Self> {
+        let answers = Arc::new(Mutex::new(Answers::default()));
+        let user = User::of(site, host)?;
+        let counted = Arc::clone(&answers);
+        let stream = tokio::spawn(async move {
+            let mut beat = tokio::time::interval(Duration::from_secs(1) / rate);
+            let requests = LONGEST.as_secs() * u64::from(rate);
+            for _ in 0..requests {
+                beat.tick().await;
+                let (user, counted) = (user.clone(), Arc::clone(&counted));
+                tokio::spawn(async move {
+                    let answer = user.ask().await.ok().and_then(|(_, version)| version);
+                    counted.lock().unwrap_or_else(PoisonError::into_inner).count(answer);
+                });
+            }
+        });
+        Ok(Self { answers, stream })
+    }
+
+    /// Answers since the start or the last call.
+    pub fn take(&self) -> Answers {
+        std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers so far.
+    pub fn seen(&self) -> Answers {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.stream.abort();
+    }
+}
+
+impl Site {
+    /// Asks a host for one prediction: the whole answer, and the version that gave it if it is a prediction.
+    pub async fn ask(&self, host: &str) -> Result<(String, Option<String>)> {
+        User::of(self, host)?.ask().await
+    }
+
+    /// Asks a host again and again, one request after the other.
+    pub async fn ask_often(&self, host: &str, times: usize) -> Result<Answers> {
+        let user = User::of(self, host)?;
+        let mut answers = Answers::default();
+        for _ in 0..times {
+            answers.count(user.ask().await.ok().and_then(|(_, version)| version));
+        }
+        Ok(answers)
+    }
+}
+
+#[derive(Clone)]
+struct User {
+    http: reqwest::Client,
+    url: String,
+    host: String,
+}
+
+impl User {
+    fn of(site: &Site, host: &str) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .build()
+            .context("failed to start an HTTP client")?;
+        Ok(Self { http, url: format!("{}/classify", site.cluster.gateway), host: host.into() })
+    }
+
+    async fn ask(&self) -> Result<(String, Option<String>)> {
+        let flower = json!({ "sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
+        let request = self.http.post(&self.url).header("host", &self.host).json(&flower);
+        let answer = request.send().await.context("failed to ask the model")?;
+        let is_good = answer.status().is_success();
+        let text = answer.text().await.context("failed to read the answer")?;
+        let version = serde_json::from_str::<Value>(&text).ok().and_then(|answer| {
+            is_good.then(|| answer["version"].as_str().map(ToOwned::to_owned)).flatten()
+        });
+        Ok((text, version))
+    }
+}

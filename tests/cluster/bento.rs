@@ -1,0 +1,81 @@
+//! A bento in miniature: what BentoML writes around a model, around a server that starts at once.
+//! Its own Dockerfile needs no other image, so that a whole release takes seconds.
+
+use std::{io::Write as _, path::Path};
+
+use aws_sdk_s3::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+    primitives::ByteStream,
+};
+use demo::Site;
+use flate2::{Compression, write::GzEncoder};
+
+/// What a model does to its users; `tests/model` tells more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Model {
+    Good,
+    Failing,
+    Unready,
+    /// Serves well for these seconds, then exits, again and again
+    Crashing(u32),
+}
+
+/// Saves `NAME:VERSION` to the site's store, as BentoML's export does.
+pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
+    let store = &site.cluster.store;
+    let keys = Credentials::new(&store.access_key, &store.secret_key, None, None, "tests");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(&store.endpoint.host)
+        .region(Region::new(store.region.clone()))
+        .credentials_provider(keys)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .force_path_style(true)
+        .build();
+    let key = format!("{name}/{version}.tar.gz");
+    let body = ByteStream::from(archive(name, version, model));
+    Client::from_conf(config)
+        .put_object()
+        .bucket(&store.bucket)
+        .key(key)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+}
+
+fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
+    let server =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/model");
+    let server =
+        std::fs::read(&server).expect("`make images` builds the static model server first");
+    let (behaviour, lifetime) = match model {
+        Model::Good => ("good", 0),
+        Model::Failing => ("failing", 0),
+        Model::Unready => ("unready", 0),
+        Model::Crashing(seconds) => ("crashing", seconds),
+    };
+    let manifest = format!(
+        "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\
+         creation_time: '2026-11-24T00:00:00+00:00'\nlabels: {{}}\nmodels: []\n"
+    );
+    let dockerfile = format!(
+        "FROM scratch\nCOPY src/model /model\n\
+         ENV MODEL_VERSION={version} MODEL_BEHAVIOUR={behaviour} MODEL_LIFETIME={lifetime}\n\
+         USER 1034:1034\nENTRYPOINT [\"/model\"]\n"
+    );
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut add = |path: &str, mode: u32, content: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, content).unwrap();
+    };
+    add("bento.yaml", 0o644, manifest.as_bytes());
+    add("env/docker/Dockerfile", 0o644, dockerfile.as_bytes());
+    add("src/model", 0o755, &server);
+    let mut gzip = tar.into_inner().unwrap();
+    gzip.flush().unwrap();
+    gzip.finish().unwrap()
+}

@@ -1,0 +1,9 @@
+//! Releases as a user sees them, on the real cluster. Each test has a namespace of its own, with the
+//! catalog installed in it as a user would, and leaves nothing there when it passes.
+//!
+//! `make cluster-tests` brings the cluster up and runs them.
+
+mod bento;
+mod events;
+mod namespace;
+mod release;

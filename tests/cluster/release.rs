@@ -1,0 +1,190 @@
+//! Whole releases: an event comes in, and in the end a version serves all users or none.
+
+use std::time::Duration;
+
+use demo::{Event, Mode, Run, Site, Traffic};
+use serde_json::json;
+
+use crate::{
+    bento::{self, Model},
+    namespace::in_namespace,
+};
+
+/// An image is built, pods start, a route moves; on two busy cores that takes its time.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Saves a model and asks for its release by an event. Returns the run that ended.
+async fn release(site: &Site, service: &str, version: &str, model: Model) -> Run {
+    bento::save(site, service, version, model).await;
+    let known = site.runs("canary-release").await.unwrap();
+    let event = Event::requested(&format!("{service}-{version}"), service, version);
+    assert_eq!(site.send(&event, Mode::Structured).await.unwrap(), 202);
+    let run = site.run_of("canary-release", &known).await.unwrap();
+    run.wait(LIMIT).await.unwrap();
+    run
+}
+
+/// A version that serves everybody.
+async fn first(site: &Site, service: &str) -> String {
+    let run = release(site, service, "v1", Model::Good).await;
+    let create = run.task("canary-create").await.unwrap().expect("canary-create has run");
+    assert!(create.succeeded, "{}", run.story().await.unwrap());
+    site.host(service).await.unwrap()
+}
+
+/// The promotion that a release led to, when it has ended.
+async fn verdict(site: &Site) -> Run {
+    let run = site.run_of("canary-promotion", &[]).await.unwrap();
+    run.wait(LIMIT).await.unwrap();
+    run
+}
+
+async fn result(run: &Run, task: &str, name: &str) -> String {
+    let found = run.task(task).await.unwrap();
+    let found = found.and_then(|task| task.results.get(name).cloned());
+    found.unwrap_or_else(|| panic!("no result `{name}` of `{task}`"))
+}
+
+/// Names of the run's tasks that did what they are for.
+async fn succeeded(run: &Run) -> Vec<String> {
+    run.tasks()
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|task| task.succeeded)
+        .map(|task| task.task)
+        .collect()
+}
+
+/// Everybody is answered by this version, and nobody by an error.
+async fn assert_all_users_have(site: &Site, host: &str, version: &str) {
+    let answers = site.ask_often(host, 40).await.unwrap();
+    assert_eq!(answers.by_version.get(version), Some(&40), "{answers}");
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_first_release_goes_to_all_users_and_says_so() {
+    in_namespace("first", async |site| {
+        let run = release(&site, "first", "v1", Model::Good).await;
+        let done = succeeded(&run).await;
+        assert_eq!(
+            done,
+            ["bento-build", "canary-create", "canary-promoted"],
+            "{}",
+            run.story().await.unwrap()
+        );
+        assert_eq!(result(&run, "canary-create", "outcome").await, "first");
+        assert_all_users_have(&site, &site.host("first").await.unwrap(), "v1").await;
+        assert!(
+            site.runs("canary-promotion").await.unwrap().is_empty(),
+            "there is nothing to decide"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
+    in_namespace("good", async |site| {
+        let host = first(&site, "good").await;
+        let traffic = Traffic::start(&site, &host, 20).unwrap();
+        let canary = release(&site, "good", "v2", Model::Good).await;
+        assert_eq!(result(&canary, "canary-create", "outcome").await, "canary");
+        let revision = result(&canary, "canary-create", "canary-revision").await;
+
+        traffic.take();
+        let run = verdict(&site).await;
+        let during = traffic.take();
+        assert_eq!(
+            result(&run, "prometheus-gate", "verdict").await,
+            "pass",
+            "{}",
+            run.story().await.unwrap()
+        );
+        assert_eq!(during.errors, 0, "{during}");
+        assert!(
+            during.by_version["v1"] > during.by_version["v2"],
+            "a canary has the smaller share: {during}"
+        );
+        assert_eq!(site.traffic("good").await.unwrap(), [(revision, 100)]);
+        assert_all_users_have(&site, &host, "v2").await;
+        assert!(
+            succeeded(&run).await.contains(&"canary-promoted".to_owned()),
+            "{}",
+            run.story().await.unwrap()
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_release_that_answers_with_errors_is_refused_and_loses_its_users() {
+    in_namespace("failing", async |site| {
+        let host = first(&site, "failing").await;
+        let _traffic = Traffic::start(&site, &host, 20).unwrap();
+        release(&site, "failing", "v2", Model::Failing).await;
+        let run = verdict(&site).await;
+        assert_eq!(
+            result(&run, "prometheus-gate", "verdict").await,
+            "fail",
+            "{}",
+            run.story().await.unwrap()
+        );
+        assert_all_users_have(&site, &host, "v1").await;
+        assert!(
+            succeeded(&run).await.contains(&"gate-failed".to_owned()),
+            "{}",
+            run.story().await.unwrap()
+        );
+        let service = site.service("failing").await.unwrap().unwrap();
+        let predictor = &service.data["spec"]["predictor"];
+        assert_eq!(
+            predictor["canaryTrafficPercent"],
+            json!(null),
+            "the spec says what runs: {predictor}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_that_crashes_again_and_again_is_rolled_back_and_keeps_no_user() {
+    in_namespace("crashing", async |site| {
+        let host = first(&site, "crashing").await;
+        let _traffic = Traffic::start(&site, &host, 10).unwrap();
+        release(&site, "crashing", "v2", Model::Crashing(15)).await;
+        let run = verdict(&site).await;
+        assert_eq!(
+            result(&run, "prometheus-gate", "verdict").await,
+            "fail",
+            "{}",
+            run.story().await.unwrap()
+        );
+        assert_all_users_have(&site, &host, "v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_gate_that_cannot_ask_prometheus_promotes_nothing() {
+    in_namespace("blind", async |site| {
+        site.set("prometheus-url", "http://prometheus.local:1").await.unwrap();
+        site.set("deadline", "90s").await.unwrap();
+        let host = first(&site, "blind").await;
+        release(&site, "blind", "v2", Model::Good).await;
+        let run = verdict(&site).await;
+        assert_eq!(
+            result(&run, "prometheus-gate", "verdict").await,
+            "inconclusive",
+            "{}",
+            run.story().await.unwrap()
+        );
+        assert_all_users_have(&site, &host, "v1").await;
+    })
+    .await;
+}
