@@ -1,0 +1,72 @@
+# The front door. `make help` lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := 0.1.0
+STEPS := $(patsubst steps/%/src/main.rs,%,$(wildcard steps/*/src/main.rs))
+
+# Static binaries: musl where rustup has it, static glibc where nothing is to be installed.
+HOST := x86_64-unknown-linux
+TARGET := $(HOST)-$(if $(findstring $(HOST)-musl,$(shell rustup target list --installed 2>/dev/null)),musl,gnu)
+STATIC := RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --target $(TARGET)
+# `make images PROFILE=ci` links in a tenth of the time, to larger images.
+PROFILE ?= release
+
+# Where `make images` pushes to. The embedded cluster's registry serves ghcr.io/kanaria from here.
+REGISTRY ?= 127.0.0.1:5000/kanaria
+BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run
+
+.PHONY: help demo test check cluster-tests images cluster-up cluster-down bench clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: images ## Three releases of one model on the real cluster: a first, a good and a broken one
+	@cargo run -q -p demo
+
+test: check cluster-tests ## Everything: check, then the tests on the real cluster
+
+check: ## Format, lints, unit, property, step and catalog tests; needs no root and no cluster
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --locked
+
+cluster-tests: images ## The tests on the real cluster
+	cargo test --locked --test cluster -- --ignored --test-threads=$(CLUSTER_TEST_THREADS)
+
+# Releases wait more than they compute, so a few can go on at once on two cores.
+CLUSTER_TEST_THREADS ?= 4
+
+images: cluster-up target/images/binaries ## Build the step images and push them to REGISTRY
+	@for step in $(STEPS); do \
+	  $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false --timestamp 0 --pull-never \
+	    --build-arg BINARIES=localhost/kanaria/binaries --target $$step --tag localhost/kanaria/$$step \
+	    --file Dockerfile target/images/context > /dev/null; \
+	  $(BUILDAH) push --quiet --tls-verify=false --compression-format gzip --compression-level 9 \
+	    localhost/kanaria/$$step docker://$(REGISTRY)/$$step:$(VERSION); \
+	  echo "  pushed $(REGISTRY)/$$step:$(VERSION)"; \
+	done
+
+# One image with all binaries, from which the Dockerfile's targets take theirs.
+.PHONY: target/images/binaries
+target/images/binaries:
+	@echo "compiling the steps for $(TARGET)"
+	@$(STATIC) --profile $(PROFILE) $(patsubst %,-p %,$(STEPS))
+	@$(STATIC) --release -p model
+	@rm -rf target/images/context && mkdir -p target/images/context/out
+	@cp $(patsubst %,target/$(TARGET)/$(PROFILE)/%,$(STEPS)) /etc/ssl/certs/ca-certificates.crt target/images/context/out/
+	@printf 'FROM scratch\nCOPY out /out\n' | $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false \
+	  --timestamp 0 --tag localhost/kanaria/binaries --file - target/images/context > /dev/null
+
+cluster-up: ## Bring the one-node cluster up (the first time builds its engines, some 25 minutes)
+	@cargo run -q --locked -p cluster -- up
+
+cluster-down: ## Remove the cluster and all it left on the machine; the cache stays
+	@cargo run -q --locked -p cluster -- down
+
+bench: ## Benchmarks, as ratios within one run
+	cargo bench --workspace --locked
+
+clean: ## Remove what was built here; the cluster's cache stays
+	cargo clean
