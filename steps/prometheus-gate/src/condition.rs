@@ -2,9 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// A condition on one value. It is asked only about numbers: absence and NaN are sorted out
 /// before, because `not (value > 1)` would call them good.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Condition {
     text: String,
     rule: Rule,
@@ -49,6 +52,35 @@ impl Condition {
         let mut names = Vec::new();
         self.rule.collect_names(&mut names);
         names
+    }
+
+    /// How bad a value is, to find the worst: the further from what is wanted, the higher. Nothing
+    /// where the condition gives no direction.
+    pub(crate) fn badness(&self, value: f64) -> Option<f64> {
+        if value.is_nan() {
+            return None;
+        }
+        match &self.rule {
+            Rule::Compare(Operand::Value, Operator::Less | Operator::LessOrEqual, _) => Some(value),
+            Rule::Compare(Operand::Value, Operator::Greater | Operator::GreaterOrEqual, _) => {
+                Some(-value)
+            }
+            Rule::Compare(Operand::Value, Operator::Same, Operand::Number(wanted))
+            | Rule::Equal { left: Operand::Value, right: wanted, .. } => {
+                Some((value - wanted).abs())
+            }
+            _ => None,
+        }
+    }
+
+    /// The one number that `value` is compared with, where there is just one: a line for a chart.
+    pub(crate) fn threshold(&self) -> Option<f64> {
+        match &self.rule {
+            Rule::Compare(Operand::Value, _, Operand::Number(number))
+            | Rule::Compare(Operand::Number(number), _, Operand::Value)
+            | Rule::Equal { left: Operand::Value, right: number, .. } => Some(*number),
+            _ => None,
+        }
     }
 }
 
@@ -122,6 +154,20 @@ impl Operator {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl From<Condition> for String {
+    fn from(condition: Condition) -> Self {
+        condition.text
+    }
+}
+
+impl TryFrom<String> for Condition {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

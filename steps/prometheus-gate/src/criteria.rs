@@ -1,28 +1,39 @@
 //! Ready-made criteria for a canary of a KServe InferenceService, and the series they can rest on.
 
 use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::{
-    samples::Part,
-    spec::{CompareTest, Criterion, SECOND, Test, ValueTest},
+    samples::{PART, Part},
+    spec::{CompareTest, Criterion, LatencyTest, Role, SECOND, SloTest, Test, ValueTest},
 };
 
-/// A question that has a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// A question that has a name
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ReadyMade {
     /// No container of the canary has restarted
     NoRestarts,
     /// The canary's share of failed requests is not worse than the baseline's
     Errors,
+    /// The canary's requests are not more often slow than the baseline's, at any bound
+    Latency,
+    /// The canary's share of failed requests keeps to `--objective`, and enough requests prove it
+    Slo,
 }
 
-/// Whom the ready-made criteria are about.
+/// Whom the ready-made criteria are about, and what they go by.
 #[derive(Clone, Debug)]
 pub(crate) struct Release {
     pub(crate) namespace: String,
     pub(crate) canary: String,
-    pub(crate) baseline: String,
-    pub(crate) compare: CompareTest,
+    pub(crate) baseline: Option<String>,
+    pub(crate) max_ratio: f64,
+    pub(crate) alpha: f64,
+    pub(crate) min_requests: f64,
+    /// Share of errors that is allowed, 0 to 1.
+    pub(crate) objective: f64,
 }
 
 /// One way to ask a ready-made question, by the series of one source.
@@ -36,11 +47,70 @@ pub(crate) struct Candidate {
 }
 
 impl ReadyMade {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NoRestarts => "no-restarts",
+            Self::Errors => "errors",
+            Self::Latency => "latency",
+            Self::Slo => "slo",
+        }
+    }
+
     /// The ways to ask, best first.
     pub(crate) fn candidates(self, release: &Release) -> Vec<Candidate> {
-        match self {
-            Self::NoRestarts => no_restarts(release),
-            Self::Errors => errors(release),
+        if self == Self::NoRestarts {
+            return no_restarts(release);
+        }
+        let mut ways = Vec::new();
+        for source in &SOURCES {
+            for labels in source.revision_labels {
+                let side = |revision: &String| matchers(labels, &release.namespace, revision);
+                let sides = (side(&release.canary), release.baseline.as_ref().map(side));
+                ways.push(self.way(release, source, &sides));
+            }
+        }
+        ways
+    }
+
+    fn way(self, release: &Release, source: &Source, sides: &Sides) -> Candidate {
+        let Release { max_ratio, alpha, min_requests, objective, .. } = *release;
+        let total = selector(source.total, &[source.only]);
+        let failed = selector(source.total, &[source.only, source.failed]);
+        let bucket = selector(source.bucket, &[source.bucket_only]);
+        let (probe, query, test, unit) = match self {
+            Self::Latency => {
+                let test = LatencyTest { max_ratio, alpha, min_requests, thresholds: Vec::new() };
+                (&bucket, matched(&[("bucket", &bucket)], sides), Test::Latency(test), source.unit)
+            }
+            Self::Slo => {
+                let test =
+                    SloTest { fail: Some(objective), pass: Some(objective), alpha, beta: 0.05 };
+                (&total, counters(&failed, &total, sides), Test::Slo(test), "")
+            }
+            Self::Errors | Self::NoRestarts => {
+                let test = CompareTest { max_ratio, alpha, min_requests };
+                (&total, counters(&failed, &total, sides), Test::Compare(test), "")
+            }
+        };
+        let probes: Vec<String> = [Some(&sides.0), sides.1.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|side| merged(probe, side))
+            .collect();
+        Candidate {
+            source: source.name,
+            probe: probes.join(" or "),
+            criterion: Criterion {
+                name: self.name().to_owned(),
+                query,
+                presence: None,
+                role: Role::Gate,
+                window: 0, // each counter belongs to one revision
+                coverage: 0.9,
+                max_gap: 90 * SECOND,
+                unit: unit.to_owned(),
+                test,
+            },
         }
     }
 }
@@ -56,21 +126,17 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
             Candidate {
                 source: "kube-state-metrics",
                 criterion: Criterion {
-                    name: "no-restarts".to_owned(),
+                    name: ReadyMade::NoRestarts.name().to_owned(),
                     // Absolute, not `increase()`: a new revision's pods begin at 0.
                     query: format!("sum({selector})"),
+                    presence: None,
+                    role: Role::Gate,
                     window: 0,
                     coverage: 0.9,
                     // kube-state-metrics is often scraped once a minute.
                     max_gap: 90 * SECOND,
                     unit: "restarts".to_owned(),
-                    test: Test::Value(ValueTest {
-                        when: "value == 0"
-                            .parse()
-                            .unwrap_or_else(|_| unreachable!("it is a condition")),
-                        fail_limit: Some(0),
-                        consecutive_fail: None,
-                    }),
+                    test: Test::Value(ValueTest::zero()),
                 },
                 probe: selector,
             }
@@ -78,120 +144,99 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
         .into()
 }
 
-/// Counters of requests by status code: of what, and how a revision is told apart in them.
+/// Counters and histograms of requests: of whom, and how a revision is told apart in them.
 struct Source {
     name: &'static str,
-    metric: &'static str,
+    total: &'static str,
+    /// Which of the requests failed.
     failed: &'static str,
     /// What else a request must be to count.
     only: &'static str,
+    bucket: &'static str,
+    bucket_only: &'static str,
+    /// Of the buckets.
+    unit: &'static str,
+    revision_labels: &'static [&'static str],
 }
 
-/// What a queue-proxy and a model say, each of the pod it runs in.
-const IN_PODS: [Source; 3] = [
+/// How scrape rules name the revision of a pod: this catalog's way, Knative's, and the pod's own name.
+const OF_A_POD: &[&str] = &["revision", "revision_name", "pod"];
+
+/// The closest to the model first; the gateway also sees requests that never reached a pod.
+const SOURCES: [Source; 4] = [
     Source {
         name: "queue-proxy",
-        metric: "kn_serving_invocation_duration_seconds_count",
+        total: "kn_serving_invocation_duration_seconds_count",
         failed: r#"http_response_status_code=~"5..""#,
         only: "",
+        bucket: "kn_serving_invocation_duration_seconds_bucket",
+        bucket_only: "",
+        unit: "s",
+        revision_labels: OF_A_POD,
     },
     Source {
         name: "queue-proxy before Knative 1.19",
-        metric: "revision_app_request_count",
+        total: "revision_app_request_count",
         failed: r#"response_code_class="5xx""#,
         only: "",
+        bucket: "revision_app_request_latencies_bucket",
+        bucket_only: "",
+        unit: "ms",
+        revision_labels: OF_A_POD,
+    },
+    Source {
+        name: "Envoy",
+        total: "envoy_cluster_upstream_rq",
+        failed: r#"envoy_response_code=~"5..""#,
+        only: "",
+        bucket: "envoy_cluster_upstream_rq_time_bucket",
+        bucket_only: "",
+        unit: "ms",
+        revision_labels: &["envoy_cluster_name"],
     },
     // It counts the kubelet's probes and the pages for people as requests too.
     Source {
         name: "BentoML",
-        metric: "bentoml_service_request_total",
+        total: "bentoml_service_request_total",
         failed: r#"http_response_code=~"5..""#,
         only: r#"endpoint!~"/|/livez|/readyz|/healthz|/metrics|/docs.json|/schema.json|/static_content/.*",http_response_code!="404""#,
+        bucket: "bentoml_service_request_duration_seconds_bucket",
+        bucket_only: r#"endpoint!~"/|/livez|/readyz|/healthz|/metrics|/docs.json|/schema.json|/static_content/.*",http_response_code!="404""#,
+        unit: "s",
+        revision_labels: OF_A_POD,
     },
 ];
 
-/// The gateway, which also sees requests that never reached a pod.
-const GATEWAY: Source = Source {
-    name: "Envoy",
-    metric: "envoy_cluster_upstream_rq",
-    failed: r#"envoy_response_code=~"5..""#,
-    only: "",
-};
-
-/// How scrape rules name the revision of a pod: this catalog's way, Knative's, and the pod's own name.
-fn in_pod(label: &str, namespace: &str, revision: &str) -> String {
-    let namespace = quoted(namespace);
+fn matchers(label: &str, namespace: &str, revision: &str) -> String {
     match label {
-        "pod" => format!("namespace={namespace},pod=~{}", pods(revision)),
-        label => format!("namespace={namespace},{label}={}", quoted(revision)),
+        "envoy_cluster_name" => format!("{label}={}", quoted(&format!("{namespace}/{revision}"))),
+        "pod" => format!("namespace={},pod=~{}", quoted(namespace), pods(revision)),
+        label => format!("namespace={},{label}={}", quoted(namespace), quoted(revision)),
     }
 }
 
-fn errors(release: &Release) -> Vec<Candidate> {
-    let Release { namespace, canary, baseline, compare } = release;
-    let mut ways = Vec::new();
-    let [queue_proxy, queue_proxy_before, bentoml] = IN_PODS;
-    for source in [queue_proxy, queue_proxy_before, GATEWAY, bentoml] {
-        if source.name == GATEWAY.name {
-            let cluster = |revision: &str| {
-                format!("envoy_cluster_name={}", quoted(&format!("{namespace}/{revision}")))
-            };
-            ways.push(comparison(&source, &cluster(canary), &cluster(baseline), None, *compare));
-            continue;
-        }
-        for label in ["revision", "revision_name", "pod"] {
-            let [canary, baseline] =
-                [canary, baseline].map(|revision| in_pod(label, namespace, revision));
-            let both = [canary.as_str(), baseline.as_str()];
-            ways.push(comparison(&source, &canary, &baseline, Some(both), *compare));
-        }
-    }
-    ways
+/// The canary's label matchers, and the baseline's where there is one.
+type Sides = (String, Option<String>);
+
+/// A query for the counters of errors and of all requests, on both sides.
+pub(crate) fn counters(errors: &str, total: &str, sides: &Sides) -> String {
+    matched(&[("total", total), ("errors", errors)], sides)
 }
 
-/// All counters in one query, so that one answer shows them at the same moments.
-fn comparison(
-    source: &Source,
-    canary: &str,
-    baseline: &str,
-    pods: Option<[&str; 2]>,
-    compare: CompareTest,
-) -> Candidate {
-    let select = |metric: &str, matchers: &[&str]| {
-        let matchers: Vec<&str> =
-            matchers.iter().copied().filter(|matcher| !matcher.is_empty()).collect();
-        format!("{metric}{{{}}}", matchers.join(","))
-    };
-    let total = |side| select(source.metric, &[side, source.only]);
-    let failed = |side| select(source.metric, &[side, source.only, source.failed]);
-    let mut parts = vec![
-        (Part::CanaryTotal, total(canary)),
-        (Part::CanaryErrors, failed(canary)),
-        (Part::BaselineTotal, total(baseline)),
-        (Part::BaselineErrors, failed(baseline)),
-    ];
-    for side in pods.into_iter().flatten() {
-        parts.push((Part::Up, select("up", &[side])));
-        parts.push((Part::Started, select("process_start_time_seconds", &[side])));
+/// One query for all series of a comparison, so that one answer shows them at the same moments. Each
+/// says by a label which part it is. With them come signs of which processes were known before.
+pub(crate) fn matched(selectors: &[(&str, &str)], sides: &Sides) -> String {
+    let mut parts = Vec::new();
+    for (side, matchers) in [("canary", Some(&sides.0)), ("baseline", sides.1.as_ref())] {
+        let Some(matchers) = matchers else { continue };
+        for (what, selector) in selectors {
+            parts.push(labelled(&merged(selector, matchers), &format!("{side}_{what}")));
+        }
+        parts.push(labelled(&merged("up", matchers), Part::Up.label()));
+        parts
+            .push(labelled(&merged("process_start_time_seconds", matchers), Part::Started.label()));
     }
-    let query = parts
-        .iter()
-        .map(|(part, selector)| labelled(selector, part.label()))
-        .collect::<Vec<_>>()
-        .join(" or ");
-    Candidate {
-        source: source.name,
-        probe: format!("{} or {}", total(baseline), total(canary)),
-        criterion: Criterion {
-            name: "errors".to_owned(),
-            query,
-            window: 0, // each counter belongs to one revision
-            coverage: 0.9,
-            max_gap: 90 * SECOND,
-            unit: String::new(),
-            test: Test::Compare(compare),
-        },
-    }
+    parts.join(" or ")
 }
 
 /// A query that answers with the numbers, from 0, of the ways that the server has series for.
@@ -203,9 +248,28 @@ pub(crate) fn which_exist(ways: &[Candidate]) -> String {
     found.collect::<Vec<_>>().join(" or ")
 }
 
-/// A selector whose series say which part of the question they are.
-pub(crate) fn labelled(selector: &str, part: &str) -> String {
-    format!(r#"label_replace({selector},"{}","{part}","","")"#, crate::samples::PART)
+/// A selector with more matchers than it has.
+fn merged(selector: &str, matchers: &str) -> String {
+    match selector.trim().strip_suffix('}') {
+        Some(open) if open.trim_end().ends_with(['{', ',']) => format!("{open}{matchers}}}"),
+        Some(open) => format!("{open},{matchers}}}"),
+        None => format!("{}{{{matchers}}}", selector.trim()),
+    }
+}
+
+fn selector(metric: &str, matchers: &[&str]) -> String {
+    let matchers: Vec<&str> =
+        matchers.iter().copied().filter(|matcher| !matcher.is_empty()).collect();
+    if matchers.is_empty() {
+        metric.to_owned()
+    } else {
+        format!("{metric}{{{}}}", matchers.join(","))
+    }
+}
+
+/// An expression whose series say which part of the question they are.
+fn labelled(expression: &str, part: &str) -> String {
+    format!(r#"label_replace({expression},"{PART}","{part}","","")"#)
 }
 
 fn pods(revision: &str) -> String {
@@ -225,8 +289,11 @@ mod tests {
         Release {
             namespace: "models".to_owned(),
             canary: "iris-predictor-00002".to_owned(),
-            baseline: "iris-predictor-00001".to_owned(),
-            compare: CompareTest { max_ratio: 1.25, alpha: 0.05, min_requests: 50.0 },
+            baseline: Some("iris-predictor-00001".to_owned()),
+            max_ratio: 1.25,
+            alpha: 0.05,
+            min_requests: 50.0,
+            objective: 0.02,
         }
     }
 
@@ -243,12 +310,8 @@ mod tests {
     fn all_counters_of_a_comparison_come_in_one_answer() {
         let candidates = ReadyMade::Errors.candidates(&release());
         let query = &candidates[0].criterion.query;
-        let canary = r#"namespace="models",revision="iris-predictor-00002""#;
-        let failed = r#"http_response_status_code=~"5..""#;
-        let part = format!(
-            r#"label_replace(kn_serving_invocation_duration_seconds_count{{{canary},{failed}}},"gate_part","canary_errors","","")"#
-        );
-        assert!(query.contains(&part), "{query}");
+        let part = r#"label_replace(kn_serving_invocation_duration_seconds_count{http_response_status_code=~"5..",namespace="models",revision="iris-predictor-00002"},"gate_part","canary_errors","","")"#;
+        assert!(query.contains(part), "{query}");
         assert_eq!(query.matches(" or ").count(), 7, "{query}");
     }
 
@@ -257,5 +320,21 @@ mod tests {
         let sources: Vec<_> =
             ReadyMade::Errors.candidates(&release()).iter().map(|way| way.source).collect();
         assert_eq!((sources[0], sources[6], sources[7]), ("queue-proxy", "Envoy", "BentoML"));
+    }
+
+    #[test]
+    fn matchers_are_added_to_those_that_are_there() {
+        assert_eq!(merged("x", "a=\"b\""), "x{a=\"b\"}");
+        assert_eq!(merged("x{c=\"d\"}", "a=\"b\""), "x{c=\"d\",a=\"b\"}");
+        assert_eq!(merged(" x{} ", "a=\"b\""), "x{a=\"b\"}");
+        assert_eq!(merged("x{c=\"d\",}", "a=\"b\""), "x{c=\"d\",a=\"b\"}");
+    }
+
+    #[test]
+    fn an_objective_needs_no_baseline() {
+        let alone = Release { baseline: None, ..release() };
+        let query = &ReadyMade::Slo.candidates(&alone)[0].criterion.query;
+        assert!(!query.contains("baseline"), "{query}");
+        assert!(query.contains("canary_total"), "{query}");
     }
 }

@@ -1,18 +1,21 @@
 //! The loop around the verdict: ask for what is new, judge, tell, wait.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 use step::{Failure, Terminated, Usage};
 use tokio::time::sleep;
 
 use crate::{
+    combine::Combine,
     criteria::{Candidate, which_exist},
+    ledger::{Account, End, Last, Ledger, Of, Span},
+    override_file,
     prometheus::{Prometheus, Trouble, local_clock},
-    samples::{Answers, Labels, Samples},
-    spec::{Criterion, Ms, SECOND, Spec, Test, Timing},
-    verdict::{Judgement, Standing, Verdict, length, verdict},
+    samples::{Labels, PART},
+    spec::{Criterion, Ms, Policy, Role, SECOND, Several, Spec, Test, Timing},
+    verdict::Verdict,
+    view::View,
 };
 
 /// Clocks drift apart by milliseconds in five minutes.
@@ -27,8 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// So that a decision that is due is not waited for in a busy loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Without news, a log says this often that the gate is alive.
-const HEARTBEAT: Ms = 30 * SECOND;
+/// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
+const HISTORY: Ms = 3600 * SECOND;
+const HISTORY_STEP: Ms = 15 * SECOND;
 
 /// What is asked, of whom, and since when.
 pub(crate) struct Gate {
@@ -36,14 +40,18 @@ pub(crate) struct Gate {
     /// The server's address for people.
     pub(crate) address: String,
     pub(crate) timing: Timing,
+    pub(crate) combine: Combine,
+    pub(crate) policy: Policy,
     pub(crate) t0: Ms,
     pub(crate) poll: Duration,
     pub(crate) questions: Vec<Question>,
+    pub(crate) override_file: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// A criterion, or the ways to ask for it while it is open which of them the server knows.
 pub(crate) enum Question {
-    Asked(Criterion),
+    Asked(Box<Criterion>),
     Open(Vec<Candidate>),
 }
 
@@ -52,12 +60,23 @@ impl Question {
         &self.criterion().name
     }
 
-    /// How far back its values reach.
-    pub(crate) fn window(&self) -> Ms {
-        self.criterion().window
+    pub(crate) fn role(&self) -> Role {
+        self.criterion().role
     }
 
-    fn criterion(&self) -> &Criterion {
+    /// The other criteria that it names.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match &self.criterion().test {
+            Test::Value(test) => {
+                let fast = test.fast_fail.iter().flat_map(|fast_fail| fast_fail.when.names());
+                test.when.names().into_iter().chain(fast).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The criterion, or what it will be like.
+    pub(crate) fn criterion(&self) -> &Criterion {
         match self {
             Self::Asked(criterion) => criterion,
             Self::Open(ways) => &ways[0].criterion,
@@ -66,76 +85,88 @@ impl Question {
 }
 
 /// Watches until there is a verdict, or a signal.
-pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<Account> {
-    let mut watch = Watch::new(gate);
-    let decided = tokio::select! {
-        judgement = watch.run() => Some(judgement?),
-        () = terminated.wait() => None,
+pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Account, Ledger)> {
+    let mut watch = Watch::new(gate)?;
+    let last = tokio::select! {
+        last = watch.run() => last?,
+        () = terminated.wait() => Last::Aborted,
     };
-    let judgement = decided.unwrap_or_else(|| watch.judge().aborted());
-    Ok(watch.account(judgement))
+    watch.view.close();
+    let end = End {
+        now: watch.now(),
+        clock_offset_ms: watch.clock.map_or(0, |clock| clock.offset),
+        polls: watch.polls,
+        queries: watch.queries,
+        failing_since: watch.ledger.samples.failing_since,
+        last,
+    };
+    Ok((watch.ledger.end(&end)?, watch.ledger))
 }
 
 struct Watch {
     gate: Gate,
-    spec: Spec,
-    samples: Samples,
+    ledger: Ledger,
     /// Refusals in a row, for each question.
     strikes: Vec<u32>,
     clock: Option<Clock>,
-    told: Told,
+    view: View,
     polls: u64,
     queries: u64,
 }
 
-/// A verdict and how it came about, as it is written down.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Account {
-    api_version: &'static str,
-    version: &'static str,
-    t0: String,
-    decided_at: String,
-    clock_offset_ms: Ms,
-    polls: u64,
-    queries: u64,
-    #[serde(flatten)]
-    pub(crate) judgement: Judgement,
+#[derive(Clone, Copy)]
+struct Clock {
+    /// The server's clock minus ours.
+    offset: Ms,
+    read_at: Ms,
+}
+
+/// How a round of questions went.
+enum Asked {
+    /// No point has become final since the last round.
+    NothingNew,
+    Answered,
+    /// Nobody answered anything.
+    Nobody(Trouble),
 }
 
 impl Watch {
-    fn new(gate: Gate) -> Self {
+    fn new(gate: Gate) -> Result<Self> {
         let criteria: Vec<Criterion> =
             gate.questions.iter().map(|question| question.criterion().clone()).collect();
-        let samples =
-            Samples { answers: vec![Answers::default(); criteria.len()], failing_since: None };
         let strikes = vec![0; criteria.len()];
-        let spec = Spec { timing: gate.timing, criteria };
-        Self {
-            gate,
-            spec,
-            samples,
-            strikes,
-            clock: None,
-            told: Told::default(),
-            polls: 0,
-            queries: 0,
+        let spec = Spec {
+            timing: gate.timing,
+            criteria,
+            combine: gate.combine.clone(),
+            policy: gate.policy,
+        };
+        let mut ledger = Ledger::new(spec, gate.t0);
+        if let Some(path) = &gate.record {
+            ledger.record(path)?;
         }
+        let view = View::new(gate.timing);
+        Ok(Self { gate, ledger, strikes, clock: None, view, polls: 0, queries: 0 })
     }
 
-    async fn run(&mut self) -> Result<Judgement> {
+    async fn run(&mut self) -> Result<Last> {
         let mut pause = self.gate.poll;
         loop {
+            if let Some((verdict, who)) =
+                self.gate.override_file.as_deref().map(override_file::read).transpose()?.flatten()
+            {
+                return Ok(Last::Overridden { verdict, who });
+            }
             let asked = self.ask().await?;
             let now = self.now();
             match asked {
                 Asked::NothingNew => {}
                 Asked::Answered => {
                     pause = self.gate.poll;
-                    self.samples.failing_since = None;
+                    self.ledger.samples.failing_since = None;
                 }
                 Asked::Nobody(trouble) => {
-                    self.samples.failing_since.get_or_insert(now);
+                    self.ledger.samples.failing_since.get_or_insert(now);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     if let Trouble::Busy { retry_after: Some(wanted), .. } = trouble {
                         pause = pause.max(wanted.min(LONGEST_PAUSE));
@@ -143,29 +174,12 @@ impl Watch {
                 }
             }
             self.polls += 1;
-            let judgement = self.judge();
-            self.told.news(&judgement, now);
+            let judgement = self.ledger.judge(now);
+            self.view.show(&judgement, now);
             if judgement.verdict != Verdict::Pending {
-                return Ok(judgement);
+                return Ok(Last::Judged);
             }
             sleep(self.until(pause, now)).await;
-        }
-    }
-
-    fn judge(&self) -> Judgement {
-        verdict(&self.spec, self.gate.t0, &self.samples, self.now())
-    }
-
-    fn account(&self, judgement: Judgement) -> Account {
-        Account {
-            api_version: "gate/v1",
-            version: env!("CARGO_PKG_VERSION"),
-            t0: rfc3339(self.gate.t0),
-            decided_at: rfc3339(judgement.decided_at),
-            clock_offset_ms: self.clock.map_or(0, |clock| clock.offset),
-            polls: self.polls,
-            queries: self.queries,
-            judgement,
         }
     }
 
@@ -174,8 +188,9 @@ impl Watch {
     fn until(&self, pause: Duration, now: Ms) -> Duration {
         let varied =
             pause + pause * u32::try_from(local_clock().rem_euclid(100)).unwrap_or(0) / 1000;
-        let deadline = self.gate.t0 + self.spec.timing.deadline;
-        let outage = self.samples.failing_since.map(|since| since + self.spec.timing.max_outage);
+        let timing = &self.ledger.spec.timing;
+        let deadline = self.gate.t0 + timing.deadline;
+        let outage = self.ledger.samples.failing_since.map(|since| since + timing.max_outage);
         let next = outage.map_or(deadline, |outage| outage.min(deadline));
         let left = Duration::from_millis(u64::try_from(next - now).unwrap_or(0));
         varied.min(left).max(SHORTEST_PAUSE)
@@ -197,8 +212,8 @@ impl Watch {
             }
         }
         let mut asked = Asked::NothingNew;
-        for at in 0..self.spec.criteria.len() {
-            match self.ask_one(at).await {
+        for at in 0..self.ledger.spec.criteria.len() {
+            match self.ask_one(at).await? {
                 Ok(false) => {}
                 Ok(true) => {
                     self.strikes[at] = 0;
@@ -217,70 +232,126 @@ impl Watch {
     }
 
     /// Whether there was something to ask, and it was answered.
-    async fn ask_one(&mut self, at: usize) -> Result<bool, Trouble> {
-        let Timing { step, .. } = self.spec.timing;
+    async fn ask_one(&mut self, at: usize) -> Result<Result<bool, Trouble>> {
+        let Timing { step, .. } = self.ledger.spec.timing;
         let now = self.now();
-        let first = self.spec.timing.first_from(self.gate.t0);
-        let to = self.spec.timing.last_final(now);
-        if self.samples.answers[at].next(first, step) > to {
-            return Ok(false);
+        let first = self.ledger.spec.timing.first_from(self.gate.t0);
+        let to = self.ledger.spec.timing.last_final(now);
+        let mut found = false;
+        if to < first {
+            return Ok(Ok(false));
         }
-        if let Question::Open(ways) = &self.gate.questions[at] {
+        if self.ledger.samples.criteria[at].points.next(first, step) <= to {
+            match self.settle_source(at, now).await? {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.ledger.answer(
+                        at,
+                        Of::Points,
+                        (first, to, step),
+                        now,
+                        (&[], Vec::new()),
+                    )?;
+                    if self.ledger.spec.criteria[at].wants_history() {
+                        let span = self.history();
+                        self.ledger.answer(at, Of::History, span, now, (&[], Vec::new()))?;
+                    }
+                    return Ok(Ok(true));
+                }
+                Err(trouble) => return Ok(Err(trouble)),
+            }
+        }
+        for (of, query, span) in self.wanted(at, to) {
             self.queries += 1;
-            let found = self.gate.prometheus.instant(&which_exist(ways), now).await?;
-            let way = found
-                .series
-                .iter()
-                .filter_map(|series| series.labels.get(crate::samples::PART)?.parse().ok())
-                .min();
-            let Some(way) = way.and_then(|way: usize| ways.get(way)).cloned() else {
-                self.samples.answers[at].add((first, to, step), &[]);
-                return Ok(true);
+            let answer = match self.gate.prometheus.range(&query, span).await {
+                Ok(answer) => answer,
+                Err(trouble) => return Ok(Err(trouble)),
             };
-            tracing::info!("{} rests on the series of {}", way.criterion.name, way.source);
-            self.samples.answers[at] = Answers::default();
-            self.spec.criteria[at] = way.criterion.clone();
-            self.gate.questions[at] = Question::Asked(way.criterion);
+            if let Some(warning) = answer.warnings.into_iter().next() {
+                return Ok(Err(Trouble::Warned(warning)));
+            }
+            self.ledger.answer(at, of, span, now, (&answer.series, answer.bodies))?;
+            found = true;
         }
-        let from = self.samples.answers[at].next(first, step);
+        Ok(Ok(found))
+    }
+
+    /// What is not known yet for a criterion up to a point.
+    fn wanted(&self, at: usize, to: Ms) -> Vec<(Of, String, Span)> {
+        let criterion = &self.ledger.spec.criteria[at];
+        let material = &self.ledger.samples.criteria[at];
+        let Timing { step, .. } = self.ledger.spec.timing;
+        let first = self.ledger.spec.timing.first_from(self.gate.t0);
+        let mut wanted = Vec::new();
+        if criterion.wants_history() && material.history.is_none() {
+            wanted.push((Of::History, criterion.query.clone(), self.history()));
+        }
+        wanted.push((
+            Of::Points,
+            criterion.query.clone(),
+            (material.points.next(first, step), to, step),
+        ));
+        if let Some(presence) = &criterion.presence {
+            wanted.push((
+                Of::Presence,
+                presence.clone(),
+                (material.presence.next(first, step), to, step),
+            ));
+        }
+        wanted.retain(|(_, _, (from, to, _))| from <= to);
+        wanted
+    }
+
+    /// Whether it is settled by which series a question is asked.
+    async fn settle_source(&mut self, at: usize, now: Ms) -> Result<Result<bool, Trouble>> {
+        let Question::Open(ways) = &self.gate.questions[at] else { return Ok(Ok(true)) };
         self.queries += 1;
-        let answer =
-            self.gate.prometheus.range(&self.spec.criteria[at].query, (from, to, step)).await?;
-        if let Some(warning) = answer.warnings.into_iter().next() {
-            return Err(Trouble::Warned(warning));
-        }
-        self.samples.answers[at].add((from, to, step), &answer.series);
-        Ok(true)
+        let found = match self.gate.prometheus.instant(&which_exist(ways), now).await {
+            Ok(found) => found,
+            Err(trouble) => return Ok(Err(trouble)),
+        };
+        let way = found
+            .series
+            .iter()
+            .filter_map(|series| series.labels.get(PART)?.parse::<usize>().ok())
+            .min();
+        let Some(Candidate { source, criterion, .. }) = way.and_then(|way| ways.get(way)).cloned()
+        else {
+            return Ok(Ok(false));
+        };
+        self.view.line(&format!("{} rests on the series of {source}", criterion.name));
+        self.ledger.choose(at, source, criterion.clone())?;
+        self.gate.questions[at] = Question::Asked(Box::new(criterion));
+        Ok(Ok(true))
+    }
+
+    /// The points of the hour before the canary.
+    fn history(&self) -> Span {
+        let step = HISTORY_STEP.max(self.ledger.spec.timing.step);
+        let to = self.gate.t0.div_euclid(step) * step;
+        (to - HISTORY, to, step)
     }
 
     /// Tells a trouble, and gives up on one that will not heal.
     fn weigh(&mut self, at: usize, trouble: Trouble) -> Result<Trouble> {
-        let what = format!(
-            "failed to query Prometheus `{}` for `{}`",
-            self.gate.address, self.spec.criteria[at].name
-        );
+        let name = &self.ledger.spec.criteria[at].name;
+        let what = format!("failed to query Prometheus `{}` for `{name}`", self.gate.address);
         self.strikes[at] += 1;
-        let strikes = self.strikes[at];
         let hint = match &trouble {
+            Trouble::Unreachable(_) | Trouble::Busy { .. } | Trouble::Garbled(_) => None,
             Trouble::Query(_) => {
-                return Err(Usage {
-                    what: format!("{what}: {trouble}"),
-                    hint:
-                        "try the query in Prometheus's own page, then put it into the param `query`"
-                            .into(),
-                }
-                .into());
+                let hint =
+                    "try the query in Prometheus's own page, then put it into the param `query`"
+                        .to_owned();
+                return Err(Usage { what: format!("{what}: {trouble}"), hint }.into());
             }
             Trouble::NoApi { .. } => {
-                return Err(Usage { what: format!("{what}: {trouble}"), hint: "set the param `prometheus-url` to the address below which `/api/v1/query` answers".into() }.into());
+                let hint = "set the param `prometheus-url` to the address below which `/api/v1/query` answers".to_owned();
+                return Err(Usage { what: format!("{what}: {trouble}"), hint }.into());
             }
-            Trouble::Warned(warning) if warning.starts_with("PromQL warning") => {
-                Some("the server doubts the query: correct what it warns of")
-            }
-            Trouble::Unreachable(_)
-            | Trouble::Busy { .. }
-            | Trouble::Garbled(_)
-            | Trouble::Warned(_) => None,
+            Trouble::Warned(warning) => warning
+                .starts_with("PromQL warning")
+                .then_some("the server doubts the query: correct what it warns of"),
             Trouble::Refused { .. } => Some(
                 "the Secret of the param `prometheus-secret` needs a `token`, or `username` and `password`, that may read",
             ),
@@ -289,9 +360,11 @@ impl Watch {
             ),
             Trouble::Credentials(_) => Some("look at the Secret of the param `prometheus-secret`"),
         };
-        self.told.trouble(&format!("{what}: {trouble}"));
+        let text = format!("{what}: {trouble}");
+        self.ledger.trouble(self.now(), &text)?;
+        self.view.trouble(&text);
         match hint {
-            Some(hint) if strikes >= STRIKES => {
+            Some(hint) if self.strikes[at] >= STRIKES => {
                 Err(trouble).context(Failure { what, hint: hint.into() })
             }
             _ => Ok(trouble),
@@ -300,85 +373,32 @@ impl Watch {
 
     /// Where one number is expected, several are a mistake in the question: none of them may win.
     fn refuse_crowds(&self) -> Result<()> {
-        for (criterion, answers) in self.spec.criteria.iter().zip(&self.samples.answers) {
-            if let (Test::Value(_), Some(crowd)) = (&criterion.test, answers.crowd()) {
-                let examples = crowd
-                    .iter()
-                    .take(2)
-                    .map(|labels| shown(labels))
-                    .collect::<Vec<_>>()
-                    .join(" and ");
-                return Err(Usage {
-                    what: format!(
-                        "the query of `{}` gives {} series where one is wanted: {examples}",
-                        criterion.name,
-                        crowd.len()
-                    ),
-                    hint: "wrap it in `sum(…)` or `max(…)`, or select one series".into(),
-                }
-                .into());
-            }
+        for (criterion, material) in
+            self.ledger.spec.criteria.iter().zip(&self.ledger.samples.criteria)
+        {
+            let one = matches!(&criterion.test, Test::Value(test) if test.series == Several::One);
+            let Some(crowd) = material.points.crowd().filter(|_| one) else { continue };
+            return Err(several(&criterion.name, &crowd).into());
         }
         Ok(())
     }
 }
 
-/// How a round of questions went.
-enum Asked {
-    /// No point has become final since the last round.
-    NothingNew,
-    Answered,
-    /// Nobody answered anything.
-    Nobody(Trouble),
-}
-
-#[derive(Clone, Copy)]
-struct Clock {
-    /// The server's clock minus ours.
-    offset: Ms,
-    read_at: Ms,
-}
-
-/// A moment in UTC, to the second.
-pub(crate) fn rfc3339(moment: Ms) -> String {
-    let since = Duration::from_millis(moment.unsigned_abs());
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+/// What is wrong with a question that several series answer.
+pub(crate) fn several(name: &str, crowd: &[&Labels]) -> Usage {
+    let examples =
+        crowd.iter().take(2).map(|labels| shown(labels)).collect::<Vec<_>>().join(" and ");
+    Usage {
+        what: format!(
+            "the query of `{name}` gives {} series where one is wanted: {examples}",
+            crowd.len()
+        ),
+        hint: "wrap it in `sum(…)` or `max(…)`, or select one series".to_owned(),
+    }
 }
 
 fn shown(labels: &Labels) -> String {
     let pairs: Vec<String> =
         labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     format!("`{{{}}}`", pairs.join(","))
-}
-
-/// What has been told already, so that a log has a line per change and not per look.
-#[derive(Default)]
-struct Told {
-    standing: Vec<Standing>,
-    at: Ms,
-    trouble: Option<String>,
-}
-
-impl Told {
-    fn news(&mut self, judgement: &Judgement, now: Ms) {
-        if judgement.verdict != Verdict::Pending {
-            return;
-        }
-        let standing: Vec<Standing> =
-            judgement.criteria.iter().map(|state| state.standing).collect();
-        if standing == self.standing && now - self.at < HEARTBEAT {
-            return;
-        }
-        let held = judgement.criteria.iter().map(|state| state.held).min().unwrap_or_default();
-        tracing::info!("held for {}: {}", length(held), judgement.message);
-        self.standing = standing;
-        self.at = now;
-    }
-
-    fn trouble(&mut self, trouble: &str) {
-        if self.trouble.as_deref() != Some(trouble) {
-            tracing::warn!("{trouble}");
-            self.trouble = Some(trouble.to_owned());
-        }
-    }
 }

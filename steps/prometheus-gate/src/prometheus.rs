@@ -36,6 +36,8 @@ pub(crate) struct Access {
     /// and `tls.key`. What is there is used, and read again for each request, because it is rotated.
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether answers keep the text that they came as.
+    pub(crate) keeps_bodies: bool,
     pub(crate) timeout: Duration,
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct Answer {
     pub(crate) series: Vec<Series>,
     /// A server that warns may have left something out: such an answer is no evidence.
     pub(crate) warnings: Vec<String>,
+    /// What the server sent, for a record.
+    pub(crate) bodies: Vec<serde_json::Value>,
 }
 
 /// Why there is no answer.
@@ -107,7 +111,7 @@ impl Prometheus {
     /// The values of a query now.
     pub(crate) async fn instant(&self, query: &str, at: Ms) -> Result<Answer, Trouble> {
         let body = self.ask("query", &[("query", query.to_owned()), ("time", time(at))]).await?;
-        read(&body)?.into_answer()
+        parse(&body)
     }
 
     /// The values of a query at `from`, `from + step`, … `to`.
@@ -126,7 +130,11 @@ impl Prometheus {
                 ("end", time(end)),
                 ("step", time(step)),
             ];
-            let part = read(&self.ask("query_range", &form).await?)?.into_answer()?;
+            let body = self.ask("query_range", &form).await?;
+            let part = parse(&body)?;
+            if self.access.keeps_bodies {
+                whole.bodies.push(serde_json::from_slice(&body).unwrap_or_default());
+            }
             whole.series.extend(part.series);
             whole.warnings.extend(part.warnings);
             start = end + step;
@@ -316,6 +324,11 @@ fn time(moment: Ms) -> String {
     format!("{:.3}", seconds(moment))
 }
 
+/// The series of an answer.
+pub(crate) fn parse(body: &[u8]) -> Result<Answer, Trouble> {
+    read(body)?.into_answer()
+}
+
 fn read(body: &[u8]) -> Result<Success, Trouble> {
     serde_json::from_slice(body)
         .map_err(|error| Trouble::Garbled(format!("{error}{}", excerpt(body))))
@@ -355,13 +368,13 @@ type Point = (f64, Text);
 
 /// Prometheus writes numbers as text: `NaN` and `+Inf` are no JSON numbers.
 #[derive(Deserialize)]
-#[serde(try_from = "&str")]
+#[serde(try_from = "std::borrow::Cow<str>")]
 struct Text(f64);
 
-impl TryFrom<&str> for Text {
+impl TryFrom<std::borrow::Cow<'_, str>> for Text {
     type Error = std::num::ParseFloatError;
 
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
+    fn try_from(text: std::borrow::Cow<'_, str>) -> Result<Self, Self::Error> {
         text.parse().map(Self)
     }
 }
@@ -390,7 +403,7 @@ impl Success {
                 Ok(Series { labels: metric, values })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Answer { series, warnings: self.warnings })
+        Ok(Answer { series, warnings: self.warnings, bodies: Vec::new() })
     }
 }
 

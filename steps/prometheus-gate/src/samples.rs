@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    evidence::{Counts, Side},
-    spec::{Ms, SECOND},
-};
+use sha2::{Digest as _, Sha256};
+
+use crate::spec::{Criterion, Ms, SECOND};
 
 /// The label by which one query tells its parts apart.
 pub(crate) const PART: &str = "gate_part";
@@ -24,9 +23,39 @@ pub(crate) struct Series {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples {
     /// In the order of the criteria.
-    pub(crate) answers: Vec<Answers>,
+    pub(crate) criteria: Vec<Material>,
     /// Since when every question has gone without a usable answer.
     pub(crate) failing_since: Option<Ms>,
+}
+
+/// What is known for one criterion.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Material {
+    pub(crate) points: Answers,
+    /// Answers to its presence query.
+    pub(crate) presence: Answers,
+    /// The same counters in the hour before the canary; nothing until that was answered.
+    pub(crate) history: Option<Answers>,
+}
+
+impl Material {
+    /// Whether all is known that a criterion needs at a point.
+    pub(crate) fn covers(&self, point: Ms, criterion: &Criterion) -> bool {
+        self.points.has(point)
+            && (criterion.presence.is_none() || self.presence.has(point))
+            && (!criterion.wants_history() || self.history.is_some())
+    }
+}
+
+impl Material {
+    pub(crate) fn digest(&self, hash: &mut Sha256) {
+        for answers in
+            [Some(&self.points), Some(&self.presence), self.history.as_ref()].into_iter().flatten()
+        {
+            hash.update([b'/']);
+            answers.digest(hash);
+        }
+    }
 }
 
 /// The answers to one criterion's query. A point that was answered never changes: only final
@@ -43,15 +72,20 @@ struct Known {
     part: Part,
     /// The process that it counts in: its job and instance.
     process: String,
+    /// The upper bound of a bucket.
+    bound: f64,
 }
 
 /// What a series of counters stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     CanaryTotal,
     CanaryErrors,
     BaselineTotal,
     BaselineErrors,
+    /// A histogram's buckets.
+    CanaryBucket,
+    BaselineBucket,
     /// `up`: that a process was scraped.
     Up,
     /// `process_start_time_seconds`.
@@ -60,12 +94,25 @@ pub(crate) enum Part {
 }
 
 impl Part {
+    const NAMED: [Self; 8] = [
+        Self::CanaryTotal,
+        Self::CanaryErrors,
+        Self::BaselineTotal,
+        Self::BaselineErrors,
+        Self::CanaryBucket,
+        Self::BaselineBucket,
+        Self::Up,
+        Self::Started,
+    ];
+
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::CanaryTotal => "canary_total",
             Self::CanaryErrors => "canary_errors",
             Self::BaselineTotal => "baseline_total",
             Self::BaselineErrors => "baseline_errors",
+            Self::CanaryBucket => "canary_bucket",
+            Self::BaselineBucket => "baseline_bucket",
             Self::Up => "up",
             Self::Started => "started",
             Self::Value => "",
@@ -74,17 +121,7 @@ impl Part {
 
     fn of(labels: &Labels) -> Self {
         let label = labels.get(PART).map_or("", String::as_str);
-        [
-            Self::CanaryTotal,
-            Self::CanaryErrors,
-            Self::BaselineTotal,
-            Self::BaselineErrors,
-            Self::Up,
-            Self::Started,
-        ]
-        .into_iter()
-        .find(|part| part.label() == label)
-        .unwrap_or(Self::Value)
+        Self::NAMED.into_iter().find(|part| part.label() == label).unwrap_or(Self::Value)
     }
 }
 
@@ -133,6 +170,26 @@ impl Answers {
         self.found(point).iter().map(|(_, value)| *value).collect()
     }
 
+    /// Feeds every sample to a hash, in an order that does not depend on how they came in.
+    fn digest(&self, hash: &mut Sha256) {
+        let labels: BTreeMap<usize, &Labels> =
+            self.index.iter().map(|(labels, id)| (*id, labels)).collect();
+        for (point, values) in &self.points {
+            hash.update(point.to_be_bytes());
+            let mut lines: Vec<String> =
+                values.iter().map(|(id, value)| format!("{:?} {value}\n", labels[id])).collect();
+            lines.sort_unstable();
+            for line in lines {
+                hash.update(line);
+            }
+        }
+    }
+
+    /// The points that have been answered, in time order.
+    pub(crate) fn moments(&self) -> impl Iterator<Item = Ms> {
+        self.points.keys().copied()
+    }
+
     fn found(&self, point: Ms) -> &[(usize, f64)] {
         self.points.get(&point).map_or(&[], Vec::as_slice)
     }
@@ -163,6 +220,7 @@ impl Answers {
         self.series.push(Known {
             part: Part::of(labels),
             process: format!("{} {}", label("job"), label("instance")),
+            bound: label("le").parse().ok().filter(|bound| *bound >= 0.0).unwrap_or_default(),
         });
         self.index.insert(labels.clone(), self.series.len() - 1);
         self.series.len() - 1
@@ -184,13 +242,33 @@ pub(crate) struct Tally<'a> {
     pub(crate) left_out: usize,
 }
 
+/// By how much each part grew, over all its series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Growth(BTreeMap<(Part, u64), f64>);
+
+impl Growth {
+    pub(crate) fn of(&self, part: Part) -> f64 {
+        self.0.range((part, 0)..=(part, u64::MAX)).map(|(_, growth)| growth).sum()
+    }
+
+    /// The bounds of a histogram's buckets, in rising order, with how many values were at most that.
+    pub(crate) fn buckets(&self, part: Part) -> Vec<(f64, f64)> {
+        let found = self.0.range((part, 0)..=(part, u64::MAX));
+        found.map(|((_, bits), growth)| (f64::from_bits(*bits), *growth)).collect()
+    }
+}
+
 impl<'a> Tally<'a> {
     pub(crate) fn new(answers: &'a Answers, t0: Ms) -> Self {
         Self { answers, t0, last: BTreeMap::new(), scraped: None, left_out: 0 }
     }
 
+    pub(crate) const fn answers(&self) -> &'a Answers {
+        self.answers
+    }
+
     /// What was counted since the point before.
-    pub(crate) fn step(&mut self, point: Ms) -> Counts {
+    pub(crate) fn step(&mut self, point: Ms) -> Growth {
         let answers = self.answers;
         let values = answers.found(point);
         let series = |id: usize| &answers.series[id];
@@ -201,36 +279,32 @@ impl<'a> Tally<'a> {
             })
             .map(|(id, _)| series(*id).process.as_str())
             .collect();
-        let mut counts = Counts::default();
+        let mut growth = Growth::default();
         for (id, value) in values {
-            let known = series(*id);
-            let sum = match known.part {
-                Part::CanaryTotal => &mut counts.canary.total,
-                Part::CanaryErrors => &mut counts.canary.errors,
-                Part::BaselineTotal => &mut counts.baseline.total,
-                Part::BaselineErrors => &mut counts.baseline.errors,
-                Part::Up | Part::Started | Part::Value => continue,
-            };
-            *sum += match self.last.insert(*id, *value) {
-                Some(last) if *value >= last => value - last,
-                Some(_) => *value, // the process began to count anew
-                None => match &self.scraped {
-                    None => 0.0, // the first look: that is where counting begins
-                    Some(scraped) if scraped.contains(known.process.as_str()) => *value,
-                    Some(_) if young.contains(known.process.as_str()) => *value,
-                    Some(_) => {
-                        self.left_out += 1;
-                        0.0
-                    }
-                },
-            };
+            let Known { part, process, bound } = series(*id);
+            if matches!(part, Part::Up | Part::Started | Part::Value) || value.is_nan() {
+                continue;
+            }
+            // Bounds are not negative, so their bits are in their own order.
+            *growth.0.entry((*part, bound.to_bits())).or_default() +=
+                match self.last.insert(*id, *value) {
+                    Some(last) if *value >= last => value - last,
+                    Some(_) => *value, // the process began to count anew
+                    None => match &self.scraped {
+                        None => 0.0, // the first look: that is where counting begins
+                        Some(scraped) if scraped.contains(process.as_str()) => *value,
+                        Some(_) if young.contains(process.as_str()) => *value,
+                        Some(_) => {
+                            self.left_out += 1;
+                            0.0
+                        }
+                    },
+                };
         }
         let alive = |(id, value): &&(usize, f64)| series(*id).part != Part::Up || *value > 0.0;
         self.scraped =
             Some(values.iter().filter(alive).map(|(id, _)| series(*id).process.as_str()).collect());
-        // Two counters scraped together never disagree; two scraped apart may for a moment.
-        let within = |side: Side| Side { errors: side.errors.min(side.total), ..side };
-        Counts { canary: within(counts.canary), baseline: within(counts.baseline) }
+        growth
     }
 }
 
@@ -258,7 +332,7 @@ mod tests {
         let mut answers = Answers::default();
         answers.add((0, 3, 1), answer);
         let mut tally = Tally::new(&answers, 0);
-        ((0..=3).map(|point| tally.step(point).canary.errors).collect(), tally.left_out)
+        ((0..=3).map(|point| tally.step(point).of(Part::CanaryErrors)).collect(), tally.left_out)
     }
 
     fn total(instance: &str) -> Series {

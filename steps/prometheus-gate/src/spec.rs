@@ -1,6 +1,8 @@
 //! What a gate is asked: its clockwork and its criteria.
 
-use crate::condition::Condition;
+use serde::{Deserialize, Serialize};
+
+use crate::{combine::Combine, condition::Condition};
 
 /// Milliseconds: a length of time, or a moment since 1970 by the server's clock.
 pub(crate) type Ms = i64;
@@ -8,13 +10,24 @@ pub(crate) type Ms = i64;
 pub(crate) const SECOND: Ms = 1000;
 
 /// All that a verdict depends on, besides the samples and the time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub(crate) timing: Timing,
     pub(crate) criteria: Vec<Criterion>,
+    pub(crate) combine: Combine,
+    pub(crate) policy: Policy,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What becomes of a canary about which nothing can be said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Policy {
+    /// Says `inconclusive` after a hold without one request, and not only at the deadline.
+    pub(crate) idle_is_an_end: bool,
+    /// Says `fail` where it would say `inconclusive`.
+    pub(crate) unclear_is_a_fail: bool,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// Distance of the points that are judged.
     pub(crate) step: Ms,
@@ -46,11 +59,14 @@ impl Timing {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Criterion {
     pub(crate) name: String,
     /// What the server is asked, as a range query.
     pub(crate) query: String,
+    /// A query that has a sample wherever no sample of the other means 0.
+    pub(crate) presence: Option<String>,
+    pub(crate) role: Role,
     /// How far back a value of the query reaches: its range, offset and subquery.
     pub(crate) window: Ms,
     /// Least part of the points in a run that must be good, 0 to 1.
@@ -62,24 +78,121 @@ pub(crate) struct Criterion {
     pub(crate) test: Test,
 }
 
-#[derive(Clone, Debug)]
+impl Criterion {
+    /// Whether its errors may come in bursts, which the baseline's past tells.
+    pub(crate) fn wants_history(&self) -> bool {
+        !matches!(self.test, Test::Value(_))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// It has to hold, and it can fail the gate.
+    #[default]
+    Gate,
+    /// It is shown, and decides nothing.
+    Observe,
+    /// It can fail the gate, and need not hold.
+    Failfast,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Test {
     /// A condition on the value that the query returns.
     Value(ValueTest),
     /// The canary's share of errors against the baseline's, from raw counters.
     Compare(CompareTest),
+    /// The canary's latencies against the baseline's, from the buckets of a histogram.
+    Latency(LatencyTest),
+    /// The canary's share of errors against a number.
+    Slo(SloTest),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ValueTest {
     pub(crate) when: Condition,
+    pub(crate) series: Several,
+    pub(crate) nan: Nan,
+    pub(crate) inf: Inf,
+    pub(crate) missing: Missing,
     /// More bad points than this fail the gate.
     pub(crate) fail_limit: Option<usize>,
     /// This many bad points without a good one between them fail the gate.
     pub(crate) consecutive_fail: Option<usize>,
+    pub(crate) fast_fail: Option<FastFail>,
 }
 
-#[derive(Clone, Copy, Debug)]
+impl ValueTest {
+    /// The value is 0, and one that is not fails the gate.
+    pub(crate) fn zero() -> Self {
+        Self {
+            when: "value == 0".parse().unwrap_or_else(|_| unreachable!("it is a condition")),
+            series: Several::One,
+            nan: Nan::Missing,
+            inf: Inf::Value,
+            missing: Missing::Pending,
+            fail_limit: Some(0),
+            consecutive_fail: None,
+            fast_fail: None,
+        }
+    }
+}
+
+/// How many series a query may give, and how many of them have to be good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Several {
+    /// Exactly one: more are a mistake.
+    #[default]
+    One,
+    /// Every one has to be good.
+    All,
+    /// One good one is enough.
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Nan {
+    #[default]
+    Missing,
+    Bad,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Inf {
+    #[default]
+    Value,
+    Bad,
+}
+
+/// What no sample means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Missing {
+    #[default]
+    Pending,
+    Bad,
+    /// 0, where the presence query has a sample.
+    Zero,
+}
+
+/// A value so bad that there is no need to wait for a limit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FastFail {
+    pub(crate) when: Condition,
+    /// For how long it has to be so bad.
+    pub(crate) lasting: Ms,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct CompareTest {
     /// How many times the baseline's share of errors is tolerated.
     pub(crate) max_ratio: f64,
@@ -87,6 +200,30 @@ pub(crate) struct CompareTest {
     pub(crate) alpha: f64,
     /// Requests to the canary without which there is no pass.
     pub(crate) min_requests: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LatencyTest {
+    /// How many times the baseline's share of slow requests is tolerated, at each bound.
+    pub(crate) max_ratio: f64,
+    /// Chance of a false "fail" that is accepted, 0 to 1.
+    pub(crate) alpha: f64,
+    /// Requests to the canary without which there is no pass.
+    pub(crate) min_requests: f64,
+    /// The bounds that matter most, in the unit of the buckets; they get half of the bet.
+    pub(crate) thresholds: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SloTest {
+    /// A share of errors proven to be above this fails the gate, 0 to 1.
+    pub(crate) fail: Option<f64>,
+    /// A pass needs proof that the share of errors is below this, 0 to 1.
+    pub(crate) pass: Option<f64>,
+    /// Chance of a false "fail" that is accepted, 0 to 1.
+    pub(crate) alpha: f64,
+    /// Chance of a false "pass" that is accepted, 0 to 1.
+    pub(crate) beta: f64,
 }
 
 /// How far back a query reaches, by its ranges, subqueries and offsets.

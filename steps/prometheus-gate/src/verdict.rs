@@ -6,15 +6,16 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    evidence::{Counts, Ratio},
-    samples::{Answers, Part, Samples, Tally, seconds},
-    spec::{CompareTest, Criterion, Ms, Spec, Test, ValueTest},
+    combine::Say,
+    samples::Samples,
+    spec::{Ms, Role, Spec},
+    track::{Class, State, Track},
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     Pass,
@@ -24,7 +25,7 @@ pub(crate) enum Verdict {
 }
 
 /// Which rule decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reason {
     /// Every criterion held for as long as asked.
@@ -33,6 +34,8 @@ pub(crate) enum Reason {
     Evidence,
     /// Too many bad points.
     Limit,
+    /// So bad that there was no need to wait.
+    FastFail,
     /// Bad points leave no time to hold before the deadline.
     Infeasible,
     /// Too few samples or requests to tell.
@@ -41,6 +44,8 @@ pub(crate) enum Reason {
     Outage,
     /// The time is over, and bad points are why.
     Deadline,
+    /// A person decided.
+    Override,
     /// A signal came before a verdict.
     Aborted,
     Pending,
@@ -60,70 +65,6 @@ pub(crate) struct Judgement {
     pub(crate) criteria: Vec<State>,
 }
 
-/// Where one criterion stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct State {
-    pub(crate) name: String,
-    pub(crate) query: String,
-    #[serde(rename = "state")]
-    pub(crate) standing: Standing,
-    pub(crate) points: Points,
-    pub(crate) held_seconds: f64,
-    #[serde(skip)]
-    pub(crate) held: Ms,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) evidence: Option<Evidence>,
-    /// The same for a person.
-    pub(crate) told: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Standing {
-    Warmup,
-    Missing,
-    Bad,
-    Holding,
-    Held,
-}
-
-/// How many points of each class there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Points {
-    pub(crate) good: usize,
-    pub(crate) bad: usize,
-    pub(crate) missing: usize,
-    pub(crate) unknown: usize,
-    pub(crate) warmup: usize,
-}
-
-/// What a test against the baseline has found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Evidence {
-    pub(crate) canary_errors: f64,
-    pub(crate) canary_total: f64,
-    pub(crate) baseline_errors: f64,
-    pub(crate) baseline_total: f64,
-    /// Natural logarithm of the evidence now.
-    pub(crate) log_e: f64,
-    /// Where it fails the gate.
-    pub(crate) threshold: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    /// The value may still reach back to before the canary, or to its cold start.
-    Warmup,
-    Good,
-    Bad,
-    /// The server answered, and there was no number.
-    Missing,
-}
-
 /// Judges all that is final at `now`.
 pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgement {
     let timing = spec.timing;
@@ -131,18 +72,24 @@ pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgem
     let mut tracks: Vec<Track> = spec
         .criteria
         .iter()
-        .zip(&samples.answers)
-        .map(|(criterion, answers)| Track::new(spec, criterion, answers, t0))
+        .zip(&samples.criteria)
+        .map(|(criterion, material)| Track::new(spec, criterion, material, t0))
         .collect();
     let mut point = timing.first_from(t0);
     // Nothing is decided beyond a point that has not been answered: the next answer fills it in.
-    let answered = |point: Ms| samples.answers.iter().all(|answers| answers.has(point));
+    let answered = |point: Ms| {
+        spec.criteria
+            .iter()
+            .zip(&samples.criteria)
+            .all(|(criterion, material)| material.covers(point, criterion))
+    };
     while point <= timing.last_final(now).min(end - timing.settle) && answered(point) {
+        let other = |name: &str| value_of(spec, samples, name, point);
         for track in &mut tracks {
-            track.step(point);
+            track.step(point, &other);
         }
-        if let Some((verdict, reason, message)) = decide(spec, &tracks, point, end) {
-            return judgement(&tracks, (verdict, reason, message), point + timing.settle);
+        if let Some(decision) = decide(spec, &tracks, point, end) {
+            return judgement(spec, &tracks, decision, point + timing.settle);
         }
         point += timing.step;
     }
@@ -150,35 +97,69 @@ pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgem
         track.miss(point, timing.last_final(now));
     }
     let (decision, at) = at_last(spec, &tracks, samples.failing_since, now, end);
-    judgement(&tracks, decision, at)
+    judgement(spec, &tracks, decision, at)
+}
+
+/// The number that another criterion shows at a point, for a ratio.
+fn value_of(spec: &Spec, samples: &Samples, name: &str, point: Ms) -> Option<f64> {
+    let at = spec.criteria.iter().position(|criterion| criterion.name == name)?;
+    samples.criteria[at].points.at(point).first().copied().filter(|value| !value.is_nan())
 }
 
 type Decision = (Verdict, Reason, String);
 
 /// What is decided at one point. Unhealthy beats inconclusive beats healthy.
 fn decide(spec: &Spec, tracks: &[Track], point: Ms, end: Ms) -> Option<Decision> {
-    if let Some(message) = tracks.iter().find_map(Track::over_limit) {
-        return Some((Verdict::Fail, Reason::Limit, message));
+    let fails = |track: &Track| {
+        track.failed.as_ref().map(|failed| (Verdict::Fail, failed.reason, failed.message.clone()))
+    };
+    let fast = tracks.iter().filter(|track| track.criterion.role == Role::Failfast);
+    if let Some(decision) = fast.filter(|track| track.failed.is_some()).find_map(fails) {
+        return Some(decision);
     }
-    if let Some(message) = tracks.iter().find_map(Track::proven_worse) {
-        return Some((Verdict::Fail, Reason::Evidence, message));
+    let gates = || tracks.iter().filter(|track| track.criterion.role == Role::Gate);
+    let combined = |say: &dyn Fn(&Track) -> Say| {
+        spec.combine.say(
+            &gates().map(|track| (track.criterion.name.as_str(), say(track))).collect::<Vec<_>>(),
+        )
+    };
+    match combined(&|track| track.say()) {
+        Say::No => return gates().find_map(fails),
+        Say::Yes => {
+            let held = gates()
+                .filter(|track| track.holds())
+                .map(Track::told)
+                .collect::<Vec<_>>()
+                .join("; ");
+            let message = format!("held for {}: {held}", length(spec.timing.hold));
+            return Some((Verdict::Pass, Reason::Hold, message));
+        }
+        Say::Open => {}
     }
-    if !tracks.is_empty() && tracks.iter().all(Track::holds) {
-        let held = tracks.iter().map(Track::told).collect::<Vec<_>>().join("; ");
+    if let Some(track) = gates().find(|track| spec.policy.idle_is_an_end && track.idle(point)) {
         return Some((
-            Verdict::Pass,
-            Reason::Hold,
-            format!("held for {}: {held}", length(spec.timing.hold)),
+            Verdict::Inconclusive,
+            Reason::NoData,
+            format!("{}; {}", track.told(), track.lacks()),
         ));
     }
-    let late = |track: &&Track| track.earliest_pass(point) + spec.timing.settle > end;
-    let blocked: Vec<&Track> = tracks.iter().filter(late).collect();
-    let hold = length(spec.timing.hold);
-    let why = |track: &Track| format!("{}; {}", track.told(), track.lacks(&hold));
-    if let Some(track) = blocked.iter().find(|track| track.broken_by == Some(Class::Bad)) {
-        return Some((Verdict::Fail, Reason::Infeasible, why(track)));
+    let late = |track: &Track| {
+        track.say() == Say::Open && track.earliest_pass(point) + spec.timing.settle > end
+    };
+    let late_by_bad = |track: &Track| late(track) && track.broken_by == Some(Class::Bad);
+    let say_if = |track: &Track, lost: bool| if lost { Say::No } else { track.say() };
+    let why = |track: &Track| format!("{}; {}", track.told(), track.lacks());
+    if combined(&|track| say_if(track, late_by_bad(track))) == Say::No {
+        return gates()
+            .find(|track| late_by_bad(track))
+            .map(|track| (Verdict::Fail, Reason::Infeasible, why(track)));
     }
-    blocked.first().map(|track| (Verdict::Inconclusive, Reason::NoData, why(track)))
+    if combined(&|track| say_if(track, late(track))) == Say::No {
+        return gates()
+            .find(|track| late(track))
+            .map(|track| (Verdict::Inconclusive, Reason::NoData, why(track)));
+    }
+    None
 }
 
 /// What is decided when no point decided: an outage, the deadline, or nothing yet.
@@ -193,24 +174,32 @@ fn at_last(
         let message = format!("Prometheus gave no usable answer for {}", length(now - since));
         return ((Verdict::Inconclusive, Reason::Outage, message), now);
     }
-    let told = |tracks: &mut dyn Iterator<Item = &Track>| {
-        tracks.map(Track::told).collect::<Vec<_>>().join("; ")
-    };
+    let gates = || tracks.iter().filter(|track| track.criterion.role == Role::Gate);
     if now >= end {
         let over = format!("not held for {} by the deadline", length(spec.timing.hold));
         let bad = |track: &&Track| !track.holds() && track.broken_by == Some(Class::Bad);
-        if tracks.iter().any(|track| bad(&track)) {
-            let message = format!("{over}: {}", told(&mut tracks.iter().filter(bad)));
+        let told = |tracks: &mut dyn Iterator<Item = &Track>| {
+            tracks.map(Track::told).collect::<Vec<_>>().join("; ")
+        };
+        if gates().any(|track| bad(&track)) {
+            let message = format!("{over}: {}", told(&mut gates().filter(bad)));
             return ((Verdict::Fail, Reason::Deadline, message), now);
         }
-        let message =
-            format!("{over}: {}", told(&mut tracks.iter().filter(|track| !track.holds())));
+        let message = format!("{over}: {}", told(&mut gates().filter(|track| !track.holds())));
         return ((Verdict::Inconclusive, Reason::NoData, message), now);
     }
-    ((Verdict::Pending, Reason::Pending, told(&mut tracks.iter())), now)
+    let told = tracks.iter().map(Track::told).collect::<Vec<_>>().join("; ");
+    ((Verdict::Pending, Reason::Pending, told), now)
 }
 
-fn judgement(tracks: &[Track], (verdict, reason, message): Decision, decided_at: Ms) -> Judgement {
+fn judgement(
+    spec: &Spec,
+    tracks: &[Track],
+    (verdict, reason, message): Decision,
+    decided_at: Ms,
+) -> Judgement {
+    let unclear = verdict == Verdict::Inconclusive && spec.policy.unclear_is_a_fail;
+    let verdict = if unclear { Verdict::Fail } else { verdict };
     Judgement {
         verdict,
         reason,
@@ -220,327 +209,17 @@ fn judgement(tracks: &[Track], (verdict, reason, message): Decision, decided_at:
     }
 }
 
-/// One criterion on its way over the points.
-struct Track<'a> {
-    criterion: &'a Criterion,
-    answers: &'a Answers,
-    hold: Ms,
-    step: Ms,
-    /// When the first window begins that reaches back to nothing but a warm canary.
-    judged_from: Ms,
-    /// All judged points, and which of them were good.
-    judged: Vec<(Ms, bool)>,
-    /// Where the run that may still hold began, and its newest good point.
-    run: Option<(usize, usize)>,
-    /// What ended the run before, or kept the first from beginning.
-    broken_by: Option<Class>,
-    points: Points,
-    bad_in_a_row: usize,
-    last: Option<f64>,
-    last_class: Class,
-    comparison: Option<Comparison<'a>>,
-}
-
-struct Comparison<'a> {
-    test: CompareTest,
-    tally: Tally<'a>,
-    ratio: Ratio,
-    sum: Counts,
-}
-
-impl<'a> Track<'a> {
-    fn new(spec: &Spec, criterion: &'a Criterion, answers: &'a Answers, t0: Ms) -> Self {
-        let comparison = match criterion.test {
-            Test::Value(_) => None,
-            Test::Compare(test) => Some(Comparison {
-                test,
-                tally: Tally::new(answers, t0),
-                ratio: Ratio::new(test.max_ratio, 1.0),
-                sum: Counts::default(),
-            }),
-        };
-        Self {
-            criterion,
-            answers,
-            hold: spec.timing.hold,
-            step: spec.timing.step,
-            judged_from: t0 + spec.timing.skew + spec.timing.warmup + criterion.window,
-            judged: Vec::new(),
-            run: None,
-            broken_by: None,
-            points: Points::default(),
-            bad_in_a_row: 0,
-            last: None,
-            last_class: Class::Warmup,
-            comparison,
-        }
-    }
-
-    fn step(&mut self, point: Ms) {
-        let warm = point >= self.judged_from;
-        if let Some(comparison) = &mut self.comparison {
-            comparison.step(point, point - self.step >= self.judged_from);
-        }
-        let class = if warm { self.classify(point) } else { Class::Warmup };
-        self.last_class = class;
-        *(match class {
-            Class::Warmup => &mut self.points.warmup,
-            Class::Good => &mut self.points.good,
-            Class::Bad => &mut self.points.bad,
-            Class::Missing => &mut self.points.missing,
-        }) += 1;
-        if warm {
-            self.judged.push((point, class == Class::Good));
-            self.follow(point, class);
-        }
-    }
-
-    /// Counts the final points from `from` to `to` that the server has not answered for.
-    fn miss(&mut self, from: Ms, to: Ms) {
-        let mut point = self.answers.next(from, self.step);
-        while point <= to {
-            self.points.unknown += 1;
-            point += self.step;
-        }
-    }
-
-    fn classify(&mut self, point: Ms) -> Class {
-        match &self.criterion.test {
-            Test::Value(test) => {
-                let values = self.answers.at(point);
-                // A query with several series never gets here: that is a mistake in the question.
-                let Some(value) = values.first().filter(|value| !value.is_nan()) else {
-                    return Class::Missing;
-                };
-                self.last = Some(*value);
-                match test.when.holds(*value, &|_| None) {
-                    Some(true) => Class::Good,
-                    Some(false) => Class::Bad,
-                    None => Class::Missing,
-                }
-            }
-            Test::Compare(_) => {
-                let (canary, baseline) =
-                    self.answers.parts(point).fold((false, false), |(canary, baseline), part| {
-                        (
-                            canary || part == Part::CanaryTotal,
-                            baseline || part == Part::BaselineTotal,
-                        )
-                    });
-                if canary && baseline { Class::Good } else { Class::Missing }
-            }
-        }
-    }
-
-    /// Extends the run, or ends it.
-    fn follow(&mut self, point: Ms, class: Class) {
-        let at = self.judged.len() - 1;
-        let torn = self
-            .run
-            .is_some_and(|(_, newest)| point - self.judged[newest].0 > self.criterion.max_gap);
-        if torn {
-            // "Not observed" is not "held".
-            self.run = None;
-            self.broken_by = Some(Class::Missing);
-        }
-        match class {
-            Class::Good => {
-                self.run = Some((self.run.map_or(at, |(first, _)| first), at));
-                self.bad_in_a_row = 0;
-            }
-            Class::Bad => {
-                self.run = None;
-                self.broken_by = Some(Class::Bad);
-                self.bad_in_a_row += 1;
-            }
-            Class::Missing | Class::Warmup => {}
-        }
-    }
-
-    /// The longest run up to the newest good point in which enough of the points are good.
-    fn held(&self) -> Ms {
-        let Some((first, newest)) = self.run else { return 0 };
-        let run = &self.judged[first..=newest];
-        let mut good = run.iter().filter(|(_, good)| *good).count();
-        for (at, (start, is_good)) in run.iter().enumerate() {
-            if *is_good && part(good, run.len() - at) >= self.criterion.coverage {
-                return self.judged[newest].0 - start;
-            }
-            good -= usize::from(*is_good);
-        }
-        0
-    }
-
-    fn holds(&self) -> bool {
-        let seen_enough = self.comparison.as_ref().is_none_or(Comparison::has_traffic);
-        seen_enough && self.run.is_some() && self.held() >= self.hold
-    }
-
-    /// The earliest point at which it could hold, should every point from here on be good.
-    fn earliest_pass(&self, point: Ms) -> Ms {
-        let next = point + self.step;
-        let start = match self.run {
-            Some((first, _)) => self.judged[first].0,
-            None => next.max(self.judged_from.div_euclid(self.step) * self.step),
-        };
-        (start + self.hold).max(if self.holds() { point } else { next })
-    }
-
-    /// What kept it from holding, as the end of a sentence.
-    fn lacks(&self, hold: &str) -> String {
-        match &self.comparison {
-            Some(comparison) if !comparison.has_traffic() => {
-                format!("{} requests to the canary are wanted", comparison.test.min_requests)
-            }
-            _ => format!("too late to hold for {hold} before the deadline"),
-        }
-    }
-
-    fn over_limit(&self) -> Option<String> {
-        let Test::Value(test) = &self.criterion.test else { return None };
-        let ValueTest { fail_limit, consecutive_fail, .. } = test;
-        if consecutive_fail.is_some_and(|limit| self.bad_in_a_row >= limit) && self.bad_in_a_row > 0
-        {
-            return Some(match self.bad_in_a_row {
-                1 => self.told(),
-                many => format!("{}, {many} times in a row", self.told()),
-            });
-        }
-        (fail_limit.is_some_and(|limit| self.points.bad > limit))
-            .then(|| format!("{}, {} bad points in all", self.told(), self.points.bad))
-    }
-
-    fn proven_worse(&self) -> Option<String> {
-        let comparison = self.comparison.as_ref()?;
-        let found = comparison.ratio.log_e() >= comparison.threshold();
-        found.then(|| {
-            format!(
-                "{}; more than {} times the baseline's share, and chance would say so at most once in {:.0} releases",
-                self.told(),
-                comparison.test.max_ratio,
-                1.0 / comparison.test.alpha
-            )
-        })
-    }
-
-    fn standing(&self) -> Standing {
-        match self.last_class {
-            Class::Warmup => Standing::Warmup,
-            Class::Bad => Standing::Bad,
-            _ if self.holds() => Standing::Held,
-            _ if self.run.is_some() => Standing::Holding,
-            _ => Standing::Missing,
-        }
-    }
-
-    /// What it shows, in a few words with numbers and units.
-    fn told(&self) -> String {
-        let name = &self.criterion.name;
-        match (&self.criterion.test, &self.comparison) {
-            (Test::Value(test), _) => match (self.last, self.last_class) {
-                (Some(value), Class::Good) => format!("{name}: {}", self.amount(value)),
-                (Some(value), Class::Bad) => {
-                    format!("{name}: {}, wanted `{}`", self.amount(value), test.when)
-                }
-                (Some(value), _) => {
-                    format!("{name}: no data any more (last was {})", self.amount(value))
-                }
-                (None, _) if self.points.unknown > 0 => {
-                    format!("{name}: no answer from Prometheus")
-                }
-                (None, Class::Warmup) => format!("{name}: warming up"),
-                (None, _) => format!("{name}: no data"),
-            },
-            (Test::Compare(_), None) => unreachable!("a comparison is made with its track"),
-            (Test::Compare(_), Some(_))
-                if self.last_class != Class::Warmup && !self.answers.has_samples() =>
-            {
-                format!("{name}: none of the series it can rest on is there")
-            }
-            (Test::Compare(_), Some(comparison)) => {
-                format!("{name}: {}", comparison.told(self.last_class))
-            }
-        }
-    }
-
-    fn amount(&self, value: f64) -> String {
-        let unit = &self.criterion.unit;
-        if unit.is_empty() { format!("{value}") } else { format!("{value} {unit}") }
-    }
-
-    fn state(&self) -> State {
-        State {
-            name: self.criterion.name.clone(),
-            query: self.criterion.query.clone(),
-            standing: self.standing(),
-            points: self.points,
-            held_seconds: seconds(self.held()),
-            held: self.held(),
-            last: self.last,
-            evidence: self.comparison.as_ref().map(Comparison::evidence),
-            told: self.told(),
-        }
-    }
-}
-
-impl Comparison<'_> {
-    fn step(&mut self, point: Ms, judged: bool) {
-        // The counters are followed through the warm-up too: that is where the series are met.
-        let more = self.tally.step(point);
-        if judged {
-            self.sum.canary.add(more.canary);
-            self.sum.baseline.add(more.baseline);
-            self.ratio.look(more);
-        }
-    }
-
-    fn threshold(&self) -> f64 {
-        -self.test.alpha.ln()
-    }
-
-    fn has_traffic(&self) -> bool {
-        self.sum.canary.total >= self.test.min_requests
-    }
-
-    fn told(&self, class: Class) -> String {
-        let Counts { canary, baseline } = self.sum;
-        let (Some(bad), Some(usual)) = (canary.share(), baseline.share()) else {
-            return match class {
-                Class::Warmup => "warming up".to_owned(),
-
-                _ if canary.total > 0.0 => "no requests to the baseline to compare with".to_owned(),
-                _ => "no requests to the canary".to_owned(),
-            };
-        };
-
-        format!(
-            "{} of {} requests to the canary failed ({}), {} of {} to the baseline ({})",
-            canary.errors,
-            canary.total,
-            percent(bad),
-            baseline.errors,
-            baseline.total,
-            percent(usual)
-        )
-    }
-
-    fn evidence(&self) -> Evidence {
-        Evidence {
-            canary_errors: self.sum.canary.errors,
-            canary_total: self.sum.canary.total,
-            baseline_errors: self.sum.baseline.errors,
-            baseline_total: self.sum.baseline.total,
-            log_e: self.ratio.log_e(),
-            threshold: self.threshold(),
-        }
-    }
-}
-
 impl Judgement {
     /// The same as the last word of a gate that has to stop.
     pub(crate) fn aborted(self) -> Self {
         let message = format!("stopped by a signal before a verdict; {}", self.message);
         Self { verdict: Verdict::Inconclusive, reason: Reason::Aborted, message, ..self }
+    }
+
+    /// The same when a person has the last word.
+    pub(crate) fn overridden(self, verdict: Verdict, who: &str) -> Self {
+        let message = format!("{who}; until then {}", self.message);
+        Self { verdict, reason: Reason::Override, message, ..self }
     }
 }
 
@@ -561,32 +240,16 @@ impl fmt::Display for Reason {
             Self::Hold => "hold",
             Self::Evidence => "evidence",
             Self::Limit => "limit",
+            Self::FastFail => "fastfail",
             Self::Infeasible => "infeasible",
             Self::NoData => "nodata",
             Self::Outage => "outage",
             Self::Deadline => "deadline",
+            Self::Override => "override",
             Self::Aborted => "aborted",
             Self::Pending => "pending",
         })
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "numbers of points")]
-fn part(some: usize, all: usize) -> f64 {
-    some as f64 / all as f64
-}
-
-/// `0.0134` as `1.34 %`.
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    let digits = if percent == 0.0 || percent >= 99.95 {
-        0
-    } else if percent >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{percent:.digits$} %")
 }
 
 /// A length of time for people, such as `1m 30s`.
@@ -600,8 +263,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        samples::{Labels, PART, Series},
-        spec::{SECOND, Timing},
+        combine::Combine,
+        samples::{Answers, Labels, Material, PART, Series},
+        spec::{CompareTest, Criterion, Policy, SECOND, Test, Timing, ValueTest},
+        track::Points,
     };
 
     const T0: Ms = 1_000_000 * SECOND;
@@ -622,20 +287,27 @@ mod tests {
         Criterion {
             name: "errors".into(),
             query: "errors".into(),
+            presence: None,
+            role: Role::Gate,
             window: 0,
             coverage: 0.9,
             max_gap: 15 * SECOND,
             unit: String::new(),
             test: Test::Value(ValueTest {
-                when: "value == 0".parse().unwrap(),
                 fail_limit: None,
                 consecutive_fail: Some(5),
+                ..ValueTest::zero()
             }),
         }
     }
 
     fn spec(criterion: Criterion) -> Spec {
-        Spec { timing: TIMING, criteria: vec![criterion] }
+        Spec {
+            timing: TIMING,
+            criteria: vec![criterion],
+            combine: Combine::All,
+            policy: Policy::default(),
+        }
     }
 
     /// One mark per point from the start: `.` good, `x` bad, `_` no sample, `n` NaN, `?` no answer.
@@ -661,10 +333,16 @@ mod tests {
         answers
     }
 
+    fn samples(points: Answers, failing_since: Option<Ms>) -> Samples {
+        let material =
+            Material { points, presence: Answers::default(), history: Some(Answers::default()) };
+        Samples { criteria: vec![material], failing_since }
+    }
+
     /// What the gate says when the last mark has just become final.
     fn judged(marks: &str) -> (Verdict, Reason) {
         let now = T0 + STEP * (Ms::try_from(marks.len()).unwrap() - 1) + TIMING.settle;
-        let samples = Samples { answers: vec![answers(marks)], failing_since: None };
+        let samples = samples(answers(marks), None);
         let judgement = verdict(&spec(zero_errors()), T0, &samples, now);
         (judgement.verdict, judgement.reason)
     }
@@ -734,10 +412,7 @@ mod tests {
 
     #[test]
     fn an_outage_is_inconclusive_once_it_is_too_long() {
-        let samples = Samples {
-            answers: vec![answers(&format!("{WARM}..????"))],
-            failing_since: Some(T0 + 30 * SECOND),
-        };
+        let samples = samples(answers(&format!("{WARM}..????")), Some(T0 + 30 * SECOND));
         let at =
             |seconds| verdict(&spec(zero_errors()), T0, &samples, T0 + seconds * SECOND).reason;
         assert_eq!((at(89), at(90)), (Reason::Pending, Reason::Outage));
@@ -749,12 +424,7 @@ mod tests {
         let judged = |bad: usize, good: usize| {
             let marks = format!("{}{}", "x".repeat(bad), ".".repeat(good));
             let now = T0 + STEP * (Ms::try_from(marks.len()).unwrap() - 1) + TIMING.settle;
-            verdict(
-                &spec(windowed.clone()),
-                T0,
-                &Samples { answers: vec![answers(&marks)], failing_since: None },
-                now,
-            )
+            verdict(&spec(windowed.clone()), T0, &samples(answers(&marks), None), now)
         };
         assert_eq!(judged(16, 7).verdict, Verdict::Pass);
         assert_eq!(
@@ -800,7 +470,7 @@ mod tests {
     }
 
     fn compared(per_step: [f64; 4], steps: usize) -> Judgement {
-        let samples = Samples { answers: vec![counting(per_step, steps)], failing_since: None };
+        let samples = samples(counting(per_step, steps), None);
         verdict(&spec(compare()), T0, &samples, T0 + STEP * as_ms(steps - 1) + TIMING.settle)
     }
 
@@ -830,7 +500,7 @@ mod tests {
         assert_eq!(
             judgement.message,
             "errors: 0 of 27 requests to the canary failed (0 %), 0 of 4860 to the baseline (0 %); \
-             50 requests to the canary are wanted"
+             23 more requests to the canary are wanted"
         );
     }
 
@@ -869,7 +539,7 @@ mod tests {
                 split.add((T0 + STEP * as_ms(from), T0 + STEP * as_ms(to - 1), STEP), &[series]);
             }
             let now = T0 + STEP * as_ms(marks.len() - 1) + TIMING.settle;
-            let judge = |answers| verdict(&spec(zero_errors()), T0, &Samples { answers: vec![answers], failing_since: None }, now);
+            let judge = |answers| verdict(&spec(zero_errors()), T0, &samples(answers, None), now);
             prop_assert_eq!(judge(split), judge(answers(&marks)));
         }
 
@@ -904,7 +574,7 @@ mod tests {
 
         #[test]
         fn every_run_ends_by_its_deadline(marks in marks()) {
-            let samples = Samples { answers: vec![answers(&marks)], failing_since: None };
+            let samples = samples(answers(&marks), None);
             let judgement = verdict(&spec(zero_errors()), T0, &samples, T0 + TIMING.deadline);
             prop_assert_ne!(judgement.verdict, Verdict::Pending);
         }
@@ -923,7 +593,7 @@ mod tests {
                 let mut generous = spec(zero_errors());
                 generous.timing.deadline = TIMING.deadline;
                 let answers = answers(&format!("{best}{}", ".".repeat(64)));
-                let held = Track::best_case(&generous, &answers, T0, best.len());
+                let held = Track::best_case(&generous, &samples(answers, None).criteria[0], T0, best.len());
                 prop_assert!(!held, "a pass was possible after {best}");
             }
         }
@@ -931,11 +601,11 @@ mod tests {
 
     impl Track<'_> {
         /// Whether any point up to the deadline would hold, deciding nothing on the way.
-        fn best_case(spec: &Spec, answers: &Answers, t0: Ms, from: usize) -> bool {
-            let mut track = Track::new(spec, &spec.criteria[0], answers, t0);
+        fn best_case(spec: &Spec, material: &Material, t0: Ms, from: usize) -> bool {
+            let mut track = Track::new(spec, &spec.criteria[0], material, t0);
             let last = (spec.timing.deadline - spec.timing.settle) / spec.timing.step;
             (0..=last).any(|k| {
-                track.step(t0 + k * spec.timing.step);
+                track.step(t0 + k * spec.timing.step, &|_| None);
                 k + 1 >= as_ms(from) && track.holds()
             })
         }

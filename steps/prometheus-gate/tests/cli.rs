@@ -135,6 +135,120 @@ async fn the_evidence_is_written_down() {
 }
 
 #[tokio::test]
+async fn a_record_is_replayed_to_the_same_bytes() {
+    let server = server(|request| constant(request, Some("0"))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("record.ndjson");
+    let report = folder.path().join("evidence");
+    let flags =
+        [format!("--record={}", record.display()), format!("--report={}", report.display())];
+    let (output, _) =
+        run(&server, &["--query=errors", "--when=value == 0", &flags[0], &flags[1]]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let replayed = gate().arg("replay").arg(&record).output().unwrap();
+    assert_eq!(replayed.status.code(), Some(0), "{}", stderr(&replayed));
+    assert_eq!(replayed.stdout, fs::read(report.join("verdict.json")).unwrap());
+}
+
+#[test]
+fn a_record_that_was_cut_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("record");
+    fs::write(&record, "").unwrap();
+    let output = gate().arg("replay").arg(&record).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("has no end\n\nhint: the gate that wrote it was killed"),
+        "{}",
+        stderr(&output)
+    );
+    fs::write(&record, "{\"nonsense\": 1}\n").unwrap();
+    let output = gate().arg("replay").arg(&record).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("error: line 1 of"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn a_person_has_the_last_word() {
+    let server = server(|request| constant(request, None)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let annotations = folder.path().join("annotations");
+    fs::write(&annotations, "kanaria.github.io/gate=\"pass\"\nkanaria.github.io/gate-by=\"Ada\"\n")
+        .unwrap();
+    let flag = format!("--override-file={}", annotations.display());
+    let (output, results) = run(&server, &["--query=errors", "--when=value == 0", &flag]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(result(&results, "verdict"), "pass");
+    assert!(
+        result(&results, "reason").starts_with("override: pass by annotation of Ada; until then ")
+    );
+}
+
+#[test]
+fn a_team_tests_its_gate_with_written_series() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("gate.yaml"),
+        "timing: {hold: 1m}\ncriteria: [{name: errors, query: q, when: value == 0, failLimit: 1}]\n",
+    )
+    .unwrap();
+    let tests = folder.path().join("tests.yaml");
+    let test = |verdict: &str| {
+        format!(
+            "gate: gate.yaml\ntests:\n- name: two errors\n  interval: 15s\n  series: {{errors: '0x2 1 0 1 0x20'}}\n  \
+             expect: {{verdict: {verdict}, reason: limit, within: 3m}}\n"
+        )
+    };
+    fs::write(&tests, test("fail")).unwrap();
+    let output = gate().arg("simulate").arg(&tests).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "ok      two errors: fail (limit) after 1m\n1 tests, 0 failed\n"
+    );
+    fs::write(&tests, test("pass")).unwrap();
+    let output = gate().arg("simulate").arg(&tests).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.starts_with(
+            "FAILED  two errors: expected pass, found fail (limit) after 1m: errors: 1,"
+        ),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_spec_is_checked_against_the_server() {
+    let server = server(|request| {
+        let query = fields(request)["query"].clone();
+        let vector = |result: serde_json::Value| success(&serde_json::json!({"resultType": "vector", "result": result}));
+        let one = |value: &str| serde_json::json!([{"metric": {}, "value": [now(), value]}]);
+        match query.as_str() {
+            "time()" => scalar(&now().to_string()),
+            "unknown" => vector(serde_json::json!([])),
+            "many" => vector(serde_json::json!([{"metric": {"a": "1"}, "value": [now(), "1"]}, {"metric": {"a": "2"}, "value": [now(), "1"]}])),
+            query if query.contains("count_over_time(scraped[10m])") => vector(one("10")),
+            _ => vector(one("0")),
+        }
+    })
+    .await;
+    let spec = "criteria:\n\
+                - {name: fine, query: x, when: value == 0}\n\
+                - {name: typo, query: unknown, when: value == 0}\n\
+                - {name: several, query: many, when: value == 0}\n\
+                - {name: short, query: 'rate(scraped[1m])', when: value == 0}\n\
+                - {name: filter, query: 'x > 1', when: value == 0}\n";
+    let url = format!("--prometheus-url={}", server.uri());
+    let output =
+        tokio::task::spawn_blocking(move || gate().args(["check", spec, &url]).output().unwrap())
+            .await
+            .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}
+
+#[tokio::test]
 async fn a_bad_value_fails_with_exit_code_3() {
     let server = server(|request| constant(request, Some("2"))).await;
     let (output, folder) = run(&server, &QUERY).await;
@@ -142,7 +256,7 @@ async fn a_bad_value_fails_with_exit_code_3() {
     assert_eq!(result(&folder, "verdict"), "fail");
     assert_eq!(
         result(&folder, "reason"),
-        "limit: query: 2, wanted `value == 0`, 12 times in a row"
+        "limit: query: 2, wanted `value == 0`, 12 points in a row"
     );
 }
 
@@ -315,20 +429,22 @@ async fn a_signal_ends_it_without_a_verdict() {
 #[test]
 fn a_question_that_makes_no_sense_is_refused_before_any_query() {
     let url = "--prometheus-url=http://prometheus:9090";
+    assert!(
+        stderr(&gate().args(["--query=x", "--when=value == 0"]).output().unwrap())
+            .contains("the address of Prometheus")
+    );
     for (args, text) in [
         (vec!["--query=x", "--when=value < five"], "`five` is neither `value` nor a number"),
         (vec!["--query=x", "--when=value == 0", "--hold=90"], "time unit needed"),
         (
             vec!["--query=x", "--when=value == 0", "--hold=10m", "--deadline=10m"],
-            "`--deadline` of 10m can never be met",
+            "`deadline` of 10m can never be met",
         ),
-        (
-            vec!["--query=x", "--when=value == 0", "--hold=1s"],
-            "`--hold` is 1s, shorter than `--step`",
-        ),
+        (vec!["--query=x", "--when=value == 0", "--hold=1s"], "`hold` is 1s, shorter than `step`"),
         (vec!["--query=rate(x[5q])", "--when=value == 0"], "`5q` is no PromQL duration"),
         (vec!["--criteria=errors", "--canary-revision=c", "--namespace=n"], "there is none"),
-        (vec!["--criteria=speed", "--canary-revision=c"], "no-restarts, errors"),
+        (vec!["--criteria=speed", "--canary-revision=c"], "no-restarts, errors, latency, slo"),
+        (vec!["--spec={}"], "missing field"),
         (vec!["--query=", "--when=", "--criteria="], "there is nothing to ask"),
     ] {
         let output = gate().arg(url).args(&args).output().unwrap();

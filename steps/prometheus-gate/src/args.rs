@@ -1,0 +1,279 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use reqwest::{
+    Url,
+    header::{HeaderName, HeaderValue},
+};
+use step::ResultFile;
+
+use crate::{
+    combine::Combine,
+    condition::Condition,
+    criteria::ReadyMade,
+    spec,
+    spec::{Ms, SECOND},
+    spec_file::{OnInconclusive, OnNoTraffic, duration},
+};
+
+/// Watch Prometheus until it is clear whether a canary may have more users
+///
+/// The verdict is `pass` when every criterion held without a break for `--hold`, `fail` when one is proven bad, and
+/// `inconclusive` when there was too little to see: no data is never a pass.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) job: Option<Job>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Job {
+    /// Look for mistakes in a spec, and with an address also in how it fits the server
+    Check {
+        /// A spec in YAML
+        #[arg(value_name = "SPEC")]
+        spec: String,
+        #[command(flatten)]
+        server: Box<ServerArgs>,
+        #[command(flatten)]
+        about: Box<AboutArgs>,
+    },
+    /// Come to the verdict of a record again, without a network, and print it as JSON
+    Replay {
+        /// What `--record` has written
+        record: PathBuf,
+        /// Folder for the evidence: verdict.json and report.html
+        #[arg(long, value_name = "DIR")]
+        report: Option<PathBuf>,
+    },
+    /// Run a spec on written series, and compare the verdict with the one that is expected
+    Simulate {
+        /// Tests in YAML
+        tests: PathBuf,
+        /// Folder for the evidence of each test, below its name
+        #[arg(long, value_name = "DIR")]
+        report: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    /// Query that returns one number, such as `sum(rate(errors_total[1m])) / sum(rate(requests_total[1m]))`; `$canary`,
+    /// `$baseline`, `$namespace` and `$service` in it are filled in
+    #[arg(long, value_name = "PROMQL", requires = "when", help_heading = "What to ask")]
+    pub(crate) query: Option<String>,
+    /// What that number has to be: `value <= 0.01`, `value between 1 and 5 or value == 0`
+    #[arg(long, value_name = "CONDITION", requires = "query", help_heading = "What to ask")]
+    pub(crate) when: Option<Condition>,
+    /// Ready-made questions about a canary of KServe, joined by commas [default: no-restarts,errors where nothing else
+    /// is asked]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "What to ask")]
+    pub(crate) criteria: Vec<ReadyMade>,
+    /// A spec in YAML: a file, or the text itself
+    #[arg(long, value_name = "SPEC", conflicts_with_all = ["query", "criteria"], help_heading = "What to ask")]
+    pub(crate) spec: Option<String>,
+    #[command(flatten)]
+    pub(crate) about: AboutArgs,
+    /// How many times the baseline's share of failed or slow requests is tolerated [default: 1.25]
+    #[arg(long, value_name = "RATIO", value_parser = above_zero, help_heading = "What to ask")]
+    pub(crate) max_ratio: Option<f64>,
+    /// Share of failed requests that `slo` allows, between 0 and 1 [default: 0.02]
+    #[arg(long, value_name = "SHARE", value_parser = chance, help_heading = "What to ask")]
+    pub(crate) objective: Option<f64>,
+    /// Chance of failing a canary that is no worse, however long it is watched; between 0 and 1 [default: 0.05]
+    #[arg(long, value_name = "CHANCE", value_parser = chance, help_heading = "What to ask")]
+    pub(crate) alpha: Option<f64>,
+    /// Requests to the canary without which `errors` and `latency` cannot pass [default: 50]
+    #[arg(long, value_name = "NUMBER", help_heading = "What to ask")]
+    pub(crate) min_requests: Option<u32>,
+    /// How criteria make one verdict: `all`, `any`, or a formula such as `a && (b || c)` [default: all]
+    #[arg(long, value_name = "FORMULA", help_heading = "What to ask")]
+    pub(crate) combine: Option<Combine>,
+
+    /// How long everything has to be good without a break [default: 5m]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) hold: Option<Ms>,
+    /// When to give up, counted from the start [default: 30m]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) deadline: Option<Ms>,
+    /// When the canary got its first user, as RFC 3339 or `@SECONDS` since 1970 [default: now]
+    #[arg(long, value_parser = moment, value_name = "TIME", help_heading = "When")]
+    pub(crate) start: Option<Ms>,
+    /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) warmup: Option<Ms>,
+    /// Distance of the points that are judged [default: 5s]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) step: Option<Ms>,
+    /// Age at which a point is final: as long as a scrape, a rule or a remote write may take [default: 10s]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) settle: Option<Ms>,
+    /// How often to ask [default: 5s]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) poll: Option<Ms>,
+    /// How long Prometheus may give no usable answer [default: 5m]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    pub(crate) max_outage: Option<Ms>,
+    /// What becomes of a canary without one request for as long as `--hold` [default: wait]
+    #[arg(long, value_name = "POLICY", help_heading = "When")]
+    pub(crate) on_no_traffic: Option<OnNoTraffic>,
+    /// What an inconclusive verdict becomes; never a pass [default: inconclusive]
+    #[arg(long, value_name = "VERDICT", help_heading = "When")]
+    pub(crate) on_inconclusive: Option<OnInconclusive>,
+    /// File of annotations by which a person decides: `kanaria.github.io/gate` is `pass` or `fail`,
+    /// `kanaria.github.io/gate-by` says who and why
+    #[arg(long, value_name = "FILE", help_heading = "When")]
+    pub(crate) override_file: Option<PathBuf>,
+
+    /// Folder for the evidence: verdict.json, report.html to look at, and record.ndjson
+    #[arg(long, value_name = "DIR", help_heading = "Results")]
+    pub(crate) report: Option<PathBuf>,
+    /// File that keeps every answer, for `prometheus-gate replay` [default: record.ndjson in the folder of `--report`]
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) record: Option<PathBuf>,
+    /// File for the verdict: `pass`, `fail` or `inconclusive`
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_verdict: ResultFile,
+    /// File for the reason: a word for machines, a colon, a sentence for people
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value_t,
+        hide_default_value = true,
+        help_heading = "Results"
+    )]
+    pub(crate) result_reason: ResultFile,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ServerArgs {
+    /// Address of Prometheus, or of anything that answers like it below `/api/v1`
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL")]
+    pub(crate) prometheus_url: Option<Url>,
+    /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`. What is
+    /// there is used, and read again for each request
+    #[arg(long, value_name = "DIR", help_heading = "Access")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Header to send, such as `X-Scope-OrgID: team-a`; may be given several times
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header, help_heading = "Access")]
+    pub(crate) header: Vec<(HeaderName, HeaderValue)>,
+    /// How long one answer may take [default: 10s]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Access")]
+    pub(crate) timeout: Option<Ms>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct AboutArgs {
+    /// The InferenceService, for the log and for `$service`
+    #[arg(long, value_name = "NAME", help_heading = "What to ask")]
+    pub(crate) service: Option<String>,
+    /// The Knative revision that is on trial, such as `iris-predictor-00002`
+    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
+    pub(crate) canary_revision: Option<String>,
+    /// The Knative revision that it has to be no worse than
+    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
+    pub(crate) baseline_revision: Option<String>,
+    /// Namespace of both [default: the pod's own]
+    #[arg(long, env = "POD_NAMESPACE", help_heading = "What to ask")]
+    pub(crate) namespace: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  No error for five minutes:
+    prometheus-gate --prometheus-url http://prometheus:9090 --when 'value == 0' \\
+      --query 'sum(increase(errors_total{app=\"shop\"}[1m]))'
+  The canary of an InferenceService against the version before it:
+    prometheus-gate --prometheus-url http://prometheus:9090 --criteria no-restarts,errors \\
+      --namespace models --canary-revision iris-predictor-00002 \\
+      --baseline-revision iris-predictor-00001 --start 2026-11-24T12:00:00Z
+  What a gate saw, and a gate's own tests:
+    prometheus-gate replay record.ndjson --report evidence
+    prometheus-gate simulate gate-tests.yaml
+
+Exit codes:
+  0 pass   3 fail or inconclusive   1 Prometheus refused   2 the question is wrong   143 stopped";
+
+/// RFC 3339 with any offset, or `@` and seconds since 1970.
+pub(crate) fn moment(text: &str) -> Result<Ms, String> {
+    let wrong = || "write RFC 3339 such as `2026-11-24T12:00:00Z`, or `@1795521600`".to_owned();
+    if let Some(seconds) = text.strip_prefix('@') {
+        return seconds
+            .parse()
+            .ok()
+            .and_then(|seconds: f64| spec::millis(seconds * 1000.0))
+            .ok_or_else(wrong);
+    }
+    let (local, offset) = match text.len().checked_sub(6).and_then(|at| text.split_at_checked(at)) {
+        Some((local, offset)) if offset.starts_with(['+', '-']) => {
+            (format!("{local}Z"), Some(offset))
+        }
+        _ => (text.to_owned(), None),
+    };
+    let since = humantime::parse_rfc3339(&local)
+        .map_err(|_| wrong())?
+        .duration_since(std::time::UNIX_EPOCH);
+    let moment = Ms::try_from(since.map_err(|_| wrong())?.as_millis()).map_err(|_| wrong())?;
+    let ahead = match offset.map(|offset| (offset.starts_with('-'), offset[1..].split_once(':'))) {
+        None => 0,
+        Some((west, Some((hours, minutes)))) => {
+            let part = |text: &str| text.parse::<Ms>().map_err(|_| wrong());
+            let length = (part(hours)? * 60 + part(minutes)?) * 60 * SECOND;
+            if west { -length } else { length }
+        }
+        Some((_, None)) => return Err(wrong()),
+    };
+    Ok(moment - ahead)
+}
+
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write `NAME: VALUE`")?;
+    let mut value: HeaderValue =
+        value.trim().parse().map_err(|_| "the value has characters that no header can carry")?;
+    value.set_sensitive(true);
+    Ok((name.trim().parse().map_err(|_| format!("`{name}` is no header's name"))?, value))
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or("it has to be a number above 0".to_owned())
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|chance: &f64| *chance > 0.0 && *chance < 1.0)
+        .ok_or("it has to be between 0 and 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_told_in_any_time_zone() {
+        let noon = Ok(1_795_521_600_000);
+        assert_eq!(moment("2026-11-24T12:00:00Z"), noon);
+        assert_eq!(moment("2026-11-24T14:00:00+02:00"), noon);
+        assert_eq!(moment("2026-11-24T07:30:00.000-04:30"), noon);
+        assert_eq!(moment("@1795521600"), noon);
+        for wrong in ["yesterday", "", "2026-11-24", "2026-11-24T12:00:00+2", "@now"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Looks for mistakes in a spec before a release has to rest on it.
+
+use anyhow::{Context, Result};
+use step::{Failure, Outcome};
+
+use crate::{
+    args::{AboutArgs, ServerArgs},
+    criteria::which_exist,
+    gate::{Question, several},
+    plan::{fill_in, refuse_impossible, server},
+    prometheus::{Prometheus, Trouble, local_clock},
+    samples::Labels,
+    say,
+    spec::{Criterion, Missing, Ms, SECOND, Several, Test, Timing},
+    spec_file::parse,
+    spec_text,
+    verdict::length,
+};
+
+/// What was found, in the words of the spec.
+#[derive(Debug, PartialEq)]
+enum Finding {
+    /// With this it cannot work.
+    Wrong(String),
+    /// With this it may not show what was meant.
+    Doubtful(String),
+}
+
+pub(crate) async fn check(
+    spec: &str,
+    server_args: &ServerArgs,
+    about: &AboutArgs,
+) -> Result<Outcome> {
+    let mut file = parse(&spec_text(spec)?)?;
+    fill_in(&mut file, about);
+    let questions = file.questions()?;
+    let timing = file.timing();
+    refuse_impossible(timing, &questions)?;
+    let live = server_args.prometheus_url.is_some() || file.prometheus.url.is_some();
+    let server = if live { Some(server(&file, server_args, false)?) } else { None };
+    let (mut wrong, mut doubtful) = (0, 0);
+    for question in &questions {
+        let mut findings = by_itself(question.criterion(), timing);
+        if let Some((prometheus, address)) = &server {
+            let asked = against(prometheus, question, timing).await;
+            findings.extend(asked.with_context(|| Failure {
+                what: format!("failed to query Prometheus `{address}`"),
+                hint:
+                    "the address is `--prometheus-url`, or `prometheus.url` in the spec".to_owned(),
+            })?);
+        }
+        for finding in &findings {
+            let name = question.name();
+            match finding {
+                Finding::Wrong(why) => {
+                    wrong += 1;
+                    say(&format!("wrong     {name}: {why}\n"))?;
+                }
+                Finding::Doubtful(why) => {
+                    doubtful += 1;
+                    say(&format!("doubtful  {name}: {why}\n"))?;
+                }
+            }
+        }
+        if findings.is_empty() {
+            say(&format!("ok        {}\n", question.name()))?;
+        }
+    }
+    let asked = if live { "" } else { "; give `--prometheus-url` to look at the series too" };
+    say(&format!("{} criteria, {wrong} wrong, {doubtful} doubtful{asked}\n", questions.len()))?;
+    Ok(if wrong == 0 { Outcome::Done } else { Outcome::No })
+}
+
+/// What can be told without a server.
+fn by_itself(criterion: &Criterion, timing: Timing) -> Vec<Finding> {
+    let Test::Value(test) = &criterion.test else { return Vec::new() };
+    let mut findings = Vec::new();
+    let query = &criterion.query;
+    if let Some(operator) = filters(query) {
+        findings.push(Finding::Doubtful(format!(
+            "`{operator}` in the query takes series away, and no series is no data; return the value, or use `{operator} bool`"
+        )));
+    }
+    if query.contains("vector(0)") && test.missing != Missing::Zero {
+        findings.push(Finding::Doubtful(
+            "`or vector(0)` is 0 without any traffic, too; use `missing: zero` with a `presence` query".to_owned(),
+        ));
+    }
+    let shortest = ranges(query).into_iter().map(|(_, range)| range).min();
+    if let Some(range) = shortest.filter(|range| timing.step > *range) {
+        findings.push(Finding::Doubtful(format!(
+            "points are {} apart, and each looks back {} only: what is between is never seen",
+            length(timing.step),
+            length(range)
+        )));
+    }
+    findings
+}
+
+/// What a server says to it.
+async fn against(
+    prometheus: &Prometheus,
+    question: &Question,
+    timing: Timing,
+) -> Result<Vec<Finding>, Trouble> {
+    let now = local_clock() + prometheus.clock_offset().await?;
+    let criterion = question.criterion();
+    if let Question::Open(ways) = question {
+        let found = prometheus.instant(&which_exist(ways), now).await?;
+        let mut sources: Vec<&str> = ways.iter().map(|way| way.source).collect();
+        sources.dedup();
+        return Ok(if found.series.is_empty() {
+            vec![Finding::Wrong(format!(
+                "the server has none of the series of {}",
+                sources.join(", ")
+            ))]
+        } else {
+            Vec::new()
+        });
+    }
+    let answer = match prometheus.instant(&criterion.query, now).await {
+        Ok(answer) => answer,
+        Err(trouble @ (Trouble::Query(_) | Trouble::Execution(_))) => {
+            return Ok(vec![Finding::Wrong(trouble.to_string())]);
+        }
+        Err(trouble) => return Err(trouble),
+    };
+    let mut findings: Vec<Finding> = answer
+        .warnings
+        .iter()
+        .map(|warning| Finding::Wrong(format!("the server warns: {warning}")))
+        .collect();
+    let series: Vec<&Labels> = answer.series.iter().map(|series| &series.labels).collect();
+    if series.is_empty() {
+        findings.push(Finding::Wrong(
+            "the query gives no series now: is a name or a label wrong?".to_owned(),
+        ));
+    }
+    let one = matches!(&criterion.test, Test::Value(test) if test.series == Several::One);
+    if one && series.len() > 1 {
+        findings.push(Finding::Wrong(several(&criterion.name, &series).what));
+    }
+    for (selector, range) in ranges(&criterion.query) {
+        findings.extend(scraped_often_enough(prometheus, &selector, range, now).await?);
+    }
+    let _ = timing;
+    Ok(findings)
+}
+
+/// A range needs two samples to say anything, and four to go on when a scrape fails.
+async fn scraped_often_enough(
+    prometheus: &Prometheus,
+    selector: &str,
+    range: Ms,
+    now: Ms,
+) -> Result<Option<Finding>, Trouble> {
+    const LOOK: Ms = 600 * SECOND;
+    let answer = prometheus.instant(&format!("max(count_over_time({selector}[10m]))"), now).await?;
+    let count =
+        answer.series.first().and_then(|series| series.values.first()).map(|(_, count)| *count);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "milliseconds of ten minutes"
+    )]
+    let Some(apart) =
+        count.filter(|count| *count > 1.0).map(|count| (LOOK as f64 / count).round() as Ms)
+    else {
+        return Ok(None);
+    };
+    let told = format!(
+        "`{selector}[…]` looks back {}, and its samples are about {} apart",
+        length(range),
+        length(apart)
+    );
+    Ok(if range < 2 * apart {
+        Some(Finding::Wrong(format!("{told}: two are needed to tell a rate")))
+    } else if range < 4 * apart {
+        Some(Finding::Doubtful(format!("{told}: one failed scrape leaves a hole")))
+    } else {
+        None
+    })
+}
+
+/// The selectors that have a range, and how far each looks back.
+fn ranges(query: &str) -> Vec<(String, Ms)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(open) = query[from..].find('[').map(|at| from + at) {
+        let Some(close) = query[open..].find(']').map(|at| open + at) else { break };
+        let inside = &query[open..=close];
+        if let (false, Ok(range)) =
+            (inside.contains(':'), crate::spec::window(&format!("x{inside}")))
+        {
+            let before = query[..open].trim_end();
+            let name_end = if before.ends_with('}') {
+                before.rfind('{').unwrap_or(before.len())
+            } else {
+                before.len()
+            };
+            let name = before[..name_end]
+                .rfind(|c: char| !(c.is_alphanumeric() || "_:".contains(c)))
+                .map_or(0, |at| at + 1);
+            found.push((before[name..].to_owned(), range));
+        }
+        from = close + 1;
+    }
+    found
+}
+
+/// A comparison outside all parentheses, which filters.
+fn filters(query: &str) -> Option<&'static str> {
+    let mut depth = 0;
+    for (at, c) in query.char_indices() {
+        match c {
+            '(' | '{' | '[' => depth += 1,
+            ')' | '}' | ']' => depth -= 1,
+            '<' | '>' | '=' | '!' if depth == 0 => {
+                let rest = &query[at..];
+                let operator = ["<=", ">=", "==", "!=", "<", ">"]
+                    .into_iter()
+                    .find(|operator| rest.starts_with(operator))?;
+                return (!rest[operator.len()..].trim_start().starts_with("bool"))
+                    .then_some(operator);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_told_from_a_comparison_that_gives_a_value() {
+        assert_eq!(filters("rate(x[5m]) > 1"), Some(">"));
+        assert_eq!(filters("x >= bool 1"), None);
+        assert_eq!(filters("sum(x > 1) / sum(x{a!=\"b\"})"), None);
+    }
+
+    #[test]
+    fn each_selector_is_found_with_its_range() {
+        let query = "sum(rate(a:b{c=\"d\"}[5m])) / sum(rate(e [1h])) + max_over_time(f[30m:1m])";
+        let found = [("a:b{c=\"d\"}".to_owned(), 300_000), ("e".to_owned(), 3_600_000)];
+        assert_eq!(ranges(query), found);
+    }
+}

@@ -1,0 +1,296 @@
+//! All that has come in, in the form that the verdict takes; kept, and read again, line by line.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use step::{Failure, Usage};
+
+use crate::{
+    prometheus,
+    samples::{Material, Samples, Series},
+    spec::{Criterion, Ms, Spec},
+    verdict::{Judgement, Verdict, verdict},
+};
+
+/// A gate's question, its start, and every answer so far.
+pub(crate) struct Ledger {
+    pub(crate) spec: Spec,
+    pub(crate) t0: Ms,
+    pub(crate) samples: Samples,
+    record: Option<Record>,
+}
+
+/// Which of a criterion's questions an answer is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Of {
+    Points,
+    Presence,
+    History,
+}
+
+/// The points `from`, `from + step`, … `to`.
+pub(crate) type Span = (Ms, Ms, Ms);
+
+/// How a gate ended, as far as that does not follow from the answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Last {
+    Judged,
+    Aborted,
+    Overridden { verdict: Verdict, who: String },
+}
+
+/// What cannot be derived from the answers again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct End {
+    pub(crate) now: Ms,
+    pub(crate) clock_offset_ms: Ms,
+    pub(crate) polls: u64,
+    pub(crate) queries: u64,
+    pub(crate) failing_since: Option<Ms>,
+    pub(crate) last: Last,
+}
+
+/// One line of a record.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    Gate { format: String, version: String, t0: Ms, spec: Spec },
+    Chosen { criterion: usize, source: String, question: Box<Criterion> },
+    Answer { criterion: usize, of: Of, span: Span, now: Ms, bodies: Vec<serde_json::Value> },
+    Trouble { now: Ms, text: String },
+    End(End),
+}
+
+/// The form of records; another number is another form.
+const FORMAT: &str = "gate/v1";
+
+struct Record {
+    path: PathBuf,
+    file: File,
+}
+
+impl Ledger {
+    pub(crate) fn new(spec: Spec, t0: Ms) -> Self {
+        let samples = Samples {
+            criteria: vec![Material::default(); spec.criteria.len()],
+            failing_since: None,
+        };
+        Self { spec, t0, samples, record: None }
+    }
+
+    /// Keeps everything from now on in a file, a line of JSON each.
+    pub(crate) fn record(&mut self, path: &Path) -> Result<()> {
+        let made =
+            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| File::create(path));
+        let file = made.with_context(|| unwritable(path))?;
+        self.record = Some(Record { path: path.to_owned(), file });
+        let (version, spec) = (env!("CARGO_PKG_VERSION").to_owned(), self.spec.clone());
+        self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0: self.t0, spec })
+    }
+
+    /// Settles by which series a ready-made question is asked. What was asked before is forgotten.
+    pub(crate) fn choose(&mut self, at: usize, source: &str, question: Criterion) -> Result<()> {
+        self.note(&Line::Chosen {
+            criterion: at,
+            source: source.to_owned(),
+            question: Box::new(question.clone()),
+        })?;
+        self.samples.criteria[at] = Material::default();
+        self.spec.criteria[at] = question;
+        Ok(())
+    }
+
+    /// Takes an answer in, with the text that it came as.
+    pub(crate) fn answer(
+        &mut self,
+        at: usize,
+        of: Of,
+        span: Span,
+        now: Ms,
+        (series, bodies): (&[Series], Vec<serde_json::Value>),
+    ) -> Result<()> {
+        if self.record.is_some() {
+            self.note(&Line::Answer { criterion: at, of, span, now, bodies })?;
+        }
+        self.take(at, of, span, series);
+        Ok(())
+    }
+
+    pub(crate) fn trouble(&mut self, now: Ms, text: &str) -> Result<()> {
+        self.note(&Line::Trouble { now, text: text.to_owned() })
+    }
+
+    /// The last line, and the verdict.
+    pub(crate) fn end(&mut self, end: &End) -> Result<Account> {
+        self.note(&Line::End(end.clone()))?;
+        Ok(self.account(end))
+    }
+
+    pub(crate) fn judge(&self, now: Ms) -> Judgement {
+        verdict(&self.spec, self.t0, &self.samples, now)
+    }
+
+    fn take(&mut self, at: usize, of: Of, span: Span, series: &[Series]) {
+        let material = &mut self.samples.criteria[at];
+        match of {
+            Of::Points => &mut material.points,
+            Of::Presence => &mut material.presence,
+            Of::History => material.history.get_or_insert_default(),
+        }
+        .add(span, series);
+    }
+
+    fn account(&self, end: &End) -> Account {
+        let judgement = self.judge(end.now);
+        let judgement = match &end.last {
+            Last::Judged => judgement,
+            Last::Aborted => judgement.aborted(),
+            Last::Overridden { verdict, who } => judgement.overridden(*verdict, who),
+        };
+        let spec = serde_json::to_vec(&self.spec).unwrap_or_default();
+        let mut input = Sha256::new();
+        for material in &self.samples.criteria {
+            material.digest(&mut input);
+        }
+        Account {
+            api_version: FORMAT,
+            version: env!("CARGO_PKG_VERSION"),
+            t0: rfc3339(self.t0),
+            decided_at: rfc3339(judgement.decided_at),
+            clock_offset_ms: end.clock_offset_ms,
+            polls: end.polls,
+            queries: end.queries,
+            spec_sha256: hex(&Sha256::digest(spec)),
+            input_sha256: hex(&input.finalize()),
+            judgement,
+        }
+    }
+
+    fn note(&mut self, line: &Line) -> Result<()> {
+        let Some(Record { path, file }) = &mut self.record else { return Ok(()) };
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        // A line is whole or not there: a gate that is killed leaves a record that can be read.
+        file.write_all(&text).with_context(|| unwritable(path))
+    }
+}
+
+/// A verdict and how it came about, as it is written down.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Account {
+    api_version: &'static str,
+    version: &'static str,
+    pub(crate) t0: String,
+    pub(crate) decided_at: String,
+    clock_offset_ms: Ms,
+    pub(crate) polls: u64,
+    pub(crate) queries: u64,
+    spec_sha256: String,
+    input_sha256: String,
+    #[serde(flatten)]
+    pub(crate) judgement: Judgement,
+}
+
+impl Account {
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// Comes to the verdict again from a record, without a network.
+pub(crate) fn replay(path: &Path) -> Result<(Account, Ledger)> {
+    let file = File::open(path).with_context(|| Failure {
+        what: format!("failed to open record `{}`", path.display()),
+        hint: "`--record FILE` writes one".to_owned(),
+    })?;
+    let mut ledger: Option<Ledger> = None;
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let wrong = |why: &str| Usage {
+            what: format!(
+                "line {} of `{}` is not that of a gate's record: {why}",
+                number + 1,
+                path.display()
+            ),
+            hint: "a record is what `--record FILE` wrote, whole and unchanged".to_owned(),
+        };
+        let line: Line = serde_json::from_str(&line?).map_err(|error| wrong(&error.to_string()))?;
+        match (line, &mut ledger) {
+            (Line::Gate { format, t0, spec, .. }, None) if format == FORMAT => {
+                ledger = Some(Ledger::new(spec, t0));
+            }
+            (Line::Gate { format, .. }, None) => {
+                return Err(wrong(&format!("its form is `{format}`")).into());
+            }
+            (Line::Chosen { criterion, question, source }, Some(ledger))
+                if ledger.has(criterion) =>
+            {
+                ledger.choose(criterion, &source, *question)?;
+            }
+            (Line::Answer { criterion, of, span, bodies, .. }, Some(ledger))
+                if ledger.has(criterion) && span.2 > 0 =>
+            {
+                let mut series = Vec::new();
+                for body in bodies {
+                    let body = serde_json::to_vec(&body)?;
+                    series.extend(
+                        prometheus::parse(&body)
+                            .map_err(|trouble| wrong(&trouble.to_string()))?
+                            .series,
+                    );
+                }
+                ledger.take(criterion, of, span, &series);
+            }
+            (Line::Trouble { .. }, Some(_)) => {}
+            (Line::End(end), Some(_)) => {
+                let Some(mut ledger) = ledger.take() else { unreachable!("it is there") };
+                ledger.samples.failing_since = end.failing_since;
+                return Ok((ledger.account(&end), ledger));
+            }
+            _ => return Err(wrong("it does not fit what stands before it").into()),
+        }
+    }
+    let what = format!("record `{}` has no end", path.display());
+    Err(Usage { what, hint: "the gate that wrote it was killed before its verdict".to_owned() }
+        .into())
+}
+
+impl Ledger {
+    fn has(&self, criterion: usize) -> bool {
+        criterion < self.spec.criteria.len()
+    }
+}
+
+/// A moment in UTC, to the second.
+pub(crate) fn rfc3339(moment: Ms) -> String {
+    let since = std::time::Duration::from_millis(moment.unsigned_abs());
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unwritable(path: &Path) -> Failure {
+    Failure {
+        what: format!("failed to write record `{}`", path.display()),
+        hint: "`--record` names a file in a folder that exists and can be written".to_owned(),
+    }
+}
+
+/// Whether what went wrong is that a file is not there.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}

@@ -1,0 +1,240 @@
+//! From what was typed to a gate that can run. Everything that is wrong with a question is said
+//! here, before the first query.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use anyhow::{Context, Result};
+use reqwest::{
+    Url,
+    header::{HeaderName, HeaderValue},
+};
+use step::{Failure, Usage};
+
+use crate::{
+    args::{AboutArgs, ServerArgs, WatchArgs, header, moment},
+    criteria::ReadyMade,
+    gate::{Gate, Question},
+    prometheus::{Access, Prometheus, local_clock},
+    spec::{Ms, SECOND, Timing},
+    spec_file::{CriterionPart, Length, SpecFile, parse},
+    spec_text,
+    verdict::length,
+};
+
+/// The gate that the flags ask for.
+pub(crate) fn plan(args: &WatchArgs) -> Result<Gate> {
+    let mut file = match &args.spec {
+        Some(spec) => parse(&spec_text(spec)?)?,
+        None => from_flags(args),
+    };
+    overlay(&mut file, args);
+    fill_in(&mut file, &args.about);
+    if file.criteria.is_empty() {
+        let hint = "give `--query` and `--when`, or `--canary-revision` and `--baseline-revision`"
+            .to_owned();
+        return Err(Usage { what: "there is nothing to ask".to_owned(), hint }.into());
+    }
+    let questions = file.questions()?;
+    let timing = file.timing();
+    refuse_impossible(timing, &questions)?;
+    let (prometheus, address) =
+        server(&file, &args.server, args.record.is_some() || args.report.is_some())?;
+    Ok(Gate {
+        prometheus,
+        address,
+        timing,
+        combine: file.combine.clone().unwrap_or_default(),
+        policy: file.policy(),
+        t0: started(&file, args.start)?,
+        poll: Duration::from_millis(file.poll().unsigned_abs()),
+        questions,
+        override_file: file.override_file.clone(),
+        record: args
+            .record
+            .clone()
+            .or_else(|| args.report.as_ref().map(|folder| folder.join("record.ndjson"))),
+    })
+}
+
+/// The criteria that flags ask for.
+fn from_flags(args: &WatchArgs) -> SpecFile {
+    let mut criteria = Vec::new();
+    if let (Some(query), Some(when)) = (&args.query, &args.when) {
+        criteria.push(CriterionPart {
+            name: Some("query".to_owned()),
+            query: Some(query.clone()),
+            when: Some(when.clone()),
+            ..CriterionPart::default()
+        });
+    }
+    let mut ready_made = args.criteria.as_slice();
+    if ready_made.is_empty() && criteria.is_empty() && args.about.canary_revision.is_some() {
+        ready_made = &[ReadyMade::NoRestarts, ReadyMade::Errors];
+    }
+    criteria.extend(ready_made.iter().map(|ready_made| CriterionPart {
+        ready_made: Some(*ready_made),
+        max_ratio: args.max_ratio,
+        min_requests: args.min_requests,
+        objective: args.objective,
+        ..CriterionPart::default()
+    }));
+    SpecFile { criteria, ..SpecFile::default() }
+}
+
+/// Flags go before what a file says.
+fn overlay(file: &mut SpecFile, args: &WatchArgs) {
+    let set = |field: &mut Option<Length>, flag: Option<Ms>| {
+        if let Some(flag) = flag {
+            *field = Some(Length(flag));
+        }
+    };
+    let timing = &mut file.timing;
+    set(&mut timing.hold, args.hold);
+    set(&mut timing.deadline, args.deadline);
+    set(&mut timing.warmup, args.warmup);
+    set(&mut timing.step, args.step);
+    set(&mut timing.settle, args.settle);
+    set(&mut timing.poll, args.poll);
+    set(&mut timing.max_outage, args.max_outage);
+    file.alpha = args.alpha.or(file.alpha);
+    file.combine = args.combine.clone().or(file.combine.take());
+    file.on_no_traffic = args.on_no_traffic.unwrap_or(file.on_no_traffic);
+    file.on_inconclusive = args.on_inconclusive.unwrap_or(file.on_inconclusive);
+    file.override_file = args.override_file.clone().or(file.override_file.take());
+}
+
+/// Whom it is about, by the flags, the file, and the pod that it runs in.
+pub(crate) fn fill_in(file: &mut SpecFile, about: &AboutArgs) {
+    /// Where Kubernetes tells a pod its namespace.
+    const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    let rollout = &mut file.rollout;
+    let before = |flag: &Option<String>, field: &mut Option<String>| {
+        if flag.is_some() {
+            field.clone_from(flag);
+        }
+    };
+    before(&about.service, &mut rollout.service);
+    before(&about.canary_revision, &mut rollout.canary_revision);
+    before(&about.baseline_revision, &mut rollout.baseline_revision);
+    before(&about.namespace, &mut rollout.namespace);
+    if rollout.namespace.is_none() {
+        rollout.namespace =
+            fs::read_to_string(OWN_NAMESPACE).ok().map(|name| name.trim().to_owned());
+    }
+}
+
+/// The client, and the server's address for people.
+pub(crate) fn server(
+    file: &SpecFile,
+    flags: &ServerArgs,
+    keeps_bodies: bool,
+) -> Result<(Prometheus, String)> {
+    let written = file.prometheus.url.as_ref().map(|url| {
+        url.parse::<Url>().map_err(|error| Usage {
+            what: format!("`prometheus.url` is no address: {error}"),
+            hint: "write it like http://prometheus:9090".to_owned(),
+        })
+    });
+    let url = match (&flags.prometheus_url, written.transpose()?) {
+        (Some(url), _) => url.clone(),
+        (None, Some(url)) => url,
+        (None, None) => {
+            let hint =
+                "give it as `--prometheus-url`, or in the variable PROMETHEUS_URL".to_owned();
+            return Err(
+                Usage { what: "the address of Prometheus is not known".to_owned(), hint }.into()
+            );
+        }
+    };
+    let mut headers = headers(&file.prometheus.headers)?;
+    headers.extend(flags.header.iter().cloned());
+    let timeout = flags
+        .timeout
+        .or(file.prometheus.timeout.map(|Length(timeout)| timeout))
+        .unwrap_or(10 * SECOND);
+    let access = Access {
+        credentials: flags.credentials.clone().or_else(|| file.prometheus.credentials.clone()),
+        headers,
+        keeps_bodies,
+        timeout: Duration::from_millis(timeout.unsigned_abs()),
+    };
+    let address = shown(&url);
+    let prometheus = Prometheus::new(url, access).with_context(|| Failure {
+        what: "failed to prepare for queries".to_owned(),
+        hint:
+            "the image has to bring a bundle of certificate authorities, or SSL_CERT_FILE names one"
+                .to_owned(),
+    })?;
+    Ok((prometheus, address))
+}
+
+fn headers(written: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let one = |(name, value): (&String, &String)| {
+        let wrong = |why| Usage {
+            what: format!("header `{name}` cannot be sent: {why}"),
+            hint: String::new(),
+        };
+        header(&format!("{name}: {value}")).map_err(|why| wrong(why).into())
+    };
+    written.iter().map(one).collect()
+}
+
+fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Ms> {
+    match (flag, &file.rollout.start) {
+        (Some(start), _) => Ok(start),
+        (None, Some(text)) => moment(text).map_err(|why| {
+            Usage { what: format!("`rollout.start` is `{text}`, which is no time"), hint: why }
+                .into()
+        }),
+        (None, None) => Ok(local_clock()),
+    }
+}
+
+/// A gate that can never pass says so at once, not at its deadline.
+pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Result<()> {
+    let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
+    if timing.step < SECOND {
+        return usage(
+            format!("`step` is {}", length(timing.step)),
+            "use 1s or more: no server is scraped more often",
+        );
+    }
+    if timing.hold < timing.step {
+        let what = format!("`hold` is {}, shorter than `step`", length(timing.hold));
+        return usage(what, "one look does not show that something holds: use several steps");
+    }
+    let window =
+        questions.iter().map(|question| question.criterion().window).max().unwrap_or_default();
+    let needed =
+        timing.skew + timing.warmup + window + timing.hold + timing.settle + 2 * timing.step;
+    if timing.deadline < needed {
+        let what = format!("`deadline` of {} can never be met", length(timing.deadline));
+        let hint = format!(
+            "warm-up, the query's own window, hold and settling take {} together: use at least that",
+            length(needed)
+        );
+        return usage(what, &hint);
+    }
+    Ok(())
+}
+
+/// An address without the name and password that it may carry.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        assert_eq!(
+            shown(&"http://me:secret@prometheus:9090/".parse().unwrap()),
+            "http://prometheus:9090"
+        );
+    }
+}

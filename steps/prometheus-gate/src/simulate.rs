@@ -1,0 +1,572 @@
+//! A team's own tests of its gates: a spec, written series, and the verdict that is expected.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use step::{Failure, Outcome, Usage};
+
+use crate::{
+    ledger::{Account, End, Last, Ledger, Of},
+    plan::refuse_impossible,
+    report,
+    samples::{Labels, PART, Series},
+    say,
+    spec::{Ms, SECOND, Spec},
+    spec_file::{Length, SpecFile, parse},
+    verdict::{Verdict, length},
+};
+
+/// A file of tests.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Tests {
+    /// The spec, beside this file.
+    gate: PathBuf,
+    tests: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// Distance of the samples.
+    interval: Length,
+    /// For each criterion its values, in promtool's notation; for one of counters, those of each part.
+    series: BTreeMap<String, Written>,
+    expect: Expected,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Values(String),
+    Parts(BTreeMap<String, String>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Expected {
+    verdict: Verdict,
+    reason: Option<String>,
+    /// How long after the start at most.
+    within: Option<Length>,
+}
+
+/// Prometheus shows a sample for so long when no newer one follows.
+const LOOKBACK: Ms = 300 * SECOND;
+
+pub(crate) fn simulate(path: &Path, report: Option<&Path>) -> Result<Outcome> {
+    let text = read(path)?;
+    let tests: Tests = serde_saphyr::from_str(&text).map_err(|error| Usage {
+        what: format!(
+            "`{}` cannot be read: {}",
+            path.display(),
+            error.to_string().lines().next().unwrap_or_default()
+        ),
+        hint: "tests are `gate: FILE` and `tests: [{name, interval, series, expect}]`".to_owned(),
+    })?;
+    let file = parse(&read(&path.with_file_name(&tests.gate))?)?;
+    let mut failed = 0;
+    for case in &tests.tests {
+        let (account, ledger) = run(file.clone(), case)?;
+        if let Some(folder) = report {
+            report::write(&folder.join(&case.name), &account, &ledger)?;
+        }
+        let after = account.judgement.decided_at;
+        let told = format!(
+            "{} ({}) after {}",
+            account.judgement.verdict,
+            account.judgement.reason,
+            length(after)
+        );
+        match difference(&case.expect, &account) {
+            None => say(&format!("ok      {}: {told}\n", case.name))?,
+            Some(difference) => {
+                failed += 1;
+                let message = &account.judgement.message;
+                say(&format!("FAILED  {}: {difference}, found {told}: {message}\n", case.name))?;
+            }
+        }
+    }
+    say(&format!("{} tests, {failed} failed\n", tests.tests.len()))?;
+    Ok(if failed == 0 { Outcome::Done } else { Outcome::No })
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| Failure {
+        what: format!("failed to read `{}`", path.display()),
+        hint: "name a file that is there; `gate` is looked for beside the tests".to_owned(),
+    })
+}
+
+fn difference(expected: &Expected, account: &Account) -> Option<String> {
+    let judgement = &account.judgement;
+    if judgement.verdict != expected.verdict {
+        return Some(format!("expected {}", expected.verdict));
+    }
+    if let Some(reason) =
+        expected.reason.as_ref().filter(|reason| **reason != judgement.reason.to_string())
+    {
+        return Some(format!("expected the reason {reason}"));
+    }
+    let late = expected.within.filter(|Length(within)| judgement.decided_at > *within);
+    late.map(|Length(within)| format!("expected it within {}", length(within)))
+}
+
+/// The start is second 0.
+fn run(mut file: SpecFile, case: &Case) -> Result<(Account, Ledger)> {
+    let rollout = &mut file.rollout;
+    for (field, name) in [
+        (&mut rollout.namespace, "namespace"),
+        (&mut rollout.canary_revision, "canary"),
+        (&mut rollout.baseline_revision, "baseline"),
+    ] {
+        field.get_or_insert_with(|| name.to_owned());
+    }
+    let questions = file.questions()?;
+    refuse_impossible(file.timing(), &questions)?;
+    let criteria = questions.iter().map(|question| question.criterion().clone()).collect();
+    let combine = file.combine.clone().unwrap_or_default();
+    let spec = Spec { timing: file.timing(), criteria, combine, policy: file.policy() };
+    for name in case.series.keys() {
+        if !spec
+            .criteria
+            .iter()
+            .any(|criterion| criterion.name == *name || presence_of(&criterion.name) == *name)
+        {
+            let what =
+                format!("test `{}` has series for `{name}`, which is no criterion", case.name);
+            return Err(Usage {
+                what,
+                hint: "name series after the criteria of the spec".to_owned(),
+            }
+            .into());
+        }
+    }
+    let timing = spec.timing;
+    let span = (0, timing.last_final(timing.deadline), timing.step);
+    let mut ledger = Ledger::new(spec, 0);
+    for at in 0..ledger.spec.criteria.len() {
+        let name = ledger.spec.criteria[at].name.clone();
+        ledger.answer(at, Of::Points, span, 0, (&written(case, &name, span)?, Vec::new()))?;
+        ledger.answer(
+            at,
+            Of::Presence,
+            span,
+            0,
+            (&written(case, &presence_of(&name), span)?, Vec::new()),
+        )?;
+        ledger.answer(at, Of::History, (0, 0, timing.step), 0, (&[], Vec::new()))?;
+    }
+    let now = timing.deadline;
+    let end = End {
+        now,
+        clock_offset_ms: 0,
+        polls: 0,
+        queries: 0,
+        failing_since: None,
+        last: Last::Judged,
+    };
+    Ok((ledger.end(&end)?, ledger))
+}
+
+/// How the series of a criterion's presence query are called.
+fn presence_of(name: &str) -> String {
+    format!("{name} presence")
+}
+
+fn written(case: &Case, name: &str, span: (Ms, Ms, Ms)) -> Result<Vec<Series>> {
+    let Length(interval) = case.interval;
+    let one = |part: &str, notation: &str| -> Result<Series> {
+        let samples = values(notation).map_err(|why| Usage {
+            what: format!("test `{}`: the values of `{name}` cannot be read: {why}", case.name),
+            hint: "write them like promtool: `0x20 1 0+1x10 _x3 stale`".to_owned(),
+        })?;
+        Ok(Series { labels: labels(part), values: at_points(&samples, interval, span) })
+    };
+    match case.series.get(name) {
+        None => Ok(Vec::new()),
+        Some(Written::Values(notation)) => Ok(vec![one("", notation)?]),
+        Some(Written::Parts(parts)) => {
+            parts.iter().map(|(part, notation)| one(part, notation)).collect()
+        }
+    }
+}
+
+/// `canary_errors`, or `canary_bucket{le="0.25"}`.
+fn labels(part: &str) -> Labels {
+    let (part, rest) = part.split_once('{').unwrap_or((part, ""));
+    let mut labels: Labels = rest
+        .trim_end_matches('}')
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
+        .collect();
+    if !part.is_empty() {
+        labels.insert(PART.to_owned(), part.to_owned());
+    }
+    labels
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Sample {
+    Value(f64),
+    /// No sample was scraped.
+    Absent,
+    /// The series has ended.
+    Stale,
+}
+
+/// promtool's notation for the values of a series.
+fn values(notation: &str) -> Result<Vec<Sample>, String> {
+    let mut samples = Vec::new();
+    for word in notation.split_whitespace() {
+        let wrong = || format!("`{word}` is no value");
+        let (item, times) = match word.rsplit_once('x') {
+            Some((item, times)) => (item, times.parse::<u32>().map_err(|_| wrong())?),
+            None => (word, 0),
+        };
+        match item {
+            // `_x3` is three, `1x3` is one and three more, as promtool has it.
+            "_" => samples.extend(vec![Sample::Absent; times.max(1) as usize]),
+            "stale" => samples.push(Sample::Stale),
+            _ => {
+                let sign = item
+                    .rfind(['+', '-'])
+                    .filter(|at| *at > 0 && !item[..*at].ends_with(['e', 'E']));
+                let (first, growth) = sign.map_or((item, "0"), |at| item.split_at(at));
+                let first: f64 = first.parse().map_err(|_| wrong())?;
+                let growth: f64 = growth.parse().map_err(|_| wrong())?;
+                samples.extend(
+                    (0..=times).map(|step| Sample::Value(first + growth * f64::from(step))),
+                );
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// What a range query would show of samples so far apart, the first at 0.
+fn at_points(samples: &[Sample], interval: Ms, (from, to, step): (Ms, Ms, Ms)) -> Vec<(Ms, f64)> {
+    let mut shown = Vec::new();
+    let mut point = from;
+    while point <= to {
+        let newest = usize::try_from(point / interval.max(1))
+            .unwrap_or(usize::MAX)
+            .min(samples.len().saturating_sub(1));
+        let found = samples
+            .iter()
+            .enumerate()
+            .take(newest + 1)
+            .rev()
+            .find(|(_, sample)| **sample != Sample::Absent);
+        if let Some((at, Sample::Value(value))) = found
+            && point - Ms::try_from(at).unwrap_or(Ms::MAX) * interval < LOOKBACK
+        {
+            shown.push((point, *value));
+        }
+        point += step;
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notation_is_that_of_promtool() {
+        use Sample::{Absent, Stale, Value};
+        assert_eq!(values("1 2").unwrap(), [Value(1.0), Value(2.0)]);
+        assert_eq!(values("1x2").unwrap(), [Value(1.0); 3]);
+        assert_eq!(values("1+2x2").unwrap(), [Value(1.0), Value(3.0), Value(5.0)]);
+        assert_eq!(values("-1-2x1").unwrap(), [Value(-1.0), Value(-3.0)]);
+        assert_eq!(
+            values("1e-3 _ _x2 stale").unwrap(),
+            [Value(0.001), Absent, Absent, Absent, Stale]
+        );
+        assert!(
+            matches!(values("NaN +Inf").unwrap()[..], [Value(nan), Value(f64::INFINITY)] if nan.is_nan())
+        );
+        assert!(values("one").is_err());
+    }
+
+    #[test]
+    fn a_sample_lasts_until_the_next_one_or_for_five_minutes() {
+        let points = |notation: &str| {
+            at_points(&values(notation).unwrap(), 60_000, (0, 480_000, 60_000)).len()
+        };
+        assert_eq!(points("1"), 5, "0 to 240 s");
+        assert_eq!(points("1 stale"), 1);
+        assert_eq!(points("1 _ 1"), 7);
+        assert_eq!(points("1x8"), 9);
+    }
+
+    /// Samples are 5 s apart, judged from 10 s on; the hold takes 30 s, and there are 300 s in all.
+    fn account(criteria: &str, series: &[(&str, &str)]) -> Result<Account> {
+        let spec = format!(
+            "timing: {{step: 5s, hold: 30s, warmup: 8s, settle: 10s, deadline: 5m}}\n{criteria}"
+        );
+        let mut written: BTreeMap<String, Written> = BTreeMap::new();
+        for (name, notation) in series {
+            match name.split_once('/') {
+                None => drop(
+                    written.insert((*name).to_owned(), Written::Values((*notation).to_owned())),
+                ),
+                Some((name, part)) => {
+                    let parts = written
+                        .entry(name.to_owned())
+                        .or_insert_with(|| Written::Parts(BTreeMap::new()));
+                    if let Written::Parts(parts) = parts {
+                        parts.insert(part.to_owned(), (*notation).to_owned());
+                    }
+                }
+            }
+        }
+        let expect = Expected { verdict: Verdict::Pass, reason: None, within: None };
+        let case =
+            Case { name: "test".into(), interval: Length(5 * SECOND), series: written, expect };
+        run(parse(&spec)?, &case).map(|(account, _)| account)
+    }
+
+    /// The verdict, its reason, and after how many seconds.
+    fn judged(criteria: &str, series: &[(&str, &str)]) -> String {
+        let judgement = account(criteria, series).unwrap().judgement;
+        format!("{} {} {}", judgement.verdict, judgement.reason, judgement.decided_at / SECOND)
+    }
+
+    #[test]
+    fn a_value_is_judged_by_its_condition() {
+        let spec = "criteria: [{name: a, query: q, when: value == 0}]";
+        assert_eq!(judged(spec, &[("a", "0x60")]), "pass hold 50");
+        assert_eq!(judged(spec, &[("a", "0x4 1 0x60")]), "pass hold 70");
+        assert_eq!(judged(spec, &[("a", "1x60")]), "fail limit 75", "12 points in a row");
+        assert_eq!(judged(spec, &[]), "inconclusive nodata 270");
+    }
+
+    #[test]
+    fn limits_count_bad_points_in_all_and_in_a_row() {
+        let limit =
+            "criteria: [{name: a, query: q, when: value == 0, failLimit: 2, consecutiveFail: -1}]";
+        assert_eq!(judged(limit, &[("a", "0 0 1 0 1 0 0 1 0x60")]), "fail limit 45");
+        let row = "criteria: [{name: a, query: q, when: value == 0, consecutiveFail: 3}]";
+        assert_eq!(judged(row, &[("a", "0 0 1 1 0 1 1 stale 1 0x60")]), "fail limit 50");
+    }
+
+    #[test]
+    fn what_is_terribly_bad_fails_fast_and_only_if_it_lasts() {
+        let spec = "criteria: [{name: a, query: q, when: value < 1, fastFail: {when: value > 5, for: 10s}}]";
+        assert_eq!(judged(spec, &[("a", "0 0 0 9 9 9 0x60")]), "fail fastfail 35");
+        assert_eq!(judged(spec, &[("a", "0 0 0 9 9 0 9 9 0x60")]), "pass hold 80");
+    }
+
+    #[test]
+    fn nan_and_infinities_are_what_the_spec_says() {
+        let missing = "criteria: [{name: a, query: q, when: not value > 5}]";
+        assert_eq!(judged(missing, &[("a", "NaN NaNx60")]), "inconclusive nodata 270");
+        let bad = "criteria: [{name: a, query: q, when: not value > 5, nan: bad, failLimit: 0}]";
+        assert_eq!(judged(bad, &[("a", "0 0 0 NaNx9")]), "fail limit 25");
+        let value = "criteria: [{name: a, query: q, when: value > 5}]";
+        assert_eq!(judged(value, &[("a", "Infx60")]), "pass hold 50");
+        let bad = "criteria: [{name: a, query: q, when: value > 5, inf: bad, failLimit: 0}]";
+        assert_eq!(judged(bad, &[("a", "Infx60")]), "fail limit 20");
+    }
+
+    #[test]
+    fn several_series_are_all_or_any() {
+        let spec = |series| {
+            format!(
+                "criteria: [{{name: a, query: q, when: value == 0, series: {series}, consecutiveFail: 3}}]"
+            )
+        };
+        let two = [("a/x{pod=\"1\"}", "0x60"), ("a/x{pod=\"2\"}", "1x60")];
+        assert_eq!(judged(&spec("all"), &two), "fail limit 30");
+        assert_eq!(judged(&spec("any"), &two), "pass hold 50");
+        assert_eq!(
+            judged(&spec("all"), &[]),
+            "inconclusive nodata 270",
+            "all of nothing is nothing"
+        );
+    }
+
+    #[test]
+    fn no_sample_may_be_bad_and_is_zero_only_beside_traffic() {
+        let bad = "criteria: [{name: a, query: q, when: value == 0, missing: bad, failLimit: 0}]";
+        assert_eq!(judged(bad, &[]), "fail limit 20");
+        let zero = "criteria: [{name: a, query: q, when: value == 0, missing: zero, presence: p}]";
+        assert_eq!(
+            judged(zero, &[]),
+            "inconclusive nodata 270",
+            "no errors without traffic are no news"
+        );
+        assert_eq!(judged(zero, &[("a presence", "5x60")]), "pass hold 50");
+    }
+
+    #[test]
+    fn a_ratio_looks_at_the_other_criterion_at_the_same_time() {
+        let spec = "criteria: [{name: a, query: q, when: value / b <= 1.5, failLimit: 0}, \
+                    {name: b, query: q, when: value >= 0, role: observe}]";
+        assert_eq!(judged(spec, &[("a", "3x60"), ("b", "2x60")]), "pass hold 50");
+        assert_eq!(judged(spec, &[("a", "4x60"), ("b", "2x60")]), "fail limit 20");
+        assert_eq!(judged(spec, &[("a", "4x60")]), "inconclusive nodata 270");
+    }
+
+    #[test]
+    fn roles_tell_who_decides() {
+        let spec = |role| {
+            format!(
+                "criteria: [{{name: a, query: q, when: value == 0}}, \
+             {{name: b, query: q, when: value == 0, failLimit: 0, role: {role}}}]"
+            )
+        };
+        let series = [("a", "0x60"), ("b", "0x5 1x60")];
+        assert_eq!(judged(&spec("gate"), &series), "fail limit 40");
+        assert_eq!(judged(&spec("observe"), &series), "pass hold 50");
+        assert_eq!(judged(&spec("failfast"), &series), "fail limit 40");
+        assert_eq!(judged(&spec("failfast"), &[("a", "0x60")]), "pass hold 50", "it need not hold");
+    }
+
+    #[test]
+    fn criteria_make_one_verdict_by_a_formula() {
+        let spec = |combine: &str| {
+            format!(
+                "combine: {combine}\ncriteria: [{{name: a, query: q, when: value == 0, failLimit: 0}}, \
+             {{name: b, query: q, when: value == 0}}, {{name: c, query: q, when: value == 0}}]"
+            )
+        };
+        let series = [("a", "1x60"), ("b", "0x60")];
+        assert_eq!(judged(&spec("all"), &series), "fail limit 20");
+        assert_eq!(judged(&spec("any"), &series), "pass hold 50");
+        assert_eq!(judged(&spec("a && b || b && c"), &series), "inconclusive nodata 270");
+        assert_eq!(judged(&spec("b && (a || c)"), &[("a", "0x60"), ("b", "0x60")]), "pass hold 50");
+    }
+
+    #[test]
+    fn nothing_but_a_fail_comes_of_what_is_unclear() {
+        let spec = "onInconclusive: fail\ncriteria: [{name: a, query: q, when: value == 0}]";
+        assert_eq!(judged(spec, &[]), "fail nodata 270");
+    }
+
+    /// Counters of so many requests each 5 s, and so many of them failed.
+    const COMPARED: &str = "rollout: {canarySelector: c, baselineSelector: b}\ncriteria: [{name: e, compare: {errors: x, total: y}}]";
+
+    #[test]
+    fn a_canary_is_compared_with_its_baseline() {
+        let [canary, baseline] = [("e/canary_total", "0+10x60"), ("e/baseline_total", "0+90x60")];
+        let judged = |bad: &str, usual: &str| {
+            judged(
+                COMPARED,
+                &[canary, baseline, ("e/canary_errors", bad), ("e/baseline_errors", usual)],
+            )
+        };
+        assert_eq!(judged("0x60", "0x60"), "pass hold 50");
+        assert_eq!(judged("0+10x60", "0x60"), "fail evidence 25");
+        assert_eq!(
+            judged("0+10x60", "0+90x60"),
+            "pass hold 50",
+            "it is no worse than one that fails as much"
+        );
+        assert_eq!(judged("0+1x60", "0+9x60"), "pass hold 50");
+    }
+
+    #[test]
+    fn an_idle_canary_is_waited_for_or_given_up() {
+        let idle = [("e/canary_total", "7x60"), ("e/baseline_total", "0+90x60")];
+        assert_eq!(judged(COMPARED, &idle), "inconclusive nodata 300");
+        assert_eq!(
+            judged(&format!("onNoTraffic: inconclusive\n{COMPARED}"), &idle),
+            "inconclusive nodata 50"
+        );
+        let message = account(COMPARED, &idle).unwrap().judgement.message;
+        assert!(
+            message.ends_with("e: no requests to the canary; 50 requests to the canary are wanted"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_objective_needs_requests_enough_to_prove_it() {
+        let spec = "rollout: {canarySelector: c}\ncriteria: [{name: s, slo: {errors: x, total: y, fail: 0.05, pass: 0.05}}]";
+        // 65 clean requests prove 5 %: ten each look, and the seventh look ends at 45 s.
+        assert_eq!(judged(spec, &[("s/canary_total", "0+10x60")]), "pass hold 55");
+        assert_eq!(judged(spec, &[("s/canary_total", "0+1x60")]), "inconclusive nodata 300");
+        assert_eq!(
+            judged(spec, &[("s/canary_total", "0+10x60"), ("s/canary_errors", "0+3x60")]),
+            "fail evidence 30"
+        );
+    }
+
+    #[test]
+    fn slower_requests_are_found_at_the_bound_that_shows_them() {
+        let spec = "rollout: {canarySelector: c, baselineSelector: b}\ncriteria: [{name: l, latency: {bucket: x}, unit: s}]";
+        let bucket = |side: &str, le: &str| format!("l/{side}_bucket{{le=\"{le}\"}}");
+        let run = |fast: &str| {
+            let names =
+                ["0.1", "0.5", "+Inf"].map(|le| [bucket("canary", le), bucket("baseline", le)]);
+            let values = [[fast, "0+80x60"], ["0+10x60", "0+90x60"], ["0+10x60", "0+90x60"]];
+            let pairs =
+                names.iter().flatten().map(String::as_str).zip(values.into_iter().flatten());
+            account(spec, &pairs.collect::<Vec<_>>()).unwrap().judgement
+        };
+        assert_eq!(run("0+9x60").verdict, Verdict::Pass);
+        let slow = run("0+2x60");
+        assert_eq!((slow.verdict, slow.reason.to_string().as_str()), (Verdict::Fail, "evidence"));
+        assert!(
+            slow.message.contains("requests to the canary took longer than 0.1 s (80.0 %)"),
+            "{}",
+            slow.message
+        );
+    }
+
+    #[test]
+    fn a_mistake_in_a_spec_is_told_before_anything_is_asked() {
+        for (spec, why) in [
+            ("criteria: []", "no criterion has to hold"),
+            (
+                "criteria: [{name: a}]",
+                "needs exactly one of readyMade, query, compare, latency and slo",
+            ),
+            ("criteria: [{name: a, query: q}]", "has a query and no condition"),
+            ("criteria: [{query: q, when: value == 0}]", "a criterion has no name"),
+            (
+                "criteria: [{name: a, query: q, when: value == 0, missing: zero}]",
+                "nothing tells whether there was traffic",
+            ),
+            ("criteria: [{name: a, query: q, when: value / b < 2}]", "there is no criterion `b`"),
+            (
+                "combine: a && b\ncriteria: [{name: a, query: q, when: value == 0}]",
+                "there is no criterion `b`",
+            ),
+            (
+                "criteria: [{name: a, query: q, when: value == 0}, {name: a, query: q, when: value == 0}]",
+                "two criteria are called `a`",
+            ),
+            (
+                "criteria: [{name: a, query: q, when: value == 0, role: observe}]",
+                "no criterion has to hold",
+            ),
+            (
+                "criteria: [{name: a, query: 'rate(x[5m])', when: value == 0}]",
+                "`deadline` of 5m can never be met",
+            ),
+            (
+                "criteria: [{name: a, query: 'rate(x[5q])', when: value == 0}]",
+                "`5q` is no PromQL duration",
+            ),
+            ("criteria: [{name: a, query: q, when: value = 0}]", "`=` is no operator"),
+            ("criteria: [{name: a, query: q, when: value == 0, colour: red}]", "colour"),
+            ("criteria: [{name: a, slo: {errors: x, total: y}}]", "an objective without a number"),
+        ] {
+            let error = format!(
+                "{:#}",
+                account(spec, &[]).map(|account| account.judgement.message).unwrap_err()
+            );
+            assert!(error.contains(why), "{spec}: {error}");
+        }
+    }
+}
