@@ -15,6 +15,7 @@ use crate::{
     folder::{Folder, NewFile},
     meter::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
     tree::{Rule, Tree},
+    zip,
 };
 
 /// A block of a tar, which two blocks of zeros end.
@@ -31,7 +32,7 @@ pub enum BadArchive {
     Entry { entry: String, rule: Rule },
     #[error(transparent)]
     Limit(#[from] Limit),
-    #[error("its first bytes are of no format that BentoML writes (tar, gzip, xz, bzip2)")]
+    #[error("its first bytes are of no format that BentoML writes (tar, gzip, xz, bzip2, zip)")]
     Format,
     #[error("it ends before its end")]
     CutShort,
@@ -55,6 +56,7 @@ pub enum Format {
     Gzip,
     Xz,
     Bzip2,
+    Zip,
 }
 
 impl Format {
@@ -69,6 +71,8 @@ impl Format {
             Some(Self::Xz)
         } else if head.starts_with(b"BZh") {
             Some(Self::Bzip2)
+        } else if head.starts_with(b"PK\x03\x04") {
+            Some(Self::Zip)
         } else if head.get(257..262) == Some(b"ustar") {
             Some(Self::Tar)
         } else {
@@ -95,8 +99,21 @@ pub fn unpack(
         .read_to_end(&mut head)
         .map_err(|_| BadArchive::Input)?;
     let format = Format::of(&head).ok_or(BadArchive::Format)?;
-    let input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
+    let mut input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
     let rest = match format {
+        Format::Zip => {
+            let file = folder.scratch_file()?;
+            let kept = zip::keep(&mut input, file, limits.bytes).map_err(|source| {
+                if meter.input_failed() {
+                    BadArchive::Input
+                } else {
+                    BadArchive::Write { path: "the archive".into(), source }
+                }
+            })?;
+            let file = kept.ok_or(Limit::Bytes(limits.bytes))?;
+            zip::unzip(file, &mut Filling::new(folder, &meter), &meter)?;
+            input
+        }
         Format::Tar => untar(input, folder, &meter)?,
         Format::Gzip => untar(GzDecoder::new(input), folder, &meter)?.into_inner(),
         Format::Bzip2 => untar(BzDecoder::new(input), folder, &meter)?.into_inner(),
@@ -118,7 +135,7 @@ fn ends_here(mut rest: impl BufRead, meter: &Meter) -> Result<(), BadArchive> {
 /// The entry loop. Gives the decoder back, read to its end, so that it has compared its checksum.
 fn untar<'a, R: Read>(decoder: R, folder: &Folder, meter: &'a Meter<'a>) -> Result<R, BadArchive> {
     let mut archive = tar::Archive::new(Unpacked { inner: decoder, meter });
-    let mut bento = Filling { tree: Tree::default(), folder, meter, buffer: vec![0; CHUNK] };
+    let mut bento = Filling::new(folder, meter);
     bento.add_all(&mut archive)?;
     if meter.zeros() < BLOCK {
         return Err(BadArchive::CutShort); // cut between two entries, which `tar` takes for the end
@@ -129,7 +146,7 @@ fn untar<'a, R: Read>(decoder: R, folder: &Folder, meter: &'a Meter<'a>) -> Resu
 }
 
 /// What an entry wants to become.
-enum Kind {
+pub(crate) enum Kind {
     Directory,
     File { executable: bool },
     Link(Vec<u8>),
@@ -165,14 +182,18 @@ fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
 }
 
 /// The folder that an archive is unpacked into, and what it has brought so far.
-struct Filling<'a> {
+pub(crate) struct Filling<'a> {
     tree: Tree,
     folder: &'a Folder,
     meter: &'a Meter<'a>,
     buffer: Vec<u8>,
 }
 
-impl Filling<'_> {
+impl<'a> Filling<'a> {
+    fn new(folder: &'a Folder, meter: &'a Meter<'a>) -> Self {
+        Self { tree: Tree::default(), folder, meter, buffer: vec![0; CHUNK] }
+    }
+
     fn add_all<R: Read>(&mut self, archive: &mut tar::Archive<R>) -> Result<(), BadArchive> {
         let failed = |error: io::Error| explain(self.meter, &error);
         let mut entries = archive.entries().map_err(failed)?;
@@ -187,7 +208,7 @@ impl Filling<'_> {
         }
     }
 
-    fn add(
+    pub(crate) fn add(
         &mut self,
         name: &[u8],
         kind: &Kind,
@@ -222,8 +243,10 @@ impl Filling<'_> {
     ) -> Result<(), BadArchive> {
         self.meter.allow(missing.saturating_add(HEADERS));
         while missing > 0 {
-            let count =
-                contents.read(&mut self.buffer).map_err(|error| explain(self.meter, &error))?;
+            let most = self.buffer.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+            let count = contents
+                .read(&mut self.buffer[..most])
+                .map_err(|error| explain(self.meter, &error))?;
             if count == 0 {
                 return Err(BadArchive::CutShort);
             }
@@ -235,7 +258,7 @@ impl Filling<'_> {
     }
 
     /// Last, so that nothing was written through a symlink.
-    fn make_links(&self) -> Result<(), BadArchive> {
+    pub(crate) fn make_links(&self) -> Result<(), BadArchive> {
         let links =
             self.tree.links().map_err(|(name, rule)| BadArchive::Entry { entry: name, rule })?;
         links.iter().try_for_each(|(name, target)| self.folder.link(name.as_ref(), target.as_ref()))
@@ -264,7 +287,7 @@ fn only_zeros_follow<'a, R: Read>(
 }
 
 /// What made a read fail: a limit, the missing input, or the archive itself.
-fn explain(meter: &Meter, error: &io::Error) -> BadArchive {
+pub(crate) fn explain(meter: &Meter, error: &io::Error) -> BadArchive {
     if meter.is_stopped() {
         BadArchive::Stopped
     } else if let Some(limit) = meter.limit() {

@@ -3,30 +3,66 @@
 use std::{path::PathBuf, time::Duration};
 
 use bento_retrieve::{image::Repository, size::Size, tag::Tag};
-use clap::{ArgAction, Args as Group, Parser};
+use clap::{ArgAction, Args as Group, Parser, Subcommand, ValueEnum};
 use step::ResultFile;
 
 /// Get a bento from a store and unpack it, ready to build an image from
 ///
 /// The archive is read once, as a stream: unpacked while it comes, into a folder that appears
 /// under its name only when it is complete. It is told by its contents, not by its name (tar,
-/// plain or with gzip, xz or bzip2; BentoML 0.x to 1.4), and may come from anyone: what would
-/// end outside of the folder or beyond the limits is refused.
+/// plain or with gzip, xz or bzip2, and zip; BentoML 0.x to 1.4), and may come from anyone: what
+/// would end outside of the folder or beyond the limits is refused.
 #[derive(Debug, Parser)]
 #[command(name = "bento-retrieve", version, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(subcommand_help_heading = "For people")]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) look: Option<Look>,
+    #[command(flatten)]
+    pub(crate) retrieve: RetrieveArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Look {
+    /// Print what teammates have saved, newest first
+    ///
+    /// Reads the first part of each archive, up to its manifest.
+    List(ListArgs),
+    /// Print what a bento says of itself
+    ///
+    /// `NAME:latest` is the newest. Values of variables are left out, as they may be secret.
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RetrieveArgs {
     /// Store that the bento is in
-    #[arg(long, value_name = "s3://BUCKET/PREFIX", help_heading = "Which bento")]
-    pub(crate) store: String,
+    #[arg(
+        long,
+        value_name = "s3://BUCKET/PREFIX",
+        help_heading = "Which bento",
+        required_unless_present = "from"
+    )]
+    pub(crate) store: Option<String>,
     /// Bento, exactly: the archive PREFIX/NAME/VERSION.tar.gz, or .bento, .tar, .tar.xz, …
-    #[arg(long, value_name = "NAME:VERSION", help_heading = "Which bento")]
-    pub(crate) bento: Tag,
+    #[arg(
+        long,
+        value_name = "NAME:VERSION",
+        help_heading = "Which bento",
+        required_unless_present = "from"
+    )]
+    pub(crate) bento: Option<Tag>,
+    /// The archive itself, in place of --store: `s3://BUCKET/KEY`, `https://…`, or a path. With
+    /// --bento it has to be that bento
+    #[arg(long, value_name = "ARCHIVE", help_heading = "Which bento", conflicts_with = "store")]
+    pub(crate) from: Option<String>,
     /// SHA-256 of the archive; any other archive is refused
     #[arg(long, value_name = "HEX", value_parser = sha256, help_heading = "Which bento")]
     pub(crate) sha256: Option<String>,
     /// Folder to unpack into; made, and not touched if the bento is there already
-    #[arg(long, value_name = "DIR", help_heading = "Which bento")]
-    pub(crate) into: PathBuf,
+    #[arg(long, value_name = "DIR", help_heading = "Which bento", required = true)]
+    pub(crate) into: Option<PathBuf>,
     /// Where an image of it will be pushed, to name that image in a result
     #[arg(long, value_name = "REPOSITORY", help_heading = "Which bento")]
     pub(crate) image: Option<Repository>,
@@ -34,9 +70,56 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]
+    pub(crate) patience: PatienceArgs,
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) results: Results,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ListArgs {
+    /// Store to look into
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", required = true)]
+    pub(crate) store: String,
+    /// Only bentos of this name
+    pub(crate) name: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) patience: PatienceArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ShowArgs {
+    /// Bento to show, or `NAME:latest`
+    #[arg(value_name = "NAME:VERSION", required_unless_present = "from", conflicts_with = "from")]
+    pub(crate) bento: Option<Tag>,
+    /// Store that it is in
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", required_unless_present = "from")]
+    pub(crate) store: Option<String>,
+    /// The archive itself, in place of --store: `s3://BUCKET/KEY`, `https://…`, or a path
+    #[arg(long, value_name = "ARCHIVE", conflicts_with = "store")]
+    pub(crate) from: Option<String>,
+    /// How to print it; json is the whole manifest
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) patience: PatienceArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }
 
 #[derive(Debug, Group)]
@@ -53,7 +136,23 @@ pub(crate) struct AccessArgs {
     pub(crate) anonymous: bool,
 }
 
+#[derive(Clone, Copy, Debug, Group)]
+pub(crate) struct PatienceArgs {
+    /// Longest time in all
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration,
+          help_heading = "Patience")]
+    pub(crate) timeout: Duration,
+    /// Longest time without a byte, before the rest is asked for again
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration,
+          help_heading = "Patience")]
+    pub(crate) idle_timeout: Duration,
+    /// Tries in a row that bring nothing, before it gives up
+    #[arg(long, value_name = "COUNT", default_value_t = 8, help_heading = "Patience")]
+    pub(crate) retries: usize,
+}
+
 #[derive(Debug, Group)]
+#[expect(clippy::struct_field_names, reason = "a field is the flag")]
 pub(crate) struct LimitArgs {
     /// Most bytes that the bento may have once unpacked
     #[arg(long, value_name = "SIZE", default_value = "50Gi", help_heading = "Limits")]
@@ -64,17 +163,6 @@ pub(crate) struct LimitArgs {
     /// Most unpacked bytes for each byte of the archive, counted from 64 MiB on
     #[arg(long, value_name = "RATIO", default_value_t = 200, help_heading = "Limits")]
     pub(crate) max_ratio: u64,
-    /// Longest time in all
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration,
-          help_heading = "Limits")]
-    pub(crate) timeout: Duration,
-    /// Longest time without a byte, before the rest is asked for again
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration,
-          help_heading = "Limits")]
-    pub(crate) idle_timeout: Duration,
-    /// Tries in a row that bring nothing, before it gives up
-    #[arg(long, value_name = "COUNT", default_value_t = 8, help_heading = "Limits")]
-    pub(crate) retries: usize,
 }
 
 #[derive(Debug, Group)]
@@ -138,6 +226,13 @@ Examples:
   # From a store of one's own, and only if it is the archive that was meant
   bento-retrieve --s3-endpoint http://minio:9000 --store s3://bentos --bento iris:v1 \\
     --sha256 \"$SHA256\" --into iris
+
+  # An archive that someone signed an address for
+  bento-retrieve --from \"$URL\" --into iris
+
+  # What there is
+  bento-retrieve list --store s3://bentos/team
+  bento-retrieve show --store s3://bentos/team iris:latest
 
 Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, from the files that
 AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name, or from the pod's or the machine's role.

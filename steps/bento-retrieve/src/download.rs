@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     fault::Fault,
-    source::{Checksum, Opened, Source},
+    source::{Broken, Checksum, Opened, Part, Source},
 };
 
 /// Pieces that may wait between network and unpacking. A piece has at most 400 kB, so this is all the memory that a
@@ -125,7 +125,7 @@ pub struct Download<'a> {
     feed: Feed,
     at: u64,
     total: Option<u64>,
-    etag: Option<String>,
+    mark: Option<String>,
     checksum: Option<Checksum>,
     sha256: Sha256,
 }
@@ -145,7 +145,7 @@ impl<'a> Download<'a> {
             feed,
             at: 0,
             total: None,
-            etag: None,
+            mark: None,
             checksum: None,
             sha256,
         }
@@ -188,9 +188,12 @@ impl<'a> Download<'a> {
         let stalled = |_| Fault::Stalled(idle);
         let mut opened = match self.opened.take() {
             Some(opened) => opened,
-            None => timeout(idle, self.source.open(self.at, self.etag.as_deref()))
-                .await
-                .map_err(stalled)??,
+            None => timeout(
+                idle,
+                self.source.open(Part { from: self.at, end: None }, self.mark.as_deref()),
+            )
+            .await
+            .map_err(stalled)??,
         };
         self.begin(&mut opened)?;
         loop {
@@ -201,7 +204,7 @@ impl<'a> Download<'a> {
                     }
                 }
                 None if self.total.is_none_or(|total| total == self.at) => return Ok(Ok(())),
-                Some(Err(_)) | None => return Err(self.cut()),
+                Some(Err(Broken)) | None => return Err(self.cut()),
             }
         }
     }
@@ -209,16 +212,16 @@ impl<'a> Download<'a> {
     fn begin(&mut self, opened: &mut Opened) -> Result<(), Fault> {
         if self.at == 0 {
             self.total = opened.total;
-            self.etag = opened.etag.take();
+            self.mark = opened.mark.take();
             self.checksum = opened.checksum.take();
-        } else if opened.etag != self.etag || opened.total != self.total {
+        } else if opened.mark != self.mark || opened.total != self.total {
             return Err(Fault::Replaced);
         }
         Ok(())
     }
 
     fn cut(&self) -> Fault {
-        if self.at == 0 || self.etag.is_some() {
+        if self.at == 0 || self.mark.is_some() {
             Fault::Cut(self.at)
         } else {
             Fault::CannotResume(self.at)

@@ -6,6 +6,7 @@ use aws_sdk_s3::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use thiserror::Error as ThisError;
 
 /// A read that failed, told apart as far as a retry or a hint needs it.
@@ -60,26 +61,26 @@ impl Fault {
                 Self::from_answer(answer.raw(), code, message)
             }
             SdkError::ResponseError(answer) => Self::from_answer(answer.raw(), None, None),
-            SdkError::DispatchFailure(failure) => {
-                let text = deepest(failure.as_connector_error().map(|error| error as &dyn Error));
-                if failure.is_io() || failure.is_timeout() {
-                    Self::Connect(text)
-                } else if chain_mentions(
-                    failure.as_connector_error().map(|error| error as &dyn Error),
-                    "credentials",
-                ) {
-                    Self::NoCredentials
-                } else {
-                    Self::Connect(text)
-                }
-            }
+            SdkError::DispatchFailure(failure) => failure
+                .as_connector_error()
+                .map_or_else(|| Self::Connect("it failed".into()), Self::from_connector),
             SdkError::TimeoutError(_) => Self::Connect("no answer in time".into()),
-            other => Self::Refused(deepest(Some(other))),
+            other => Self::Refused(deepest(other)),
         }
     }
 
+    pub(crate) fn from_connector(error: &ConnectorError) -> Self {
+        let no_credentials =
+            !error.is_io() && !error.is_timeout() && chain_mentions(error, "credentials");
+        if no_credentials { Self::NoCredentials } else { Self::Connect(deepest(error)) }
+    }
+
     /// From an answer that is no object: the status, and the code of S3 when it has one.
-    fn from_answer(answer: &HttpResponse, code: Option<&str>, message: Option<&str>) -> Self {
+    pub(crate) fn from_answer(
+        answer: &HttpResponse,
+        code: Option<&str>,
+        message: Option<&str>,
+    ) -> Self {
         let status = answer.status().as_u16();
         let code = code.unwrap_or_default();
         let text = match (code, message) {
@@ -111,24 +112,17 @@ impl Fault {
 }
 
 /// The innermost cause, which is the one that says what happened.
-fn deepest(error: Option<&dyn Error>) -> String {
+fn deepest(error: &dyn Error) -> String {
     let mut error = error;
-    let mut text = "it failed".to_owned();
-    while let Some(this) = error {
-        text = one_line(&this.to_string());
-        error = this.source();
+    while let Some(cause) = error.source() {
+        error = cause;
     }
-    text
+    one_line(&error.to_string())
 }
 
-fn chain_mentions(mut error: Option<&dyn Error>, word: &str) -> bool {
-    while let Some(this) = error {
-        if this.to_string().contains(word) {
-            return true;
-        }
-        error = this.source();
-    }
-    false
+fn chain_mentions(error: &dyn Error, word: &str) -> bool {
+    error.to_string().contains(word)
+        || error.source().is_some_and(|cause| chain_mentions(cause, word))
 }
 
 fn one_line(text: &str) -> String {

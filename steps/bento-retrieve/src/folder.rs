@@ -28,6 +28,12 @@ impl Folder {
         Self { root: root.into() }
     }
 
+    /// A file without a name on the same volume, which is gone as soon as it is closed.
+    pub(crate) fn scratch_file(&self) -> Result<File, BadArchive> {
+        tempfile::tempfile_in(&self.root)
+            .map_err(|source| BadArchive::Write { path: "the archive".into(), source })
+    }
+
     pub(crate) fn directories(&self, fresh: &[PathBuf]) -> Result<(), BadArchive> {
         fresh.iter().try_for_each(|path| {
             let whole = self.root.join(path);

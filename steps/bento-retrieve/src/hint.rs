@@ -4,9 +4,19 @@ use std::time::Duration;
 
 use anyhow::{Error, anyhow};
 use bento_retrieve::{
-    archive::BadArchive, fault::Fault, manifest::NoBento, meter::Limit, place::NoPlace,
+    archive::BadArchive,
+    download::Patience,
+    fault::Fault,
+    glance::Unseen,
+    manifest::NoBento,
+    meter::Limit,
+    place::NoPlace,
+    store::{Access, Store},
+    tag::Tag,
 };
-use step::Failure;
+use step::{Failure, Usage};
+
+use crate::{find::Origin, show::newest};
 
 const SOMEONE_ELSES: &str =
     "use another archive; the bento's maker can export it again with `bentoml export`";
@@ -14,11 +24,11 @@ const SOMEONE_ELSES: &str =
 /// A read from a store.
 pub(crate) fn fault(fault: Fault, what: String) -> Error {
     let hint = match &fault {
-        Fault::NoObject => "check `store` and `bento`, or list what is there with `aws s3 ls`".into(),
+        Fault::NoObject => "check the name; `bento-retrieve list` prints what is in a store".into(),
         Fault::NoBucket => "check the bucket in `store`; with a store that is not AWS, `s3-endpoint` too".into(),
         Fault::Denied(_) => "the credentials (Secret `canary-store`, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) need \
                              s3:GetObject, and s3:ListBucket to find an archive with another ending; a store \
-                             without s3:ListBucket says this of a missing object too"
+                             without s3:ListBucket says this of a missing object too, and a signed address runs out"
             .into(),
         Fault::NoCredentials => "put AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the Secret that `store-secret` names, \
                                  or pass --anonymous for a public bucket"
@@ -28,7 +38,7 @@ pub(crate) fn fault(fault: Fault, what: String) -> Error {
         Fault::CannotResume(_) => "run it again; the server is not able to send a part of it".into(),
         Fault::Checksum => "run it again; if it stays so, the archive in the store is damaged".into(),
         Fault::Sha256(_) => "it is not the archive that `sha256` means: it was exported again, or by someone else".into(),
-        Fault::Refused(_) => "is there an S3 store at `s3-endpoint`?".into(),
+        Fault::Refused(_) => "is there a store at `s3-endpoint`, or a file at the address?".into(),
         Fault::Busy(_) => "the store is not well; run it again later, or raise --retries".into(),
         Fault::Stalled(_) => "the store does not answer; check `s3-endpoint`, or raise --idle-timeout".into(),
         Fault::Cut(_) => "the connection does not hold; run it again, or raise --retries".into(),
@@ -97,4 +107,36 @@ pub(crate) fn too_slow(limit: Duration) -> Error {
         hint: "raise --timeout, and the Task's own timeout above it".into(),
     }
     .into()
+}
+
+/// A manifest that could not be read.
+pub(crate) fn unseen(unseen: Unseen, what: String) -> Error {
+    match unseen {
+        Unseen::Fault(fault) => self::fault(fault, what),
+        Unseen::Archive(bad) => archive(bad, what),
+        Unseen::TooFar => {
+            let hint = "its model lies in front of it; retrieve the bento to see it".into();
+            Error::new(unseen).context(Failure { what, hint })
+        }
+    }
+}
+
+/// `latest` where one bento has to be named, and which one that would be today.
+pub(crate) async fn latest(
+    tag: &Tag,
+    origin: &Origin,
+    access: &Access,
+    patience: Patience,
+) -> Error {
+    let mut hint =
+        "name the version, so that the same run brings the same model tomorrow".to_owned();
+    if let Origin::Store(location) = origin {
+        let store = Store::new(location.clone(), access).await;
+        // Asked once: the answer is a courtesy.
+        let once = Patience { retries: 0, ..patience };
+        if let Ok((_, details)) = newest(&store, tag, once).await {
+            hint = format!("{hint}: today the newest is `{}`", details.bento);
+        }
+    }
+    Usage { what: format!("`{tag}` is not one bento but whichever is the newest"), hint }.into()
 }

@@ -3,12 +3,15 @@
 //! A library beside the binary because its tests, fuzz targets and benchmarks need the parts.
 
 pub mod archive;
+pub mod details;
 pub mod download;
 pub mod fault;
 pub mod folder;
+pub mod glance;
 pub mod image;
 pub mod manifest;
 pub mod meter;
+pub mod page;
 pub mod place;
 pub mod size;
 pub mod source;
@@ -16,3 +19,5 @@ pub mod store;
 pub mod tag;
 pub mod tree;
 pub mod unpacking;
+mod web;
+mod zip;

@@ -94,6 +94,11 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
+    /// Refuses, before one of them is read, more entries than may be.
+    pub(crate) fn check_entries(&self, count: u64) -> Result<(), Limit> {
+        if count > self.limits.entries { Err(Limit::Entries(self.limits.entries)) } else { Ok(()) }
+    }
+
     pub(crate) fn count_entry(&self) -> Result<(), Limit> {
         let entries = self.watch.entries.fetch_add(1, Ordering::Relaxed) + 1;
         if entries > self.limits.entries {

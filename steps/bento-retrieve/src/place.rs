@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use thiserror::Error;
 
-use crate::tag::Tag;
-
 /// What lies at a place, written beside it, because the folder itself becomes the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub bento: String,
+    /// What it was retrieved from, without secrets
+    pub from: String,
     pub sha256: String,
     /// Relative to the folder
     pub dockerfile: String,
@@ -74,11 +74,13 @@ impl Place {
         Ok(Self { target: target.into(), parent, name })
     }
 
-    /// What was put here before and is still whole.
+    /// What was put here before, is still whole, and is what is wanted: by its tag or its archive's hash, or else by
+    /// where it came from.
     pub fn receipt(
         &self,
-        wanted: Option<&Tag>,
+        tag: Option<&str>,
         sha256: Option<&str>,
+        from: &str,
     ) -> Result<Option<Receipt>, NoPlace> {
         let disk = |source| NoPlace::Disk { what: "look at", path: self.target.clone(), source };
         match fs::read_dir(&self.target) {
@@ -99,7 +101,8 @@ impl Place {
         if measure(&self.target).map_err(disk)? != (receipt.files, receipt.bytes) {
             return Err(taken()); // changed since, or not all of it reached the disk before the machine went down
         }
-        if wanted.is_some_and(|wanted| wanted.to_string() != receipt.bento) {
+        let known = tag.is_some() || sha256.is_some();
+        if tag.is_some_and(|tag| tag != receipt.bento) || (!known && from != receipt.from) {
             return Err(NoPlace::Other { path: self.target.clone(), bento: receipt.bento });
         }
         if sha256.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&receipt.sha256)) {
@@ -231,6 +234,7 @@ mod tests {
     fn receipt() -> Receipt {
         Receipt {
             bento: "iris:v1".into(),
+            from: "s3://b".into(),
             sha256: "ab".into(),
             dockerfile: "Dockerfile".into(),
             files: 1,
@@ -248,17 +252,17 @@ mod tests {
     fn a_bento_that_is_there_is_known_again_and_leaves_only_its_receipt_beside_it() {
         let home = tempfile::tempdir().unwrap();
         let place = Place::new(&home.path().join("bento")).unwrap();
-        assert_eq!(place.receipt(None, None).unwrap(), None);
+        assert_eq!(place.receipt(None, None, "s3://b").unwrap(), None);
         settled(&place);
-        assert_eq!(
-            place.receipt(Some(&"iris:v1".parse().unwrap()), Some("AB")).unwrap(),
-            Some(receipt())
-        );
+        assert_eq!(place.receipt(Some("iris:v1"), Some("AB"), "s3://c").unwrap(), Some(receipt()));
         assert!(matches!(
-            place.receipt(Some(&"iris:v2".parse().unwrap()), None),
+            place.receipt(Some("iris:v2"), None, "s3://b"),
             Err(NoPlace::Other { .. })
         ));
-        assert!(matches!(place.receipt(None, Some("cd")), Err(NoPlace::OtherArchive { .. })));
+        assert!(matches!(
+            place.receipt(None, Some("cd"), "s3://b"),
+            Err(NoPlace::OtherArchive { .. })
+        ));
         let mut beside: Vec<_> =
             fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         beside.sort();
@@ -271,10 +275,13 @@ mod tests {
         let place = Place::new(&home.path().join("bento")).unwrap();
         settled(&place);
         fs::write(home.path().join("bento/Dockerfile"), "").unwrap();
-        assert!(matches!(place.receipt(None, None), Err(NoPlace::Taken(_))));
+        assert!(matches!(place.receipt(None, None, "s3://b"), Err(NoPlace::Taken(_))));
         let file = home.path().join("file");
         fs::write(&file, "mine").unwrap();
-        assert!(matches!(Place::new(&file).unwrap().receipt(None, None), Err(NoPlace::Taken(_))));
+        assert!(matches!(
+            Place::new(&file).unwrap().receipt(None, None, "s3://b"),
+            Err(NoPlace::Taken(_))
+        ));
     }
 
     #[test]
@@ -282,7 +289,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let place = Place::new(&home.path().join("bento")).unwrap();
         fs::create_dir(home.path().join("bento")).unwrap();
-        assert_eq!(place.receipt(None, None).unwrap(), None);
+        assert_eq!(place.receipt(None, None, "s3://b").unwrap(), None);
         settled(&place);
         assert!(home.path().join("bento/Dockerfile").is_file());
     }

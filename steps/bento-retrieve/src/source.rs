@@ -1,42 +1,136 @@
 //! Something that an archive is read from.
 
-use std::fmt;
+use std::{fmt, io, ops::Range, path::PathBuf};
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_checksums::{ChecksumAlgorithm, http::HttpChecksum};
 use aws_smithy_types::base64;
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take},
+};
 
-use crate::{fault::Fault, store::Object};
+use crate::{fault::Fault, page::Page, store::Object};
+
+/// What is read of a file at once, in bytes.
+const FILE_PIECE: usize = 256 << 10;
 
 /// Where an archive is.
 #[derive(Clone, Debug)]
 pub enum Source {
     Object(Object),
+    Page(Page),
+    File(PathBuf),
 }
 
-/// An archive that has begun to come.
+/// The bytes of an archive that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub from: u64,
+    /// The byte after the last one
+    pub end: Option<u64>,
+}
+
+impl Part {
+    pub const ALL: Self = Self { from: 0, end: None };
+
+    /// For the header `Range`, unless it is all.
+    pub(crate) fn header(self) -> Option<String> {
+        match self {
+            Self { from: 0, end: None } => None,
+            Self { from, end: None } => Some(format!("bytes={from}-")),
+            Self { from, end: Some(end) } => {
+                Some(format!("bytes={from}-{}", end.saturating_sub(1)))
+            }
+        }
+    }
+}
+
+impl From<Range<u64>> for Part {
+    fn from(range: Range<u64>) -> Self {
+        Self { from: range.start, end: Some(range.end) }
+    }
+}
+
+/// An archive, or a part of one, that has begun to come.
 pub struct Opened {
-    pub(crate) body: ByteStream,
+    pub(crate) body: Body,
     /// Bytes of the whole archive
-    pub(crate) total: Option<u64>,
+    pub total: Option<u64>,
     /// What tells it from any other that may take its place
-    pub(crate) etag: Option<String>,
+    pub mark: Option<String>,
     pub(crate) checksum: Option<Checksum>,
 }
 
-impl Source {
-    /// Opens it from a byte on, and only if it is still the one with the tag `same`.
-    pub async fn open(&self, from: u64, same: Option<&str>) -> Result<Opened, Fault> {
+/// Bytes that come one piece after the other.
+pub(crate) enum Body {
+    Stream(ByteStream),
+    File(Take<File>),
+}
+
+/// They stopped before their end.
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+impl Body {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         match self {
-            Self::Object(object) => object.open(from, same).await,
+            Self::Stream(stream) => Some(stream.next().await?.map_err(|_| Broken)),
+            Self::File(file) => {
+                let mut piece = BytesMut::with_capacity(FILE_PIECE);
+                match file.read_buf(&mut piece).await {
+                    Ok(0) => None,
+                    Ok(_) => Some(Ok(piece.freeze())),
+                    Err(_) => Some(Err(Broken)),
+                }
+            }
         }
     }
+}
+
+impl Source {
+    /// Opens a part of it, and only if it is still the one with the mark `same`.
+    pub async fn open(&self, part: Part, same: Option<&str>) -> Result<Opened, Fault> {
+        match self {
+            Self::Object(object) => object.open(part, same).await,
+            Self::Page(page) => page.open(part, same).await,
+            Self::File(path) => open_file(path.clone(), part).await,
+        }
+    }
+}
+
+async fn open_file(path: PathBuf, part: Part) -> Result<Opened, Fault> {
+    let open = async {
+        let mut file = File::open(path).await?;
+        let metadata = file.metadata().await?;
+        if metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        file.seek(SeekFrom::Start(part.from)).await?;
+        // A file may grow while it is read; what it had at first is the archive.
+        let end = part.end.unwrap_or(u64::MAX).min(metadata.len());
+        Ok((file.take(end.saturating_sub(part.from)), metadata.len()))
+    };
+    let (file, total) = open.await.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::NoObject,
+        _ => Fault::Refused(error.to_string()),
+    })?;
+    Ok(Opened { body: Body::File(file), total: Some(total), mark: None, checksum: None })
+}
+
+/// The first byte and the whole length, of `bytes FIRST-LAST/TOTAL`.
+pub(crate) fn content_range(header: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = header.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split('-').next()?.parse().ok()?, total.parse().ok()))
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object(object) => object.fmt(f),
+            Self::Page(page) => page.fmt(f),
+            Self::File(path) => path.display().fmt(f),
         }
     }
 }
@@ -60,5 +154,23 @@ impl Checksum {
 
     pub(crate) fn holds(self) -> bool {
         self.so_far.finalize() == self.expected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_asked_for_as_http_counts_it() {
+        let asked = [Part::ALL, Part { from: 5, end: None }, Part::from(0..10)].map(Part::header);
+        assert_eq!(asked, [None, Some("bytes=5-".into()), Some("bytes=0-9".into())]);
+    }
+
+    #[test]
+    fn an_answer_s_range_is_read() {
+        assert_eq!(content_range("bytes 5-9/100"), Some((5, Some(100))));
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
+        assert_eq!(content_range("items 5-9/100"), None);
     }
 }

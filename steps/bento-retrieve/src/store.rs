@@ -8,25 +8,18 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_s3::{
-    Client,
-    config::{ResponseChecksumValidation, SharedHttpClient},
-    operation::get_object::GetObjectOutput,
+    Client, config::ResponseChecksumValidation, operation::get_object::GetObjectOutput,
 };
-use aws_smithy_http_client::{
-    Connector,
-    proxy::ProxyConfig,
-    tls::{self, rustls_provider::CryptoMode},
-};
+use aws_smithy_types::date_time::Format;
 use thiserror::Error;
 
 use crate::{
     fault::Fault,
-    source::{Checksum, Opened},
+    source::{Body, Checksum, Opened, Part, content_range},
     tag::Tag,
+    web::{CONNECT, http_client},
 };
 
-/// A connection that takes longer than this is not made; S3 answers within milliseconds.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Region of a store that has none. Signatures need one, and other stores than AWS take this.
 const ANY_REGION: &str = "us-east-1";
 
@@ -133,6 +126,34 @@ pub enum Found {
     },
 }
 
+/// An archive as a listing shows it.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    pub object: Object,
+    /// Bytes
+    pub size: u64,
+    /// When it was written, ISO 8601, UTC
+    pub modified: String,
+    /// Its key below the store's prefix
+    below: String,
+}
+
+impl Saved {
+    /// Whether its key says so: `NAME/VERSION.tar.gz`.
+    #[must_use]
+    pub fn is_of(&self, name: &str) -> bool {
+        self.below.split_once('/').is_some_and(|(folder, _)| folder == name)
+    }
+}
+
+/// What a listing came to.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub archives: Vec<Saved>,
+    /// There would have been more
+    pub more: bool,
+}
+
 /// Endings that archives of bentos have, in the order in which they are preferred. The contents decide what they are.
 const ENDINGS: [&str; 12] = [
     ".tar.gz",
@@ -148,6 +169,8 @@ const ENDINGS: [&str; 12] = [
     ".tgz.bento",
     "",
 ];
+/// Keys that a listing reads at most, ten answers of a store. Each archive costs another request.
+const LISTED_IN_ALL: usize = 10_000;
 /// Keys looked at when the archive is not where it should be; a version has one or two.
 const LISTED: i32 = 200;
 
@@ -186,6 +209,12 @@ impl Store {
         self.object(self.location.key(&format!("{}/{}.tar.gz", tag.name, tag.version)))
     }
 
+    /// The object whose key is the whole location.
+    #[must_use]
+    pub fn exactly(&self) -> Object {
+        self.object(self.location.prefix.clone())
+    }
+
     fn object(&self, key: String) -> Object {
         Object { client: self.client.clone(), bucket: self.location.bucket.clone(), key }
     }
@@ -206,6 +235,46 @@ impl Store {
         let folder = self.location.key(&format!("{}/", tag.name));
         let keys = self.list(&folder).await?;
         Ok(Found::Nothing { versions: versions(&folder, &keys) })
+    }
+
+    /// All archives of bentos, or those that may be of one name: `NAME/VERSION.tar.gz` and `NAME-VERSION.bento`.
+    pub async fn saved(&self, name: Option<&str>) -> Result<Listing, Fault> {
+        let root = self.location.key("");
+        let prefix = self.location.key(name.unwrap_or_default());
+        let mut listing = Listing::default();
+        let (mut seen, mut next) = (0, None);
+        loop {
+            let request =
+                self.client.list_objects_v2().bucket(&self.location.bucket).prefix(&prefix);
+            let answer = request
+                .set_continuation_token(next)
+                .send()
+                .await
+                .map_err(|error| Fault::from_sdk(&error))?;
+            let contents = answer.contents.unwrap_or_default();
+            seen += contents.len();
+            for object in contents {
+                let Some(key) = object.key else { continue };
+                let below = key.strip_prefix(&root).unwrap_or_default().to_owned();
+                let is_archive =
+                    ENDINGS.iter().any(|ending| !ending.is_empty() && below.ends_with(ending));
+                if is_archive && below.matches('/').count() <= 1 {
+                    let modified =
+                        object.last_modified.and_then(|time| time.fmt(Format::DateTime).ok());
+                    listing.archives.push(Saved {
+                        object: self.object(key),
+                        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                        modified: modified.unwrap_or_default(),
+                        below,
+                    });
+                }
+            }
+            next = answer.next_continuation_token;
+            listing.more = next.is_some();
+            if next.is_none() || seen >= LISTED_IN_ALL {
+                return Ok(listing);
+            }
+        }
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
@@ -246,41 +315,34 @@ fn versions(folder: &str, keys: &[String]) -> Vec<String> {
 }
 
 impl Object {
-    /// Opens it from a byte on, and only if it is still the same object.
-    pub(crate) async fn open(&self, from: u64, same: Option<&str>) -> Result<Opened, Fault> {
+    /// Opens a part of it, and only if it is still the same object.
+    pub(crate) async fn open(&self, part: Part, same: Option<&str>) -> Result<Opened, Fault> {
         let request = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .key(&self.key)
-            .set_range((from > 0).then(|| format!("bytes={from}-")))
+            .set_range(part.header())
             .set_if_match(same.map(str::to_owned));
         let answer = request
             .customize()
             .mutate_request(move |request| {
-                if from == 0 {
+                if part == Part::ALL {
                     request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
                 }
             })
             .send()
             .await
             .map_err(|error| Fault::from_sdk(&error))?;
-        if from > 0 && answer.content_range.as_deref().and_then(start_of) != Some(from) {
-            return Err(Fault::CannotResume(from));
-        }
         let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
-        Ok(Opened {
-            checksum: checksum(&answer),
-            total: length.map(|length| from + length),
-            etag: answer.e_tag,
-            body: answer.body,
-        })
+        let total = match answer.content_range.as_deref().and_then(content_range) {
+            Some((from, total)) if from == part.from => total,
+            None if part.from == 0 => length,
+            _ => return Err(Fault::CannotResume(part.from)),
+        };
+        let checksum = checksum(&answer).filter(|_| part == Part::ALL);
+        Ok(Opened { checksum, total, mark: answer.e_tag, body: Body::Stream(answer.body) })
     }
-}
-
-/// The first byte of `bytes FIRST-LAST/TOTAL`.
-fn start_of(range: &str) -> Option<u64> {
-    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
 /// The checksum of the whole object, if the store has one. One made of its parts' checksums has a `-`.
@@ -295,26 +357,5 @@ fn checksum(answer: &GetObjectOutput) -> Option<Checksum> {
     known.into_iter().find_map(|(algorithm, value)| {
         let value = value.as_deref().filter(|value| !value.contains('-'))?;
         Checksum::new(algorithm, value)
-    })
-}
-
-/// Over plain HTTP no certificate authorities are read, which would take longer than all the rest of the start.
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder();
-        if let Some(settings) = settings {
-            builder = builder.connector_settings(settings.clone());
-        }
-        if let Some(sleep) = components.and_then(aws_sdk_s3::config::RuntimeComponents::sleep_impl)
-        {
-            builder = builder.sleep_impl(sleep);
-        }
-        builder = builder.proxy_config(ProxyConfig::from_env());
-        if plain {
-            builder.build_http()
-        } else {
-            builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build()
-        }
     })
 }

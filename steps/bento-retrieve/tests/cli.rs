@@ -118,6 +118,17 @@ fn command() -> Command {
     command
 }
 
+/// Retrieves from an archive instead of a store.
+fn retrieve_from(run: &Run, from: &str, more: &[&str]) -> Ended {
+    let mut command = command();
+    command
+        .current_dir(run.home.path())
+        .args(["--into=bento", "--from", from, "--retries=3"])
+        .args(more);
+    command.env("AWS_ENDPOINT_URL", run.server.url());
+    run.ended(command.output().unwrap())
+}
+
 fn served(answers: impl IntoIterator<Item = Answer>) -> Run {
     Run::new(Server::start([(KEY, bento("iris", "v1"))]).script(answers))
 }
@@ -297,12 +308,11 @@ fn the_store_s_own_checksum_is_compared_also_after_a_cut() {
 /// As gzip's trailer has it, in base64.
 fn crc32(bytes: &[u8]) -> String {
     let packed = gzip(bytes);
-    let crc: Vec<u8> = packed[packed.len() - 8..packed.len() - 4].iter().rev().copied().collect();
-    let script =
-        "import sys,base64;sys.stdout.write(base64.b64encode(bytes.fromhex(sys.argv[1])).decode())";
-    let hex: String = crc.iter().map(|byte| format!("{byte:02x}")).collect();
-    String::from_utf8(Command::new("python3").args(["-c", script, &hex]).output().unwrap().stdout)
-        .unwrap()
+    let trailer = &packed[packed.len() - 8..packed.len() - 4];
+    let script = "import sys,base64;print(base64.b64encode(bytes(map(int,sys.argv[:0:-1]))).decode(),end='')";
+    let bytes = trailer.iter().map(u8::to_string);
+    let output = Command::new("python3").args(["-c", script]).args(bytes).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -372,7 +382,8 @@ fn words_that_make_no_sense_are_usage_and_no_secret_is_repeated() {
     insta::assert_snapshot!(
         [
             told(&[]),
-            told(&["--store=s3://b", "--bento=iris:latest", to]),
+            told(&["--from=https://user:s3cr3t@host/x", to]),
+            told(&["--from=s3://b", to]),
             told(&["--store=s3://user:s3cr3t@b/p", "--bento=iris:v1", to]),
             told(&["--store=s3://b/p?secret=s3cr3t", "--bento=iris:v1", to]),
             told(&["--store=/data", "--bento=iris:v1", to]),
@@ -419,4 +430,169 @@ fn what_a_killed_run_left_is_swept_and_the_next_one_succeeds() {
     let run = served([]);
     fs::create_dir_all(run.home.path().join(".bento.partial-abc/src")).unwrap();
     run.assert_whole(&run.retrieve());
+}
+
+#[test]
+fn an_archive_is_taken_from_an_exact_key_an_address_and_a_path() {
+    let run = served([Answer::CutAfter(40_000)]);
+    run.assert_whole(&retrieve_from(&run, "s3://bentos/team/iris/v1.tar.gz", &["--bento=iris:v1"]));
+    assert!(run.server.seen()[1].contains("bytes=40000-"));
+
+    let run = served([Answer::CutAfter(40_000), Answer::Redirect(307, format!("/{KEY}"))]);
+    let ended =
+        retrieve_from(&run, &format!("{}/{KEY}?X-Amz-Signature=s3cr3t", run.server.url()), &[]);
+    run.assert_whole(&ended);
+    assert!(run.server.seen()[2].contains("bytes=40000- \""), "with If-Match");
+    assert!(!ended.stderr.contains("s3cr3t"), "{}", ended.stderr);
+
+    let run = served([]);
+    let path = run.home.path().join("result.archive");
+    fs::write(&path, bento("iris", "v1")).unwrap();
+    run.assert_whole(&retrieve_from(&run, "result.archive", &[]));
+    run.assert_whole(&retrieve_from(&run, "result.archive", &[]));
+    assert_eq!(run.server.seen(), Vec::<String>::new());
+}
+
+#[test]
+fn an_address_that_fails_is_told_without_its_signature() {
+    let told = |answer: Option<Answer>, key: &str| {
+        let run = served(answer);
+        let ended =
+            retrieve_from(&run, &format!("{}/{key}?X-Amz-Signature=s3cr3t", run.server.url()), &[]);
+        run.assert_nothing(&ended);
+        assert!(!ended.stderr.contains("s3cr3t"), "{}", ended.stderr);
+        ended.stderr
+    };
+    insta::assert_snapshot!(
+        [
+            told(None, "bentos/none"),
+            told(Some(Answer::Error(403, "AccessDenied")), KEY),
+            told(Some(Answer::Redirect(302, "ftp://elsewhere/x".into())), KEY),
+            told(Some(Answer::Redirect(302, "/circle".into())), "bentos/none"),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn a_server_without_ranges_is_started_over_only_while_nothing_came() {
+    let run = served([Answer::Hangup, Answer::CutAfter(0), Answer::WithoutTag]);
+    run.assert_whole(&run.retrieve());
+    let run = served([Answer::WithoutTag]);
+    run.assert_whole(&run.retrieve());
+}
+
+fn shelf() -> Server {
+    let saved = |name: &str, version: &str, created: &str, labels: &str| {
+        let manifest = format!(
+            "name: {name}\nversion: {version}\nbentoml_version: 1.4.39\nservice: service:Iris\ncreation_time: '{created}'\n\
+             labels: {{{labels}}}\nmodels: []\nenvs:\n- name: TOKEN\n  value: s3cr3t\n\
+             image: {{base_image: 'python:3.11-slim', python_version: '3.11'}}\n\
+             schema: {{routes: [{{route: /classify, input: {{properties: {{petal: {{}}, sepal: {{}}}}}}}}]}}\n\
+             services:\n- name: Iris\n  models:\n  - {{tag: 'svm:m1', module: bentoml.sklearn}}\n"
+        );
+        let model = b"name: svm\nmetadata: {accuracy: 0.97}\ncontext: {framework_versions: {scikit-learn: 1.9.1}}\n";
+        archive([
+            file("./bento.yaml", manifest.as_bytes()),
+            file("./models/svm/m1/model.yaml", model),
+            file("./models/svm/m1/weights", &support::noise(3_000_000)),
+        ])
+    };
+    let legacy = archive([
+        file("Old/Old/artifacts/model.pkl", &support::noise(200_000)),
+        file("Old/bentoml.yml", b"version: 0.13.1\nmetadata:\n  created_at: 2020-01-02 03:04:05.678\n  service_name: Old\n  service_version: 2020_A\nartifacts:\n- {name: model, artifact_type: SklearnModelArtifact}\napis:\n- {name: predict}\n"),
+    ]);
+    let zipped = support::zip::Zip::of([
+        support::zip::file(
+            "bento.yaml",
+            b"name: iris\nversion: z\ncreation_time: '2026-11-25T06:00:00+00:00'\n",
+        ),
+        support::zip::file("models/weights", &support::noise(300_000)),
+    ]);
+    Server::start([
+        (
+            "bentos/team/iris/v1.tar.gz",
+            gzip(&saved("iris", "v1", "2026-11-24T06:00:00+00:00", "owner: lea")),
+        ),
+        ("bentos/team/iris/v2.bento", xz(&saved("iris", "v2", "2026-11-26T06:00:00+00:00", ""))),
+        ("bentos/team/iris/z.zip", zipped.bytes()),
+        ("bentos/team/wine-a.tar", saved("wine", "a", "2026-11-20T06:00:00+00:00", "")),
+        ("bentos/team/Old/2020_A.tar.gz", gzip(&legacy)),
+        ("bentos/team/iris/broken.tar.gz", b"<html>".to_vec()),
+        ("bentos/team/iris/v1/bento.yaml", vec![]),
+        ("bentos/team/notes.txt", vec![]),
+    ])
+}
+
+fn look(server: &Server, words: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = command();
+    command.args(words).env("AWS_ENDPOINT_URL", server.url());
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&server.url(), "[server]");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn list_prints_what_is_there_newest_first_from_the_manifests_alone() {
+    let server = shelf();
+    let (code, stdout, stderr) = look(&server, &["list", "--store=s3://bentos/team"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    insta::assert_snapshot!(format!("{stdout}{stderr}"));
+    let whole = server
+        .seen()
+        .iter()
+        .filter(|line| !line.starts_with("list") && !line.contains("bytes="))
+        .count();
+    assert_eq!(whole, 0, "no archive is asked for as a whole");
+    let (_, stdout, _) =
+        look(&server, &["list", "--store=s3://bentos/team", "wine", "--output=json"]);
+    insta::assert_snapshot!(stdout);
+}
+
+#[test]
+fn show_prints_one_and_latest_is_the_newest_by_its_manifest() {
+    let server = shelf();
+    let (code, stdout, stderr) =
+        look(&server, &["show", "--store=s3://bentos/team", "iris:latest"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    insta::assert_snapshot!(stdout);
+    let (_, stdout, _) =
+        look(&server, &["show", "--store=s3://bentos/team", "iris:v1", "--output=json"]);
+    assert!(stdout.contains("\"TOKEN\"") && !stdout.contains("s3cr3t"), "{stdout}");
+    let (_, stdout, _) = look(&server, &["show", "--from=s3://bentos/team/Old/2020_A.tar.gz"]);
+    insta::assert_snapshot!(stdout);
+    let (code, _, stderr) = look(&server, &["show", "--store=s3://bentos/team", "none:latest"]);
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(stderr);
+}
+
+#[test]
+fn latest_is_refused_with_the_version_that_it_would_have_meant() {
+    let (code, _, stderr) =
+        look(&shelf(), &["--store=s3://bentos/team", "--bento=iris:latest", "--into=/nonexistent"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(stderr);
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_nothing() {
+    let run = served([]);
+    // A limit on the size of files stands in for a full disk, which only root can make.
+    let mut shell = Command::new("sh");
+    let words: Vec<_> =
+        run.command().get_args().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 100; exec '{}' {}",
+        cargo_bin!("bento-retrieve").display(),
+        words.join(" ")
+    );
+    shell.current_dir(run.home.path()).args(["-c", &line]).env_clear();
+    shell.envs([
+        ("AWS_ACCESS_KEY_ID", "user"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("NO_PROXY", "*"),
+    ]);
+    let ended = run.ended(shell.output().unwrap());
+    run.assert_nothing(&ended);
+    insta::assert_snapshot!(ended.stderr);
 }

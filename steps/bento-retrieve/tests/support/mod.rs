@@ -4,6 +4,7 @@
 
 pub(crate) mod server;
 pub(crate) mod tar;
+pub(crate) mod zip;
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     WithoutTag,
     /// With a header more
     Header(&'static str, String),
+    /// Elsewhere: status and address
+    Redirect(u16, String),
     /// Closes without a word
     Hangup,
 }
@@ -162,6 +164,7 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
         Answer::Error(status, code) => error(stream, status, code),
         Answer::NotS3(status) => not_s3(stream, status),
         Answer::Hangup => drop(stream),
+        Answer::Redirect(status, to) => redirect(stream, status, &to),
         Answer::CutAfter(count) => send(&stream, count),
         Answer::StallAfter(count) => {
             send(&stream, count);
@@ -214,6 +217,13 @@ fn error(mut stream: TcpStream, status: u16, code: &str) {
         stream,
         "HTTP/1.1 {status} X\r\nContent-Type: application/xml\r\nx-amz-bucket-region: eu-west-1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
+    );
+}
+
+fn redirect(mut stream: TcpStream, status: u16, to: &str) {
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
 }
 

@@ -1,0 +1,159 @@
+//! From what was typed to an archive that has begun to come.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use bento_retrieve::{
+    download::Patience,
+    fault::Fault,
+    page::Page,
+    source::{Opened, Part, Source},
+    store::{Access, Found, Location, Store},
+    tag::Tag,
+};
+use step::{Failure, Usage};
+
+use crate::{
+    args::{AccessArgs, PatienceArgs},
+    hint,
+};
+
+/// Where an archive is said to be.
+pub(crate) enum Origin {
+    /// In a store, under its bento's name
+    Store(Location),
+    /// At exactly this key
+    Object(Location),
+    Page(Page),
+    File(PathBuf),
+}
+
+impl Origin {
+    /// From `--store` or `--from`. Bad ones are told without being repeated: people put keys into them.
+    pub(crate) fn new(store: Option<String>, from: Option<String>, idle: Duration) -> Result<Self> {
+        match (store, from) {
+            (Some(store), _) => Ok(Self::Store(location("store", &store)?)),
+            (None, Some(from)) => Self::exact(from, idle),
+            (None, None) => {
+                Err(usage("neither a store nor an archive is named", "pass --store, or --from"))
+            }
+        }
+    }
+
+    fn exact(from: String, idle: Duration) -> Result<Self> {
+        if from.starts_with("s3://") {
+            let location = location("from", &from)?;
+            if location.prefix.is_empty() {
+                return Err(usage(
+                    "`from` is a bucket, not an archive",
+                    "write `s3://BUCKET/KEY`, or pass --store and --bento",
+                ));
+            }
+            Ok(Self::Object(location))
+        } else if from.contains("://") {
+            let page = Page::new(&from, idle).map_err(|bad| {
+                usage(
+                    &format!("`from` is not an address that can be read: {bad}"),
+                    "write `https://HOST/PATH`, signed if need be",
+                )
+            })?;
+            Ok(Self::Page(page))
+        } else {
+            Ok(Self::File(from.into()))
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(location) | Self::Object(location) => location.fmt(f),
+            Self::Page(page) => page.fmt(f),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// `s3://BUCKET/PREFIX`, or why it is none, without repeating it.
+pub(crate) fn location(flag: &str, text: &str) -> Result<Location> {
+    Location::parse(text).map_err(|bad| {
+        usage(
+            &format!("`{flag}` is not a place in a store: {bad}"),
+            "write `s3://BUCKET/PREFIX`; keys and endpoints go into AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and --s3-endpoint",
+        )
+    })
+}
+
+fn usage(what: &str, hint: &str) -> anyhow::Error {
+    Usage { what: what.into(), hint: hint.into() }.into()
+}
+
+pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Access {
+    let AccessArgs { s3_endpoint, s3_path_style, anonymous } = access;
+    Access {
+        endpoint: s3_endpoint,
+        path_style: s3_path_style,
+        anonymous,
+        idle: patience.idle_timeout,
+    }
+}
+
+pub(crate) fn patience(patience: PatienceArgs) -> Patience {
+    Patience { idle: patience.idle_timeout, retries: patience.retries }
+}
+
+/// Opens the archive.
+pub(crate) async fn find(
+    origin: &Origin,
+    tag: Option<&Tag>,
+    access: &Access,
+    patience: Patience,
+) -> Result<(Source, Opened)> {
+    let source = match (origin, tag) {
+        (Origin::Store(location), Some(tag)) => {
+            return in_store(&Store::new(location.clone(), access).await, tag, patience).await;
+        }
+        (Origin::Store(location) | Origin::Object(location), _) => {
+            Source::Object(Store::new(location.clone(), access).await.exactly())
+        }
+        (Origin::Page(page), _) => Source::Page(page.clone()),
+        (Origin::File(path), _) => Source::File(path.clone()),
+    };
+    open(source, patience).await
+}
+
+async fn open(source: Source, patience: Patience) -> Result<(Source, Opened)> {
+    match patience.ask(async || source.open(Part::ALL, None).await).await {
+        Ok(opened) => Ok((source, opened)),
+        Err(fault) => Err(hint::fault(fault, format!("failed to retrieve `{source}`"))),
+    }
+}
+
+/// Under its conventional name, or under another that `bentoml export` may have given it.
+async fn in_store(store: &Store, tag: &Tag, patience: Patience) -> Result<(Source, Opened)> {
+    let conventional = Source::Object(store.conventional(tag));
+    match patience.ask(async || conventional.open(Part::ALL, None).await).await {
+        Ok(opened) => return Ok((conventional, opened)),
+        Err(Fault::NoObject) => {}
+        Err(fault) => {
+            return Err(hint::fault(fault, format!("failed to retrieve `{conventional}`")));
+        }
+    }
+    let what = format!("failed to find the bento `{tag}` in `{}`", store.location);
+    let refused = |why: &str, hint| Failure { what: format!("{what}: {why}"), hint }.into();
+    match patience.ask(async || store.search(tag).await).await {
+        Ok(Found::Object(object)) => open(Source::Object(object), patience).await,
+        Ok(Found::Folder(folder)) => Err(refused(
+            &format!("`{folder}` has its files one by one"),
+            "such an export may be half there: export one archive, `bentoml export TAG s3://…/NAME/VERSION.tar.gz`".into(),
+        )),
+        Ok(Found::Nothing { versions }) => Err(refused(
+            &format!("there is no `{conventional}`, nor with another ending"),
+            match versions.as_slice() {
+                [] => "check `store` and `bento`: there is no bento of that name".into(),
+                versions => format!("check the version: there is {}", versions.join(", ")),
+            },
+        )),
+        Err(fault) => Err(hint::fault(fault, what)),
+    }
+}

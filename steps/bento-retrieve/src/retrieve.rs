@@ -1,0 +1,160 @@
+//! Gets a bento and unpacks it.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use bento_retrieve::{
+    archive::BadArchive,
+    download::{Download, Feed, Patience, Received, pipe},
+    image::Repository,
+    manifest::Bento,
+    meter::Limits,
+    place::{Draft, Place, Receipt},
+    size::Size,
+    store::Access,
+    tag::Tag,
+    unpacking::Unpacking,
+};
+use step::{Failure, Outcome, Terminated};
+use tokio::time::timeout;
+
+use crate::{
+    args::{Results, RetrieveArgs},
+    find::{Origin, access, find, patience},
+    hint,
+};
+
+/// What will be done, once the words make sense.
+struct Plan {
+    origin: Origin,
+    access: Access,
+    /// Which bento it has to be, where that is known
+    tag: Option<Tag>,
+    sha256: Option<String>,
+    into: PathBuf,
+    image: Option<Repository>,
+    limits: Limits,
+    patience: Patience,
+    timeout: Duration,
+}
+
+pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> Result<Outcome> {
+    let (plan, results) = plan(args)?;
+    if let Some(tag) = plan.tag.as_ref().filter(|tag| tag.is_latest()) {
+        return Err(hint::latest(tag, &plan.origin, &plan.access, plan.patience).await);
+    }
+    let place = Place::new(&plan.into).map_err(hint::place)?;
+    let wanted = plan.tag.as_ref().map(ToString::to_string);
+    let there = place.receipt(wanted.as_deref(), plan.sha256.as_deref(), &plan.origin.to_string());
+    if let Some(receipt) = there.map_err(hint::place)? {
+        tracing::info!("`{}` holds {} already", plan.into.display(), receipt.bento);
+        report(&plan, &results, &receipt)?;
+        return Ok(Outcome::Done);
+    }
+
+    let draft = place.draft().map_err(hint::place)?;
+    let (feed, pull) = pipe();
+    let mut unpacking = Unpacking::start(pull, draft.path(), plan.limits);
+    let fetched = tokio::select! {
+        fetched = timeout(plan.timeout, fetch(&plan, feed, &mut unpacking)) => Some(fetched),
+        () = terminated.wait() => None,
+    };
+    unpacking.stop().await; // before the draft is removed
+    let Some(fetched) = fetched else {
+        tracing::warn!("stopped by a signal; nothing is left behind, run it again to start over");
+        return Ok(Outcome::Terminated);
+    };
+    let received = fetched.unwrap_or_else(|_| Err(hint::too_slow(plan.timeout)))?;
+
+    let (bento, receipt) = inspect(&plan, &place, &draft, received)?;
+    place.settle(draft, &bento.root, &receipt).map_err(hint::place)?;
+    let (files, size) = (receipt.files, Size(receipt.bytes));
+    tracing::info!("unpacked {} into `{}`: {files} files, {size}", bento.tag, plan.into.display());
+    report(&plan, &results, &receipt)?;
+    Ok(Outcome::Done)
+}
+
+fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
+    let RetrieveArgs { store, bento, from, sha256, into, image, access, patience, limits, results } =
+        args;
+    let plan = Plan {
+        origin: Origin::new(store, from, patience.idle_timeout)?,
+        access: self::access(access, patience),
+        tag: bento,
+        sha256,
+        into: into.unwrap_or_default(), // clap has seen to it that there is one
+        image,
+        limits: Limits {
+            bytes: limits.max_size.0,
+            entries: limits.max_entries,
+            ratio: limits.max_ratio,
+        },
+        patience: self::patience(patience),
+        timeout: patience.timeout,
+    };
+    Ok((plan, results))
+}
+
+/// Finds the archive and reads it to its end, through the pipe that is unpacked from.
+async fn fetch(plan: &Plan, feed: Feed, unpacking: &mut Unpacking) -> Result<Received> {
+    let (source, opened) =
+        find(&plan.origin, plan.tag.as_ref(), &plan.access, plan.patience).await?;
+    let what = format!("failed to retrieve `{source}`");
+    let size = opened.total.map(|total| format!(", {}", Size(total))).unwrap_or_default();
+    tracing::info!("retrieving {source}{size}");
+    let received =
+        Download::new(&source, opened, plan.patience, feed).run(plan.sha256.as_deref()).await;
+    match (unpacking.ended().await, received) {
+        (Ok(()), Ok(Some(received))) => Ok(received),
+        (Err(BadArchive::Input) | Ok(()), Err(fault)) => Err(hint::fault(fault, what)),
+        (Err(bad), _) => Err(hint::archive(bad, format!("failed to unpack `{source}`"))),
+        (Ok(()), Ok(None)) => Err(hint::archive(BadArchive::Input, what)),
+    }
+}
+
+/// What lies in the draft is a bento, whole, and the one that was asked for.
+fn inspect(
+    plan: &Plan,
+    place: &Place,
+    draft: &Draft,
+    received: Received,
+) -> Result<(Bento, Receipt)> {
+    let what = || format!("failed to take what came from `{}` for a bento", plan.origin);
+    let bento = Bento::find(draft.path()).map_err(|bad| hint::bento(bad, what()))?;
+    if let Some(wanted) = plan.tag.as_ref().filter(|wanted| **wanted != bento.tag) {
+        return Err(Failure {
+            what: format!(
+                "failed to retrieve the bento `{wanted}`: the manifest says `{}`",
+                bento.tag
+            ),
+            hint: "the archive lies under a wrong name; export it again, or ask for what it is"
+                .into(),
+        }
+        .into());
+    }
+    for warning in &bento.warnings {
+        tracing::warn!("{warning}");
+    }
+    let (files, bytes) = place.measure(draft.path()).map_err(hint::place)?;
+    let receipt = Receipt {
+        bento: bento.tag.to_string(),
+        from: plan.origin.to_string(),
+        sha256: received.sha256,
+        dockerfile: bento.dockerfile.into(),
+        files,
+        bytes,
+    };
+    Ok((bento, receipt))
+}
+
+fn report(plan: &Plan, results: &Results, receipt: &Receipt) -> Result<()> {
+    let tag: Option<Tag> = receipt.bento.parse().ok();
+    let image = plan.image.as_ref().zip(tag).map(|(repository, tag)| repository.image(&tag));
+    results.result_bento.write(&receipt.bento)?;
+    results.result_sha256.write(&receipt.sha256)?;
+    results.result_context.write(plan.into.to_string_lossy())?;
+    results.result_dockerfile.write(&receipt.dockerfile)?;
+    results.result_image_url.write(image.unwrap_or_default())?;
+    tracing::info!("sha256 {}", receipt.sha256);
+    Ok(())
+}
