@@ -58,8 +58,10 @@ async fn send(args: Args) -> Result<Outcome> {
         result_status_code,
         result_listener_event_id,
     } = results;
-    result_status_code.write("")?; // a `finally` task that reads it must not be skipped
-    result_listener_event_id.write("")?;
+    // Tekton skips a `finally` task that reads a result which was never written.
+    let all =
+        [&result_event_id, &result_correlation_id, &result_status_code, &result_listener_event_id];
+    all.iter().try_for_each(|result| result.write(""))?;
 
     let allow_large = data.allow_large;
     let (event, verbatim) = compose(event, data, overrides.as_deref())?;

@@ -320,6 +320,13 @@ fn credentials_do_not_travel_in_the_clear() {
 }
 
 #[test]
+fn an_event_that_is_not_sent_leaves_its_results_empty() {
+    let results = Results::new();
+    to("http://sink").arg("--subject=a\tb").args(results.flags()).assert().code(2);
+    assert_eq!(results.read(), ["", "", "", ""]);
+}
+
+#[test]
 fn a_folder_of_credentials_may_hold_any_of_them_or_none() {
     let folder = TempDir::new().unwrap();
     let credentials = flag("credentials", folder.path());
