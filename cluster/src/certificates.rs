@@ -47,6 +47,9 @@ const API_SERVER_NAMES: [&str; 5] = [
     "kubernetes.default.svc.cluster.local",
 ];
 
+/// What KServe shows to the API server when it asks for admission.
+pub(crate) const KSERVE_WEBHOOK: &str = "kserve-webhook";
+
 pub(crate) fn path(file: &str) -> PathBuf {
     run("pki").join(file)
 }
@@ -84,6 +87,7 @@ fn make() -> Result<()> {
         server("kube-apiserver", &API_SERVER_NAMES, &[NODE, "127.0.0.1", API_SERVICE])?,
     )?;
     keep("kubelet-server", server("kubelet", &[NODE_NAME], &[NODE, "127.0.0.1"])?)?;
+    keep(KSERVE_WEBHOOK, server(KSERVE_WEBHOOK, &["kserve-webhook-server-service.kserve.svc"], &[])?)?;
     keep("etcd", server("etcd", &["localhost"], &["127.0.0.1"])?)?;
     for identity in &CLIENTS {
         keep(identity.file, client(identity))?;

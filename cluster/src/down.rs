@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     cgroups,
     lock::Lock,
-    mounts, network,
+    network,
     places::{RUN, run},
     process, root, sysctls,
 };
@@ -29,9 +29,8 @@ type Act = fn() -> Result<()>;
 
 /// Goes on after a failure and reports all of them.
 pub(crate) fn clear() -> Result<()> {
-    let acts: [(&str, Act); 6] = [
+    let acts: [(&str, Act); 5] = [
         ("end all processes", end_processes),
-        ("let go of the mounts", mounts::close),
         ("close the network", close_network),
         ("remove the control groups", remove_groups),
         ("restore the sysctls", sysctls::restore),
@@ -41,8 +40,8 @@ pub(crate) fn clear() -> Result<()> {
     for (what, act) in acts {
         if let Err(error) = act() {
             failures.push(format!("{what}: {error:#}"));
-            // Files are the memory of what is left to do.
-            if what == "let go of the mounts" || what == "restore the sysctls" {
+            // Files that a process still uses, or that say what is left to restore, stay.
+            if matches!(what, "end all processes" | "restore the sysctls") {
                 break;
             }
         }

@@ -1,17 +1,26 @@
 //! A mount namespace of its own for containerd and kubelet.
 //!
 //! Their mounts, and the directories they insist on (`/var/lib/kubelet`, `/var/lib/cni`,
-//! `/run/containerd`, `/var/log/pods`), exist in there alone: the host sees one bind-mounted
-//! namespace file, and nothing is left when that is unmounted, however everything ended.
+//! `/run/containerd`, `/var/log/pods`), exist in there alone. The host sees nothing of it, and
+//! nothing is left of it when the last process in it ends, however that ends.
 
-use std::{ffi::OsString, fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
-    command,
-    places::{RUN, private_dir, private_file, run},
+    places::{private_dir, run},
+    process::{self, Process},
 };
+
+/// The process that does nothing but keep the namespace when containerd is started again.
+const KEEPER: &str = "mounts";
 
 /// Inside, `/var/lib`, `/var/log` and `/run` are directories of the run directory. `/var/lib/kanaria`
 /// stays what it is. Shared again at the end, because mount propagation into pods needs it.
@@ -22,58 +31,84 @@ mount --rbind lib /var/lib
 mount --bind log /var/log
 mount --bind run /run
 mount --make-rshared /
+cd /
+exec sleep infinity
 ";
 
-/// Creates the namespace unless a whole one is there.
-pub(crate) fn open() -> Result<()> {
-    if run("ns/whole").exists() && is_mount_point(&run("ns/mnt")) {
-        return Ok(());
-    }
-    close()?; // a kill came between
-    for dir in ["ns", "host/lib/kanaria", "host/log", "host/run"] {
-        private_dir(&run(dir))?;
-    }
-    // A namespace file can be kept only on a mount that is not shared.
-    command::run("mount", [OsString::from("--bind"), run("ns").into(), run("ns").into()])?;
-    command::run("mount", [OsString::from("--make-private"), run("ns").into()])?;
-    fs::write(run("ns/mnt"), "").context("failed to create the mount namespace's file")?;
-    let keep = format!("--mount={RUN}/ns/mnt");
-    command::run("unshare", [keep.as_str(), "--propagation=private", "sh", "-c", FURNISH])?;
-    private_file(&run("ns/whole"), "")
-}
+/// Six mounts take milliseconds; a busy machine takes its time.
+const FURNISHED: Duration = Duration::from_secs(30);
 
-/// Lets go of the namespace. Its mounts end with the last process in it.
-pub(crate) fn close() -> Result<()> {
-    for path in [run("ns/mnt"), run("ns")] {
-        while is_mount_point(&path) {
-            command::run("umount", [&path])?;
+/// Sees to it that the namespace is there and has its keeper.
+pub(crate) fn open() -> Result<()> {
+    if keeper().is_none() {
+        for dir in ["host/lib/kanaria", "host/log", "host/run"] {
+            private_dir(&run(dir))?;
         }
+        start_keeper().context("failed to make the mount namespace")?;
+    }
+    let begun = Instant::now();
+    while !keeper().is_some_and(|keeper| is_furnished(keeper.pid)) {
+        ensure!(
+            begun.elapsed() < FURNISHED,
+            "failed to make the mount namespace: `mount` says why in `{}`",
+            log().display()
+        );
+        thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
 
+/// In the namespace that is inhabited, because the keeper alone was killed, or in a new one.
+fn start_keeper() -> Result<()> {
+    let mut line = Command::new("setsid");
+    match process::labelled().into_iter().find(lives_inside) {
+        Some(inhabitant) => line.args(["nsenter", &inside(inhabitant.pid), "sleep", "infinity"]),
+        None => line.args(["unshare", "--mount", "--propagation=private", "sh", "-c", FURNISH]),
+    };
+    let log = fs::File::create(log())?;
+    line.env(process::PART, KEEPER)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    line.spawn()?;
+    Ok(())
+}
+
 /// The argument that makes `nsenter` go in.
-pub(crate) fn entrance() -> String {
-    format!("--mount={RUN}/ns/mnt")
+pub(crate) fn entrance() -> Result<String> {
+    Ok(inside(keeper().context("failed to enter the mount namespace: its keeper is gone")?.pid))
 }
 
 /// A process that entered an earlier namespace is in the wrong one.
 pub(crate) fn identity() -> String {
-    fs::metadata(run("ns/mnt")).map(|file| file.ino().to_string()).unwrap_or_default()
+    let namespace =
+        keeper().and_then(|keeper| fs::metadata(format!("/proc/{}/ns/mnt", keeper.pid)).ok());
+    namespace.map(|file| file.ino().to_string()).unwrap_or_default()
 }
 
-fn is_mount_point(path: &Path) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|point| Path::new(point) == path)
+fn keeper() -> Option<Process> {
+    process::labelled().into_iter().find(|process| process.is_main && process.part == KEEPER)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// containerd's other children may be on their way into a container's own namespace.
+fn lives_inside(process: &Process) -> bool {
+    let is_shim = || {
+        fs::read(format!("/proc/{}/cmdline", process.pid))
+            .is_ok_and(|line| line.starts_with(b"/usr/bin/containerd-shim"))
+    };
+    matches!(&process.part[..], "containerd" | "kubelet") && (process.is_main || is_shim())
+}
 
-    #[test]
-    fn proc_is_a_mount_point_and_a_directory_below_it_is_not() {
-        assert!(is_mount_point(Path::new("/proc")));
-        assert!(!is_mount_point(Path::new("/proc/self")));
-    }
+fn inside(pid: i32) -> String {
+    format!("--mount=/proc/{pid}/ns/mnt")
+}
+
+/// The keeper becomes `sleep` when all is mounted.
+fn is_furnished(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep\0"))
+}
+
+fn log() -> std::path::PathBuf {
+    run("logs/mounts.log")
 }

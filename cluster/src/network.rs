@@ -14,6 +14,7 @@ pub(crate) const API_SERVICE: &str = "10.96.0.1";
 
 const BRIDGE: &str = "kanaria0";
 const PODS: &str = "10.244.0.0/24";
+const SERVICES: &str = "10.96.0.0/16";
 /// Docker sets the policy of this chain to DROP, which would cut pods off from each other.
 const FORWARD_RULES: [[&str; 8]; 2] = [forward("-i"), forward("-o")];
 
@@ -49,6 +50,8 @@ pub(crate) fn open() -> Result<()> {
     }
     command::run("ip", ["address", "replace", &format!("{NODE}/24"), "dev", BRIDGE])?;
     command::run("ip", ["link", "set", BRIDGE, "up"])?;
+    // Without a route no packet gets as far as kube-proxy's rules, as on a machine that is offline.
+    command::run("ip", ["route", "replace", SERVICES, "dev", BRIDGE, "src", NODE])?;
     command::feed(Command::new("nft").args(["-f", "-"]), TABLE)?;
     if command::run("iptables", ["-S", "FORWARD"])
         .is_ok_and(|rules| rules.contains("-P FORWARD DROP"))

@@ -106,7 +106,7 @@ impl Part {
             .with_context(|| format!("failed to open `{}`", path.display()))?;
         let mut line = Command::new("setsid"); // outlives us and the terminal
         if self.private {
-            line.arg("nsenter").arg(mounts::entrance());
+            line.arg("nsenter").arg(mounts::entrance()?);
         }
         line.arg(&self.program)
             .args(&self.args)

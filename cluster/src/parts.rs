@@ -47,14 +47,13 @@ pub(crate) fn write_config() -> Result<()> {
 
 /// All parts, in groups: each needs the groups before it.
 pub(crate) fn all(cache: &Cache, keys: &Keys) -> [Vec<Part>; 4] {
-    [vec![registry(cache)], vec![etcd()], vec![api_server()], dependants(keys)]
+    [vec![registry(cache)], vec![etcd(), containerd()], vec![api_server()], dependants(keys)]
 }
 
 fn dependants(keys: &Keys) -> Vec<Part> {
     vec![
         controller_manager(),
         scheduler(),
-        containerd(),
         kubelet(),
         proxy(),
         dns(),

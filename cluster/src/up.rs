@@ -114,15 +114,20 @@ fn link_programs(bin: impl Fn(&str) -> PathBuf) -> Result<()> {
 
 /// Starts a group and waits for all of it. Returns the names of those that had to be started.
 fn start(group: &[Part], progress: &Progress) -> Result<Vec<&'static str>> {
-    let names: Vec<_> = group.iter().map(|part| part.name).collect();
-    let _stage = progress.stage(format!("start {}", names.join(", ")));
+    let stage = progress.stage(match group {
+        [part] => format!("start {}", part.name),
+        parts => format!("start {} parts", parts.len()),
+    });
     let mut started = Vec::new();
     for part in group {
         if part.ensure_started()? {
             started.push(part.name);
         }
     }
-    group.iter().try_for_each(Part::wait_until_ready)?;
+    for part in group {
+        stage.says(part.name);
+        part.wait_until_ready()?;
+    }
     Ok(started)
 }
 
