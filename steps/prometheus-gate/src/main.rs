@@ -14,6 +14,9 @@ mod prometheus;
 mod report;
 mod samples;
 mod simulate;
+#[cfg(test)]
+#[path = "../benches/false_alarms/simulation.rs"]
+mod simulation;
 mod spec;
 mod spec_file;
 mod track;

@@ -98,9 +98,9 @@ fn card(state: &State, criterion: &Criterion, ledger: &Ledger, decided: Ms) -> S
 }
 
 /// Width of the drawing, in its own units: about the pixels of a card.
-const WIDTH: f64 = 460.0;
+const WIDTH: f64 = 380.0;
 const LEFT: f64 = 44.0;
-const RIGHT: f64 = 452.0;
+const RIGHT: f64 = 374.0;
 
 /// From moments to places.
 struct Axis {
@@ -131,20 +131,25 @@ fn picture(state: &State, criterion: &Criterion, ledger: &Ledger, decided: Ms) -
     };
     lane("points", 16.0, &|y| strip(&state.trail, timing.step, &axis, y));
     let (title, threshold) = subject(criterion);
-    let values: Vec<(Ms, f64)> = state
-        .trail
-        .iter()
-        .filter_map(|step| Some((step.at, step.value.filter(|value| value.is_finite())?)))
-        .collect();
-    lane(&escaped(&title), 70.0, &|y| chart(&values, threshold, &axis, (y, 70.0), criterion));
+    let curve = |value: &dyn Fn(&Step) -> Option<f64>| -> Curve {
+        state
+            .trail
+            .iter()
+            .filter_map(|step| Some((step.at, value(step).filter(|value| value.is_finite())?)))
+            .collect()
+    };
+    let (values, usual) = (curve(&|step| step.value), curve(&|step| step.usual));
+    lane(&escaped(&title), 70.0, &|y| {
+        chart(&values, &usual, threshold, &axis, (y, 70.0), criterion)
+    });
     lane("held without a break", 16.0, &|y| held(&state.trail, timing.hold, &axis, y));
     for (title, evidence, line) in evidence_lanes(state) {
-        lane(title, 60.0, &|y| chart(&evidence, Some(line), &axis, (y, 60.0), criterion));
+        lane(title, 60.0, &|y| chart(&evidence, &[], Some(line), &axis, (y, 60.0), criterion));
     }
     let height = top + 18.0;
     let ticks = ticks(&axis, top, 22.0);
     format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">{body}{ticks}</svg>",
+        "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">{ticks}{body}</svg>",
         escaped(&state.told)
     )
 }
@@ -156,10 +161,10 @@ fn subject(criterion: &Criterion) -> (String, Option<f64>) {
             let unit = if criterion.unit.is_empty() { "value" } else { criterion.unit.as_str() };
             (format!("{unit}, wanted {}", test.when), test.when.threshold())
         }
-        Test::Compare(_) => ("share of the canary's requests that failed".to_owned(), None),
-        Test::Latency(_) => ("share of the canary's requests that were slow".to_owned(), None),
+        Test::Compare(_) => ("failed requests: canary, baseline (grey)".to_owned(), None),
+        Test::Latency(_) => ("slow requests: canary, baseline (grey)".to_owned(), None),
         Test::Slo(test) => {
-            ("share of the canary's requests that failed".to_owned(), test.fail.or(test.pass))
+            ("failed requests of the canary, allowed".to_owned(), test.fail.or(test.pass))
         }
     }
 }
@@ -221,12 +226,13 @@ fn held(trail: &[Step], hold: Ms, axis: &Axis, y: f64) -> String {
 /// A curve, and the line that it must keep to or reach.
 fn chart(
     values: &[(Ms, f64)],
+    usual: &[(Ms, f64)],
     line: Option<f64>,
     axis: &Axis,
     (y, height): (f64, f64),
     criterion: &Criterion,
 ) -> String {
-    let all = || values.iter().map(|(_, value)| *value).chain(line);
+    let all = || values.iter().chain(usual).map(|(_, value)| *value).chain(line);
     let (low, high) = (all().fold(0.0, f64::min), all().fold(f64::MIN_POSITIVE, f64::max));
     let high = if high - low < 1e-12 { low + 1.0 } else { low + (high - low) * 1.08 };
     let place = |value: f64| y + height * (1.0 - (value - low) / (high - low));
@@ -249,27 +255,25 @@ fn chart(
     let highest = values.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
     if let Some(line) = line {
         let at = place(line);
-        let _ = write!(
-            text,
-            "<path class=\"limit\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>{}",
-            label(at + 4.0, line)
-        );
+        let name = if at < y + height - 10.0 { label(at + 4.0, line) } else { String::new() };
+        let _ = write!(text, "<path class=\"limit\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>{name}");
     }
     let apart = |line: f64| (place(line) - place(highest)).abs() > 14.0;
     if highest > low && line.is_none_or(apart) && place(highest) < y + height - 12.0 {
         text += &label(place(highest) + 4.0, highest);
     }
-    let mut path = String::new();
-    for (at, (moment, value)) in values.iter().enumerate() {
-        let _ = write!(
-            path,
-            "{}{:.1} {:.1}",
-            if at == 0 { "M" } else { "L" },
-            axis.x(*moment),
-            place(*value)
-        );
+    for (class, curve) in [("usual", usual), ("curve", values)] {
+        let place = |(at, (moment, value)): (usize, &(Ms, f64))| {
+            format!(
+                "{}{:.1} {:.1}",
+                if at == 0 { "M" } else { "L" },
+                axis.x(*moment),
+                place(*value)
+            )
+        };
+        let path: Vec<String> = curve.iter().enumerate().map(place).collect();
+        let _ = write!(text, "<path class=\"{class}\" d=\"{}\"/>", path.concat());
     }
-    let _ = write!(text, "<path class=\"curve\" d=\"{path}\"/>");
     if let [(moment, value)] = values {
         let _ = write!(
             text,
@@ -286,7 +290,7 @@ fn ticks(axis: &Axis, top: f64, above: f64) -> String {
     const STEPS: [Ms; 12] = [5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600];
     let span = axis.to - axis.from;
     let step =
-        STEPS.iter().map(|step| step * SECOND).find(|step| span / step <= 6).unwrap_or(span.max(1));
+        STEPS.iter().map(|step| step * SECOND).find(|step| span / step <= 5).unwrap_or(span.max(1));
     let mut text = String::new();
     let mut at = 0;
     while at <= span {
@@ -315,7 +319,11 @@ fn short_number(value: f64) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace(" %", "&nbsp;%")
 }
 
 const STYLE: &str = "\
@@ -331,12 +339,12 @@ header{border-left:6px solid var(--verdict);padding:2px 0 2px 16px;margin-bottom
 text-transform:uppercase;letter-spacing:.06em;font-size:13px}\
 h1{display:inline;font-size:17px;margin-left:8px;color:var(--soft);font-weight:600}.message{font-size:18px;margin:10px 0 12px}\
 dl{display:flex;flex-wrap:wrap;gap:6px 22px;margin:0}dt{color:var(--soft);font-size:12px}dd{margin:0}\
-main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:14px}\
-.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;max-width:640px;min-width:0}\
+main{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:14px;align-items:start}\
+.card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px;max-width:520px;min-width:0}\
 h2{font-size:16px;margin:0}h2 small{color:var(--soft);font-weight:400;font-size:13px}.card p{margin:4px 0 8px}\
 svg{display:block;width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:var(--soft)}svg .tick{text-anchor:end;font-size:10px}\
 svg .time{font-size:11px}.frame{fill:none;stroke:var(--line)}.grid{stroke:var(--line);stroke-dasharray:2 3}\
-.curve{fill:none;stroke:var(--curve);stroke-width:2;stroke-linejoin:round}.dot{fill:var(--curve)}.limit{stroke:var(--bad);stroke-width:1.5;\
+.curve{fill:none;stroke:var(--curve);stroke-width:2;stroke-linejoin:round}.dot{fill:var(--curve)}.usual{fill:none;stroke:var(--soft);stroke-width:2}.limit{stroke:var(--bad);stroke-width:1.5;\
 stroke-dasharray:6 3}.hold{fill:var(--good);opacity:.55}rect.good{fill:var(--good)}rect.bad{fill:var(--bad)}rect.missing{fill:var(--missing);\
 opacity:.55}rect.warmup{fill:var(--warmup)}\
 table{border-collapse:collapse;width:100%;font-size:13px;margin-top:6px}th{font-weight:400;color:var(--soft);text-align:left;\

@@ -36,16 +36,9 @@ struct Case {
     name: String,
     /// Distance of the samples.
     interval: Length,
-    /// For each criterion its values, in promtool's notation; for one of counters, those of each part.
-    series: BTreeMap<String, Written>,
+    /// For each criterion its values, in promtool's notation; `NAME/PART` for one of several series.
+    series: BTreeMap<String, String>,
     expect: Expected,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Values(String),
-    Parts(BTreeMap<String, String>),
 }
 
 #[derive(Deserialize)]
@@ -133,17 +126,16 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Account, Ledger)> {
     let criteria = questions.iter().map(|question| question.criterion().clone()).collect();
     let combine = file.combine.clone().unwrap_or_default();
     let spec = Spec { timing: file.timing(), criteria, combine, policy: file.policy() };
-    for name in case.series.keys() {
-        if !spec
-            .criteria
-            .iter()
-            .any(|criterion| criterion.name == *name || presence_of(&criterion.name) == *name)
-        {
+    for key in case.series.keys() {
+        let known =
+            |name: &str| part_of(key, name).is_some() || part_of(key, &presence_of(name)).is_some();
+        if !spec.criteria.iter().any(|criterion| known(&criterion.name)) {
             let what =
-                format!("test `{}` has series for `{name}`, which is no criterion", case.name);
+                format!("test `{}` has a series `{key}`, which belongs to no criterion", case.name);
             return Err(Usage {
                 what,
-                hint: "name series after the criteria of the spec".to_owned(),
+                hint: "name series after the criteria of the spec, `NAME` or `NAME/PART`"
+                    .to_owned(),
             }
             .into());
         }
@@ -189,13 +181,15 @@ fn written(case: &Case, name: &str, span: (Ms, Ms, Ms)) -> Result<Vec<Series>> {
         })?;
         Ok(Series { labels: labels(part), values: at_points(&samples, interval, span) })
     };
-    match case.series.get(name) {
-        None => Ok(Vec::new()),
-        Some(Written::Values(notation)) => Ok(vec![one("", notation)?]),
-        Some(Written::Parts(parts)) => {
-            parts.iter().map(|(part, notation)| one(part, notation)).collect()
-        }
-    }
+    let own =
+        case.series.iter().filter_map(|(key, notation)| Some((part_of(key, name)?, notation)));
+    own.map(|(part, notation)| one(part, notation)).collect()
+}
+
+/// The part that a series has in a criterion, if it is one of its: empty, or what follows the slash.
+fn part_of<'a>(key: &'a str, name: &str) -> Option<&'a str> {
+    let rest = key.strip_prefix(name)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
 
 /// `canary_errors`, or `canary_bucket{le="0.25"}`.
@@ -312,22 +306,10 @@ mod tests {
         let spec = format!(
             "timing: {{step: 5s, hold: 30s, warmup: 8s, settle: 10s, deadline: 5m}}\n{criteria}"
         );
-        let mut written: BTreeMap<String, Written> = BTreeMap::new();
-        for (name, notation) in series {
-            match name.split_once('/') {
-                None => drop(
-                    written.insert((*name).to_owned(), Written::Values((*notation).to_owned())),
-                ),
-                Some((name, part)) => {
-                    let parts = written
-                        .entry(name.to_owned())
-                        .or_insert_with(|| Written::Parts(BTreeMap::new()));
-                    if let Written::Parts(parts) = parts {
-                        parts.insert(part.to_owned(), (*notation).to_owned());
-                    }
-                }
-            }
-        }
+        let written = series
+            .iter()
+            .map(|(name, notation)| ((*name).to_owned(), (*notation).to_owned()))
+            .collect();
         let expect = Expected { verdict: Verdict::Pass, reason: None, within: None };
         let case =
             Case { name: "test".into(), interval: Length(5 * SECOND), series: written, expect };

@@ -89,6 +89,8 @@ pub(crate) struct Step {
     pub(crate) class: Class,
     /// The value, or the canary's share of errors so far.
     pub(crate) value: Option<f64>,
+    /// The baseline's share of errors so far.
+    pub(crate) usual: Option<f64>,
     pub(crate) log_e: Option<f64>,
     pub(crate) log_good: Option<f64>,
     pub(crate) held: Ms,
@@ -190,10 +192,12 @@ impl<'a> Track<'a> {
         let value = value
             .or_else(|| self.trial.as_ref().and_then(Trial::share))
             .filter(|value| !value.is_nan());
+        let usual = self.trial.as_ref().and_then(Trial::usual);
         self.trail.push(Step {
             at: point,
             class: self.class,
             value,
+            usual,
             log_e,
             log_good,
             held: self.held(),

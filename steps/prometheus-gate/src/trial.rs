@@ -88,7 +88,7 @@ impl Evidence {
             };
             let (low, high) = wilson(side.errors, side.total);
             format!(
-                "{} of {} ({share}; 95 % of such counts come from {} to {})",
+                "{} of {} ({share}, 95 % interval {} to {})",
                 side.errors,
                 side.total,
                 percent(low),
@@ -312,6 +312,12 @@ impl<'a> Trial<'a> {
         self.counted().canary.share()
     }
 
+    /// The same of the baseline, where there is a comparison.
+    pub(crate) fn usual(&self) -> Option<f64> {
+        let compared = !matches!(self.weigh, Weigh::Objective { .. });
+        self.counted().baseline.share().filter(|_| compared)
+    }
+
     /// What it shows, in a few words with numbers and units.
     pub(crate) fn told(&self, unit: &str) -> String {
         let Counts { canary, baseline } = self.counted();
@@ -470,7 +476,7 @@ pub(crate) fn percent(share: f64) -> String {
     let digits = match percent {
         _ if percent == 0.0 || percent >= 99.95 => 0,
         _ if percent >= 10.0 => 1,
-        _ if percent >= 0.1 => 2,
+        _ if percent >= 0.01 => 2,
         _ => 4,
     };
     format!("{percent:.digits$} %")

@@ -195,7 +195,7 @@ fn a_team_tests_its_gate_with_written_series() {
     let tests = folder.path().join("tests.yaml");
     let test = |verdict: &str| {
         format!(
-            "gate: gate.yaml\ntests:\n- name: two errors\n  interval: 15s\n  series: {{errors: '0x2 1 0 1 0x20'}}\n  \
+            "gate: gate.yaml\ntests:\n- name: two errors\n  interval: 15s\n  series: {{errors: 0x2 1 0 1 0x20}}\n  \
              expect: {{verdict: {verdict}, reason: limit, within: 3m}}\n"
         )
     };
