@@ -14,6 +14,7 @@ use step::Failure;
 
 use crate::{
     certificates, command,
+    install::NAMESPACES,
     part::{LOOK_AGAIN, STARTS, answers},
     places::run,
     progress::Progress,
@@ -220,7 +221,7 @@ export KANARIA_GATEWAY={}",
         Ok(())
     }
 
-    /// `NAMESPACE NAME READY/WANTED` of every Deployment.
+    /// `NAMESPACE NAME READY/WANTED` of every Deployment of the engines.
     pub(crate) fn deployments(&self) -> Result<Vec<[String; 3]>> {
         let list: Value = serde_json::from_str(&self.kubectl([
             "get",
@@ -240,7 +241,8 @@ export KANARIA_GATEWAY={}",
                 format!("{ready}/{wanted}"),
             ]
         };
-        Ok(items.iter().map(row).collect())
+        let rows = items.iter().map(row);
+        Ok(rows.filter(|[namespace, ..]| NAMESPACES.contains(&&namespace[..])).collect())
     }
 }
 

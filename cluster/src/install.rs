@@ -24,7 +24,8 @@ use crate::{
 
 /// Kept as a field of this `ConfigMap` in kube-system.
 const MARK: &str = "kanaria-engines";
-const NAMESPACES: [&str; 4] = ["tekton-pipelines", "knative-serving", "kourier-system", "kserve"];
+pub(crate) const NAMESPACES: [&str; 4] =
+    ["tekton-pipelines", "knative-serving", "kourier-system", "kserve"];
 const ADMISSION: &str = include_str!("../manifests/admission.yaml");
 
 /// All engines start within a minute on two idle cores; five times that is something that is stuck.
@@ -36,29 +37,17 @@ pub(crate) fn engines(kubeconfig: &Path, built: &Built, progress: &Progress) -> 
     let cluster = Kubectl { program: &built.bin("kubectl"), kubeconfig };
     let manifests = manifests(built)?;
     let version = hash(&manifests);
-    if cluster.mark() == version {
-        return Ok(());
+    let is_installed = cluster.mark() == version;
+    let stage =
+        progress.stage(if is_installed { "wait for the engines" } else { "install the engines" });
+    if !is_installed {
+        cluster.install(&manifests.replace("KANARIA_SETTINGS", &version), &stage)?;
     }
-
-    let stage = progress.stage("install the engines");
-    let (definitions, rest) = split(&manifests.replace("KANARIA_SETTINGS", &version));
-    stage.says("applies definitions");
-    cluster.apply(&definitions)?;
-    cluster.run(&[
-        "wait",
-        "customresourcedefinition",
-        "--all",
-        "--for=condition=Established",
-        "--timeout=60s",
-    ])?;
-    stage.says("applies manifests");
-    // Webhooks of an earlier version may be on their way out or in.
-    patiently(&stage, || cluster.apply(&rest).map_err(|error| error.to_string()))
-        .context("failed to apply the engines' manifests")?;
+    // Installed is not running: all processes may have ended since.
     patiently(&stage, || cluster.all_available()).context("failed to wait for the engines")?;
     patiently(&stage, || cluster.all_admitted())
         .context("failed to wait for the engines' webhooks")?;
-    cluster.set_mark(&version)
+    if is_installed { Ok(()) } else { cluster.set_mark(&version) }
 }
 
 /// All manifests, with this cluster's own certificate in them.
@@ -130,6 +119,24 @@ impl Kubectl<'_> {
 
     fn run(&self, args: &[&str]) -> Result<String> {
         command::read(&mut self.command(args))
+    }
+
+    /// Applies everything, what defines kinds before what is of those kinds.
+    fn install(&self, manifests: &str, stage: &Stage) -> Result<()> {
+        let (definitions, rest) = split(manifests);
+        stage.says("applies definitions");
+        self.apply(&definitions)?;
+        self.run(&[
+            "wait",
+            "customresourcedefinition",
+            "--all",
+            "--for=condition=Established",
+            "--timeout=60s",
+        ])?;
+        stage.says("applies manifests");
+        // Webhooks of an earlier version may be on their way out or in.
+        patiently(stage, || self.apply(&rest).map_err(|error| error.to_string()))
+            .context("failed to apply the engines' manifests")
     }
 
     /// Only this field manager writes these objects by hand, so it wins over itself of before.

@@ -28,7 +28,7 @@ pub struct Row {
     pub does: &'static str,
 }
 
-/// Every part and every Deployment. None when no cluster runs here.
+/// Every part, and every Deployment of the engines. None when no cluster runs here.
 pub fn status() -> Result<Option<Vec<Row>>> {
     root::required("look at the cluster")?;
     if !run("cluster.json").exists() {
@@ -76,7 +76,7 @@ fn row(part: &Part) -> Row {
     }
 }
 
-/// The command that shows the log of a part or of a Deployment.
+/// The command that shows the log of a part or of an engine's Deployment.
 pub fn log_command(name: &str, follow: bool) -> Result<Command> {
     let log = run("logs").join(format!("{name}.log"));
     if log.exists() {
