@@ -1,0 +1,142 @@
+//! Manifests of what is installed into the cluster: upstream's own, with this cluster's changes,
+//! and each `ko://` command in them built, pushed and named by its digest.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{Built, METHOD, key as hash, source, toolchain};
+use crate::{command, places::Cache, progress::Progress};
+
+/// Parts with a folder under `manifests/`, in the order in which they are installed.
+pub(crate) const PARTS: [&str; 5] =
+    ["tekton-pipelines", "tekton-triggers", "knative-serving", "kourier", "kserve"];
+
+/// The registry as the host reaches it while it builds, and as everybody reads it in a manifest.
+const PUSHED_TO: &str = "127.0.0.1:5000/";
+const PULLED_FROM: &str = "registry.local:5000/";
+
+pub(super) fn ensure(cache: &Cache, built: &Built, progress: &Progress) -> Result<()> {
+    for part in PARTS {
+        let manifest = built.manifest(part)?;
+        if manifest.exists() {
+            continue;
+        }
+        let stage = progress.stage(format!("images of {part}"));
+        stage.says("links and pushes");
+        let text = resolve(part, cache, built)
+            .with_context(|| format!("failed to make the manifest of `{part}`"))?;
+        let unfinished = manifest.with_added_extension("unfinished");
+        fs::create_dir_all(&built.manifests)
+            .and_then(|()| fs::write(&unfinished, text))
+            .and_then(|()| fs::rename(&unfinished, &manifest))
+            .with_context(|| format!("failed to keep `{}`", manifest.display()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn key(part: &str) -> Result<String> {
+    hash(
+        &[&source(part), &changes(part)],
+        &[METHOD.to_owned(), toolchain()?, include_str!("../../go/ko.yaml").into()],
+    )
+}
+
+/// What this cluster changes of upstream's manifests.
+fn changes(part: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests").join(part)
+}
+
+fn resolve(part: &str, cache: &Cache, built: &Built) -> Result<String> {
+    let stage = cache.join("kustomize");
+    let _ = fs::remove_dir_all(&stage);
+    fs::create_dir_all(&stage)
+        .with_context(|| format!("failed to create `{}`", stage.display()))?;
+    for entry in fs::read_dir(changes(part))? {
+        let file = entry?;
+        fs::copy(file.path(), stage.join(file.file_name()))?;
+    }
+    fs::write(stage.join("upstream.yaml"), upstream(part)?)?;
+    let changed = command::read(Command::new(built.bin("kubectl")).arg("kustomize").arg(&stage))?;
+    let _ = fs::remove_dir_all(&stage);
+
+    let mut ko = Command::new(built.bin("ko"));
+    ko.args(["resolve", "--insecure-registry", "--base-import-paths", "--sbom=none", "-f", "-"])
+        .env("KO_DOCKER_REPO", format!("{PUSHED_TO}{part}"))
+        .env("KO_CONFIG_PATH", source("ko.yaml"))
+        .current_dir(source(part));
+    Ok(command::feed(&mut ko, &changed)?.replace(PUSHED_TO, PULLED_FROM))
+}
+
+/// Upstream's files, as `upstream.txt` lists them: `MODULE PATH` a line, a folder for all YAML in it.
+fn upstream(part: &str) -> Result<String> {
+    let list = changes(part).join("upstream.txt");
+    let list = fs::read_to_string(&list)
+        .with_context(|| format!("failed to read `{}`", list.display()))?;
+    let mut joined = String::new();
+    for line in list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (module, path) =
+            line.split_once(' ').with_context(|| format!("failed to read `{line}`: no path"))?;
+        let mut find = Command::new("go");
+        // Modules that only ko needs so far may not have been downloaded yet.
+        find.args(["mod", "download", "-json", module]).current_dir(source(part));
+        let found: Value = serde_json::from_str(&command::read(&mut find)?)?;
+        let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+        for file in files(&Path::new(&text("Dir")).join(path))? {
+            let yaml = fs::read_to_string(&file)
+                .with_context(|| format!("failed to read `{}`", file.display()))?;
+            joined += "\n---\n"; // several of upstream's files end without a newline
+            joined += &released(&yaml, text("Version").trim_start_matches('v'));
+        }
+    }
+    Ok(joined)
+}
+
+/// Upstream writes the version into its labels when it releases; Knative's webhook insists on one.
+fn released(yaml: &str, version: &str) -> String {
+    let line = |line: &str| match line.trim_end().trim_end_matches('"').strip_suffix("devel") {
+        Some(label) if label.trim_end_matches('"').ends_with(": ") => {
+            format!("{}\"{version}\"\n", label.trim_end_matches('"'))
+        }
+        _ => format!("{line}\n"),
+    };
+    yaml.lines().map(line).collect()
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listed =
+        fs::read_dir(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+    let mut files: Vec<_> = listed.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.retain(|file| file.file_name().is_none_or(|name| name != "kustomization.yaml"));
+    files.sort();
+    ensure!(!files.is_empty(), "failed to find YAML in `{}`", path.display());
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_of_a_development_version_becomes_the_released_one_and_nothing_else_changes() {
+        let yaml = "a: devel\nb: \"devel\"\nc: developer\n# devel\n";
+        assert_eq!(released(yaml, "1.2.3"), "a: \"1.2.3\"\nb: \"1.2.3\"\nc: developer\n# devel\n");
+    }
+
+    #[test]
+    fn every_part_says_what_it_takes_from_upstream() {
+        for part in PARTS {
+            assert!(changes(part).join("upstream.txt").is_file(), "{part}");
+            assert!(changes(part).join("kustomization.yaml").is_file(), "{part}");
+        }
+    }
+}
