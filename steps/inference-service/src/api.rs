@@ -63,7 +63,7 @@ pub async fn connect() -> Result<Client> {
         Err(_) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
             Config::incluster().with_context(failure)?
         }
-        Err(error) => return Err(error).with_context(failure),
+        Err(error) => return Err(anyhow!(chain(&error))).with_context(failure),
     };
     config.read_timeout = Some(ANSWER_WITHIN);
     Client::try_from(config).with_context(failure)
@@ -102,7 +102,7 @@ impl Service {
                 Err(Stopped::Faulty(fault))
                     if fault.may_heal() && Instant::now() + pause < deadline =>
                 {
-                    tracing::warn!("{:#}; trying again", anyhow!(fault));
+                    drive.warn(format!("{fault}; trying again"));
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(Stopped::Faulty(fault)) => return Err(fault.into_failure()),
@@ -194,7 +194,7 @@ impl Service {
         let name = lease_name(&self.name);
         match Api::<Lease>::namespaced(self.client.clone(), &self.namespace).get_opt(&name).await {
             Ok(lease) => {
-                seen.mark = lease.map(|lease| Mark::read(&lease, seen.uid())).unwrap_or_default()
+                seen.mark = lease.map(|lease| Mark::read(&lease, seen.uid())).unwrap_or_default();
             }
             // Whoever needs the mark learns of it when it is written.
             Err(kube::Error::Api(status)) if status.code == 403 => {}
@@ -341,6 +341,13 @@ impl Drive {
             self.told = line;
         }
     }
+
+    fn warn(&mut self, line: String) {
+        if self.told != line {
+            tracing::warn!("{line}");
+            self.told = line;
+        }
+    }
 }
 
 /// A patch that is needed again was undone, and doing it over and over would make revision after revision.
@@ -435,18 +442,20 @@ impl Fault {
 
 /// The sentence of an API status, or the chain of causes of a connection that failed.
 fn cause(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return if status.message.is_empty() {
-            format!("HTTP {}", status.code)
-        } else {
-            status.message.clone()
-        };
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => format!("HTTP {}", status.code),
+        kube::Error::Api(status) => status.message.clone(),
+        kube::Error::Service(source) => chain(source.as_ref()), // its own name says nothing
+        _ => chain(error),
     }
+}
+
+/// An error and its sources, each sentence once: some print their source as well.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut told: Vec<String> = Vec::new();
-    let mut source: Option<&dyn std::error::Error> = Some(error);
+    let mut source = Some(error);
     while let Some(error) = source {
         let text = error.to_string();
-        // Some errors print their source as well: keep each sentence once.
         match told.last_mut() {
             Some(last) if last.contains(&text) => *last = last.replace(&format!(": {text}"), ""),
             _ => {}

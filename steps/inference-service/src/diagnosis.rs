@@ -133,14 +133,18 @@ fn of_conditions(conditions: &[Condition]) -> Option<Diagnosis> {
     }
 }
 
-/// A pod is there and nothing is wrong with it but that it takes its time.
+/// A container runs in a pod that is not ready. The probe is the queue-proxy's: the model's own
+/// container counts as ready from its start.
 fn of_pods(pods: &[Pod]) -> Option<Diagnosis> {
-    let runs = pods.iter().filter_map(container_of).any(|status| {
-        status.state.as_ref().is_some_and(|state| state.running.is_some()) && !status.ready
-    });
-    runs.then(|| {
-        Diagnosis::heals("its container runs, but its readiness probe does not pass yet".into())
-    })
+    let is_slow = |pod: &Pod| {
+        let runs = container_of(pod)
+            .and_then(|status| status.state.as_ref())
+            .is_some_and(|state| state.running.is_some());
+        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        runs && statuses.is_some_and(|statuses| statuses.iter().any(|status| !status.ready))
+    };
+    let why = "its container runs, but its readiness probe does not pass yet";
+    pods.iter().any(is_slow).then(|| Diagnosis::heals(why.into()))
 }
 
 /// `what: the last lines`, on one line and not too long.
@@ -171,7 +175,8 @@ mod tests {
             json!({"metadata": {"name": "r"}, "spec": {}, "status": {"conditions": conditions}});
         let mut status = json!({"name": CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 0});
         status.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
-        let pod = json!({"metadata": {}, "status": {"containerStatuses": [status]}});
+        let queue_proxy = json!({"name": "queue-proxy", "image": "", "imageID": "", "ready": false, "restartCount": 0});
+        let pod = json!({"metadata": {}, "status": {"containerStatuses": [queue_proxy, status]}});
         let seen = Seen {
             service: Some(serde_json::from_value(service).unwrap()),
             revisions: [("r".to_owned(), serde_json::from_value(revision).unwrap())].into(),
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn the_progress_deadline_is_final_and_keeps_the_better_reason() {
         let late = json!([{"type": "ResourcesAvailable", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
-        let running = json!({"state": {"running": {}}});
+        let running = json!({"state": {"running": {}}, "ready": true});
         assert_eq!(
             diagnosis(&late, &running),
             Some(Diagnosis::hopeless(

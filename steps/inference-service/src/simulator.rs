@@ -426,7 +426,7 @@ impl World {
             _ => vec![latest(100)],
         };
 
-        let Reported { created, ready, traffic, route_is_ready } = self.reported.clone();
+        let Reported { created, ready, traffic, .. } = self.reported.clone();
         let sum: i64 = traffic
             .iter()
             .filter(|(_, revision, _)| *revision == ready)
@@ -444,13 +444,6 @@ impl World {
                 rolled_out.clone_from(&previous);
             }
         }
-        let configuration = match self.revisions.get(&created).and_then(|revision| revision.ready) {
-            Some(true) => "True",
-            Some(false) => "False",
-            None => "Unknown",
-        };
-        let route = if route_is_ready { "True" } else { "False" };
-        let all = if configuration == "True" { route } else { configuration };
         let traffic = traffic.iter().map(|(tag, revision, percent)| {
             let url = tag.as_ref().map(|tag| format!("http://{tag}-iris-predictor.{NAMESPACE}.example.test"));
             json!({"revisionName": revision, "percent": percent, "tag": tag.clone().unwrap_or_default(),
@@ -462,15 +455,28 @@ impl World {
                 "latestCreatedRevision": created, "latestReadyRevision": ready, "latestRolledoutRevision": rolled_out,
                 "previousRolledoutRevision": previous, "traffic": traffic.collect::<Vec<_>>(),
             }},
-            "conditions": [
-                {"type": "PredictorConfigurationReady", "status": configuration, "reason": if configuration == "False" { "RevisionFailed" } else { "" }},
-                {"type": "PredictorRouteReady", "status": route, "reason": if route_is_ready { "" } else { "RevisionMissing" }},
-                {"type": "Ready", "status": all},
-            ],
+            "conditions": self.conditions(),
         });
         if let Some(service) = &mut self.service {
             service["status"] = status;
         }
+    }
+
+    fn conditions(&self) -> Value {
+        let created = self.revisions.get(&self.reported.created);
+        let (configuration, failed) = match created.and_then(|revision| revision.ready) {
+            Some(true) => ("True", ""),
+            Some(false) => ("False", "RevisionFailed"),
+            None => ("Unknown", ""),
+        };
+        let (route, stuck) =
+            if self.reported.route_is_ready { ("True", "") } else { ("False", "RevisionMissing") };
+        let all = if configuration == "True" { route } else { configuration };
+        json!([
+            {"type": "PredictorConfigurationReady", "status": configuration, "reason": failed},
+            {"type": "PredictorRouteReady", "status": route, "reason": stuck},
+            {"type": "Ready", "status": all},
+        ])
     }
 
     fn configuration(&mut self) {
@@ -540,7 +546,10 @@ impl World {
         let revision = self.revisions.get(name)?;
         let ended = json!({"terminated": {"exitCode": 1, "message": "no such file: model.pkl"}});
         let state = match self.behaviours.get(&revision.image).copied().unwrap_or(Behaviour::Good) {
-            Behaviour::Good | Behaviour::NeverReady => json!({"state": {"running": {}}}),
+            // The probe is the queue-proxy's.
+            Behaviour::Good | Behaviour::NeverReady => {
+                json!({"state": {"running": {}}, "ready": true})
+            }
             Behaviour::Missing => {
                 json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}})
             }
@@ -550,7 +559,10 @@ impl World {
         };
         let mut status = json!({"name": CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 0});
         json_patch::merge(&mut status, &state);
-        Some(json!({"metadata": {"name": name}, "status": {"containerStatuses": [status]}}))
+        let queue_proxy = json!({"name": "queue-proxy", "image": "", "imageID": "", "ready": false, "restartCount": 0});
+        Some(
+            json!({"metadata": {"name": name}, "status": {"containerStatuses": [queue_proxy, status]}}),
+        )
     }
 }
 
