@@ -5,7 +5,7 @@ use std::{fmt, io};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     Layer as _,
-    filter::Targets,
+    filter::{LevelFilter, Targets},
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
     layer::SubscriberExt as _,
     registry::LookupSpan,
@@ -21,6 +21,7 @@ pub(crate) fn start(step: &str) {
         Targets::new()
             .with_default(Level::WARN)
             .with_targets([(own.as_str(), Level::INFO), ("step", Level::INFO), ("inference_service", Level::INFO)])
+            .with_target("kube_client", LevelFilter::OFF) // a request that failed is told by who made it
     };
     let filter = wanted.and_then(|level| level.parse().ok()).unwrap_or_else(default);
     let lines = tracing_subscriber::fmt::layer().event_format(Line).with_writer(io::stderr).with_filter(filter);
