@@ -1,8 +1,11 @@
 //! One command changes the cluster at a time, on the whole machine.
 
-use std::os::{
-    linux::net::SocketAddrExt,
-    unix::net::{SocketAddr, UnixListener},
+use std::{
+    io::ErrorKind,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
 };
 
 use anyhow::{Context, Result};
@@ -19,12 +22,19 @@ pub(crate) struct Lock {
 impl Lock {
     pub(crate) fn take() -> Result<Self> {
         let address = SocketAddr::from_abstract_name(NAME).context("failed to name the lock")?;
-        let socket = UnixListener::bind_addr(&address).with_context(|| Failure {
-            what: "failed to lock the cluster: another `up` or `down` is at work on this machine"
-                .into(),
-            hint: "wait until it has ended; `ss -xlp | grep kanaria` names its process".into(),
-        })?;
+        let socket = match UnixListener::bind_addr(&address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(taken().into()),
+            bound => bound.context("failed to lock the cluster")?,
+        };
         Ok(Self { _socket: socket })
+    }
+}
+
+fn taken() -> Failure {
+    Failure {
+        what: "failed to lock the cluster: another `up` or `down` is at work on this machine"
+            .into(),
+        hint: "wait until it has ended; `ss -xlp | grep kanaria` names its process".into(),
     }
 }
 

@@ -209,13 +209,13 @@ fn connect(address: &str) -> Option<TcpStream> {
 pub(crate) fn answers(address: &str, path: &str) -> Option<bool> {
     let mut stream = connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).ok()?;
     let mut status = [0; 12];
     stream.read_exact(&mut status).ok()?;
     Some(status.ends_with(b" 200"))
 }
 
-/// The program that listens on an address or on its port of all addresses, as `ss` names it.
+/// The program that listens on an address or on its port of all addresses.
 fn listener(address: &str) -> Option<String> {
     let (host, port) = address.rsplit_once(':')?;
     let table = command::run("ss", ["-Hltnp", &format!("sport = :{port}")]).ok()?;
@@ -223,10 +223,15 @@ fn listener(address: &str) -> Option<String> {
         let mut fields = line.split_whitespace().skip(3);
         let (at, _) = fields.next()?.rsplit_once(':')?;
         let taken = at == host || matches!(at, "0.0.0.0" | "*" | "[::]");
-        let owner =
-            fields.find_map(|field| field.strip_prefix("users:")).unwrap_or("another program");
-        taken.then(|| owner.to_owned())
+        let owner = fields.find_map(owner).unwrap_or_else(|| "another program".into());
+        taken.then_some(owner)
     })
+}
+
+/// `users:(("etcd",pid=12,fd=3))`, as `ss` puts it.
+fn owner(users: &str) -> Option<String> {
+    let (name, rest) = users.strip_prefix("users:((\"")?.split_once("\",pid=")?;
+    Some(format!("`{name}` (pid {})", rest.split(',').next()?))
 }
 
 /// The last line of a log that says something.
@@ -261,8 +266,9 @@ mod tests {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let mut request = [0; 16];
-                let _ = stream.read(&mut request);
+                // A request left half read would make the end of the connection an error.
+                let request = BufReader::new(stream.try_clone().unwrap());
+                request.lines().map_while(Result::ok).find(String::is_empty).unwrap();
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
@@ -281,7 +287,7 @@ mod tests {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap().to_string();
         let owner = listener(&address).unwrap();
-        assert!(owner.contains(&format!("pid={}", std::process::id())), "{owner}");
+        assert!(owner.ends_with(&format!("(pid {})", std::process::id())), "{owner}");
         let port = address.rsplit_once(':').unwrap().1;
         assert_eq!(
             listener(&format!("127.0.0.2:{port}")),
