@@ -222,18 +222,23 @@ impl Service {
             let revision = api.get_opt(&name).await.map_err(self.fault("read Revision", &name))?;
             seen.revisions.extend(revision.map(|revision| (name, revision)));
         }
-        if seen.revisions.contains_key(&latest_created_revision)
-            && !seen.is_ready(&latest_created_revision)
-        {
-            let of_revision = ListParams::default()
-                .labels(&format!("serving.knative.dev/revision={latest_created_revision}"));
-            let pods = Api::<Pod>::namespaced(self.client.clone(), &self.namespace)
-                .list(&of_revision)
-                .await;
-            seen.pods =
-                pods.map_err(self.fault("list pods of revision", &latest_created_revision))?.items;
-        }
+        seen.pods = match seen.revisions.get(&latest_created_revision) {
+            Some(revision) if !seen.is_ready(&latest_created_revision) => {
+                self.pods(revision).await?
+            }
+            _ => Vec::new(),
+        };
         Ok(())
+    }
+
+    /// By uid: pods of a deleted service of the same name may still be there.
+    async fn pods(&self, revision: &Revision) -> Result<Vec<Pod>, Fault> {
+        let uid = revision.metadata.uid.as_deref().unwrap_or_default();
+        let of_revision =
+            ListParams::default().labels(&format!("serving.knative.dev/revisionUID={uid}"));
+        let name = revision.metadata.name.as_deref().unwrap_or_default();
+        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.namespace);
+        Ok(pods.list(&of_revision).await.map_err(self.fault("list pods of revision", name))?.items)
     }
 
     /// False when the service has changed since it was looked at.

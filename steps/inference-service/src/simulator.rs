@@ -301,7 +301,7 @@ impl World {
         } else if path.contains("/leases/") {
             self.leases.get(name).cloned()
         } else {
-            let revision = query.rsplit("revision%3D").next().unwrap_or_default();
+            let revision = query.rsplit("revisionUID%3D").next().unwrap_or_default();
             let items: Vec<Value> = self.pod(revision).into_iter().collect();
             Some(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
         };
@@ -573,7 +573,7 @@ fn revision(name: &str, state: &RevisionState) -> Value {
         None => "Unknown",
     };
     json!({
-        "apiVersion": "serving.knative.dev/v1", "kind": "Revision", "metadata": {"name": name},
+        "apiVersion": "serving.knative.dev/v1", "kind": "Revision", "metadata": {"name": name, "uid": name},
         "spec": {"containers": [{"name": CONTAINER, "image": state.image}]},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     })
