@@ -15,9 +15,13 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
 };
 
@@ -116,18 +120,22 @@ pub(crate) fn binaries(cache: &Cache, progress: &Progress) -> Result<Built> {
     let parts: Vec<_> =
         PARTS.iter().map(|part| Ok((part, home(cache, part)?))).collect::<Result<_>>()?;
     let queue = Mutex::new(parts.iter().filter(|(_, home)| !home.exists()));
-    let next = || queue.lock().ok()?.next();
+    let has_failed = AtomicBool::new(false);
+    let next = || if has_failed.load(Relaxed) { None } else { queue.lock().ok()?.next() };
     let work = || -> Result<()> {
         while let Some((part, home)) = next() {
             build(part, home, progress)
-                .with_context(|| format!("failed to build `{}`", part.name))?;
+                .with_context(|| format!("failed to build `{}`", part.name))
+                .inspect_err(|_| has_failed.store(true, Relaxed))?;
         }
         Ok(())
     };
     // Go compiles on every core, but it links on one: two parts at a time leave none idle.
     thread::scope(|scope| {
         let workers = [scope.spawn(work), scope.spawn(work)];
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Ok(())))
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })?;
 
     let programs = parts
@@ -138,8 +146,13 @@ pub(crate) fn binaries(cache: &Cache, progress: &Progress) -> Result<Built> {
 
 /// Makes the images and manifests that the cache lacks. Needs the registry.
 pub(crate) fn images(cache: &Cache, built: &Built, progress: &Progress) -> Result<()> {
-    images::ensure(cache, built, progress)?;
-    manifests::ensure(cache, built, progress)
+    images::foundation(cache, built, progress)?;
+    // The stand-in for Python waits for downloads most of its time.
+    thread::scope(|scope| {
+        let rest = scope.spawn(|| images::rest(cache, built, progress));
+        manifests::ensure(cache, built, progress)?;
+        rest.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 fn build(part: &Part, home: &Path, progress: &Progress) -> Result<()> {

@@ -45,16 +45,29 @@ struct Recipe {
     fill: fn(&Path, &Built) -> Result<()>,
 }
 
-/// Makes and pushes what the registry lacks.
-pub(crate) fn ensure(cache: &Cache, built: &Built, progress: &Progress) -> Result<()> {
-    for recipe in
-        [pause::recipe(), base::recipe()?, envoy::recipe(), kaniko::recipe()?, python::recipe()?]
-    {
+/// Makes and pushes what the engines stand on, unless the registry has it.
+pub(crate) fn foundation(cache: &Cache, built: &Built, progress: &Progress) -> Result<()> {
+    ensure([pause::recipe(), base::recipe()?], cache, built, progress)
+}
+
+/// Makes and pushes what pods run beside the engines, unless the registry has it.
+pub(crate) fn rest(cache: &Cache, built: &Built, progress: &Progress) -> Result<()> {
+    ensure([envoy::recipe(), kaniko::recipe()?, python::recipe()?], cache, built, progress)
+}
+
+fn ensure<const N: usize>(
+    recipes: [Recipe; N],
+    cache: &Cache,
+    built: &Built,
+    progress: &Progress,
+) -> Result<()> {
+    for recipe in recipes {
         let key = recipe.key();
         if has(built, recipe.image, &key) {
             continue;
         }
-        let _stage = progress.stage(format!("image {}", recipe.image));
+        let stage = progress.stage(format!("image {}", recipe.image));
+        stage.says("fills, packs, pushes");
         make(&recipe, &key, cache, built)
             .with_context(|| format!("failed to make the image `{}`", recipe.image))?;
     }
