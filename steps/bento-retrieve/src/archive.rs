@@ -12,7 +12,7 @@ use tar::EntryType;
 use thiserror::Error;
 
 use crate::{
-    folder::{Folder, NewFile},
+    folder::{Folder, Make, Orders, PIECE},
     meter::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
     tree::{Rule, Tree},
     zip,
@@ -20,8 +20,6 @@ use crate::{
 
 /// A block of a tar, which two blocks of zeros end.
 const BLOCK: u64 = 512;
-/// What a decoder is asked for at once: large enough that a model's weights go to the disk in few writes.
-const CHUNK: usize = 256 << 10;
 /// Memory that a decoder of xz may take, in bytes: `xz -9` needs 65 MiB, BentoML's exports 9.
 const XZ_MEMORY: u64 = 80 << 20;
 
@@ -99,31 +97,45 @@ pub fn unpack(
         .read_to_end(&mut head)
         .map_err(|_| BadArchive::Input)?;
     let format = Format::of(&head).ok_or(BadArchive::Format)?;
-    let mut input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
-    let rest = match format {
-        Format::Zip => {
-            let file = folder.scratch_file()?;
-            let kept = zip::keep(&mut input, file, limits.bytes).map_err(|source| {
-                if meter.input_failed() {
-                    BadArchive::Input
-                } else {
-                    BadArchive::Write { path: "the archive".into(), source }
-                }
-            })?;
-            let file = kept.ok_or(Limit::Bytes(limits.bytes))?;
-            zip::unzip(file, &mut Filling::new(folder, &meter), &meter)?;
-            input
+    let input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
+    folder.fill(watch, |orders| match format {
+        Format::Zip => unzip(input, folder, orders, limits, &meter),
+        Format::Tar => ends_here(untar(input, orders, &meter)?, &meter),
+        Format::Gzip => {
+            ends_here(untar(GzDecoder::new(input), orders, &meter)?.into_inner(), &meter)
         }
-        Format::Tar => untar(input, folder, &meter)?,
-        Format::Gzip => untar(GzDecoder::new(input), folder, &meter)?.into_inner(),
-        Format::Bzip2 => untar(BzDecoder::new(input), folder, &meter)?.into_inner(),
+        Format::Bzip2 => {
+            ends_here(untar(BzDecoder::new(input), orders, &meter)?.into_inner(), &meter)
+        }
         Format::Xz => {
             let stream = Stream::new_stream_decoder(XZ_MEMORY, 0)
-                .map_err(|e| BadArchive::Damaged(e.to_string()))?;
-            untar(XzDecoder::new_stream(input, stream), folder, &meter)?.into_inner()
+                .map_err(|error| BadArchive::Damaged(error.to_string()))?;
+            ends_here(
+                untar(XzDecoder::new_stream(input, stream), orders, &meter)?.into_inner(),
+                &meter,
+            )
         }
-    };
-    ends_here(rest, &meter)
+    })
+}
+
+/// Keeps the archive on the disk while it is unpacked, as a zip's table of contents comes last.
+fn unzip(
+    mut archive: impl BufRead,
+    folder: &Folder,
+    orders: &Orders,
+    limits: &Limits,
+    meter: &Meter,
+) -> Result<(), BadArchive> {
+    let file = folder.scratch_file()?;
+    let kept = zip::keep(&mut archive, file, limits.bytes).map_err(|source| {
+        if meter.input_failed() {
+            BadArchive::Input
+        } else {
+            BadArchive::Write { path: "the archive".into(), source }
+        }
+    })?;
+    let file = kept.ok_or(Limit::Bytes(limits.bytes))?;
+    zip::unzip(file, &mut Filling::new(orders, meter), meter)
 }
 
 /// Neither a second gzip member nor a second archive nor anything else may follow: readers disagree about it.
@@ -133,14 +145,18 @@ fn ends_here(mut rest: impl BufRead, meter: &Meter) -> Result<(), BadArchive> {
 }
 
 /// The entry loop. Gives the decoder back, read to its end, so that it has compared its checksum.
-fn untar<'a, R: Read>(decoder: R, folder: &Folder, meter: &'a Meter<'a>) -> Result<R, BadArchive> {
+fn untar<'a, R: Read>(
+    decoder: R,
+    orders: &'a Orders,
+    meter: &'a Meter<'a>,
+) -> Result<R, BadArchive> {
     let mut archive = tar::Archive::new(Unpacked { inner: decoder, meter });
-    let mut bento = Filling::new(folder, meter);
+    let mut bento = Filling::new(orders, meter);
     bento.add_all(&mut archive)?;
     if meter.zeros() < BLOCK {
         return Err(BadArchive::CutShort); // cut between two entries, which `tar` takes for the end
     }
-    let decoder = only_zeros_follow(archive.into_inner(), meter, &mut bento.buffer)?;
+    let decoder = only_zeros_follow(archive.into_inner(), meter)?;
     bento.make_links()?;
     Ok(decoder)
 }
@@ -184,14 +200,13 @@ fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
 /// The folder that an archive is unpacked into, and what it has brought so far.
 pub(crate) struct Filling<'a> {
     tree: Tree,
-    folder: &'a Folder,
+    orders: &'a Orders,
     meter: &'a Meter<'a>,
-    buffer: Vec<u8>,
 }
 
 impl<'a> Filling<'a> {
-    fn new(folder: &'a Folder, meter: &'a Meter<'a>) -> Self {
-        Self { tree: Tree::default(), folder, meter, buffer: vec![0; CHUNK] }
+    fn new(orders: &'a Orders, meter: &'a Meter<'a>) -> Self {
+        Self { tree: Tree::default(), orders, meter }
     }
 
     fn add_all<R: Read>(&mut self, archive: &mut tar::Archive<R>) -> Result<(), BadArchive> {
@@ -227,32 +242,34 @@ impl<'a> Filling<'a> {
         if let Kind::File { .. } = kind {
             self.meter.announce(size)?;
         }
-        self.folder.directories(&placed.fresh_directories)?;
+        for directory in placed.fresh_directories() {
+            self.orders.give(Make::Directory(directory))?;
+        }
         if let Kind::File { executable } = kind {
-            let file = self.folder.file(placed.path(), *executable)?;
-            self.fill(file, size, contents)?;
+            self.fill(placed.path(), *executable, size, contents)?;
         }
         Ok(())
     }
 
     fn fill(
         &mut self,
-        mut file: NewFile,
-        mut missing: u64,
+        path: PathBuf,
+        executable: bool,
+        size: u64,
         mut contents: impl Read,
     ) -> Result<(), BadArchive> {
-        self.meter.allow(missing.saturating_add(HEADERS));
-        while missing > 0 {
-            let most = self.buffer.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
-            let count = contents
-                .read(&mut self.buffer[..most])
-                .map_err(|error| explain(self.meter, &error))?;
-            if count == 0 {
-                return Err(BadArchive::CutShort);
-            }
-            file.write(&self.buffer[..count])?;
-            self.meter.count_written(count);
-            missing -= count as u64;
+        self.meter.allow(size.saturating_add(HEADERS));
+        let mut missing = size;
+        let mut path = Some(path);
+        while missing > 0 || path.is_some() {
+            let length = usize::try_from(missing).unwrap_or(usize::MAX).min(PIECE);
+            let mut piece = self.orders.piece(length);
+            contents.read_exact(&mut piece).map_err(|error| explain(self.meter, &error))?;
+            missing -= length as u64;
+            self.orders.give(match path.take() {
+                Some(path) => Make::File { path, executable, piece },
+                None => Make::More(piece),
+            })?;
         }
         Ok(())
     }
@@ -261,7 +278,9 @@ impl<'a> Filling<'a> {
     pub(crate) fn make_links(&self) -> Result<(), BadArchive> {
         let links =
             self.tree.links().map_err(|(name, rule)| BadArchive::Entry { entry: name, rule })?;
-        links.iter().try_for_each(|(name, target)| self.folder.link(name.as_ref(), target.as_ref()))
+        links.iter().try_for_each(|(name, target)| {
+            self.orders.give(Make::Link { path: name.into(), target: target.into() })
+        })
     }
 }
 
@@ -269,12 +288,12 @@ impl<'a> Filling<'a> {
 fn only_zeros_follow<'a, R: Read>(
     mut rest: Unpacked<'a, R>,
     meter: &'a Meter<'a>,
-    buffer: &mut [u8],
 ) -> Result<R, BadArchive> {
+    let mut buffer = vec![0; 32 << 10];
     meter.allow(u64::MAX);
     let mut padding = 0;
     loop {
-        let count = rest.read(buffer).map_err(|error| explain(meter, &error))?;
+        let count = rest.read(&mut buffer).map_err(|error| explain(meter, &error))?;
         if buffer[..count].iter().any(|byte| *byte != 0) {
             return Err(BadArchive::Trailing);
         }

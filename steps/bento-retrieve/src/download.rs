@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{self, BufRead, Read},
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -16,6 +17,7 @@ use tokio::{
 
 use crate::{
     fault::Fault,
+    meter::Watch,
     source::{Broken, Checksum, Opened, Part, Source},
 };
 
@@ -123,6 +125,7 @@ pub struct Download<'a> {
     opened: Option<Opened>,
     patience: Patience,
     feed: Feed,
+    watch: &'a Watch,
     at: u64,
     total: Option<u64>,
     mark: Option<String>,
@@ -136,13 +139,20 @@ struct Unwanted;
 impl<'a> Download<'a> {
     /// Goes on with a source that was opened at its beginning.
     #[must_use]
-    pub fn new(source: &'a Source, opened: Opened, patience: Patience, feed: Feed) -> Self {
+    pub fn new(
+        source: &'a Source,
+        opened: Opened,
+        patience: Patience,
+        feed: Feed,
+        watch: &'a Watch,
+    ) -> Self {
         let (opened, sha256) = (Some(opened), Sha256::new());
         Self {
             source,
             opened,
             patience,
             feed,
+            watch,
             at: 0,
             total: None,
             mark: None,
@@ -230,6 +240,7 @@ impl<'a> Download<'a> {
 
     async fn take(&mut self, piece: Bytes) -> Result<(), Unwanted> {
         self.at += piece.len() as u64;
+        self.watch.fetched.store(self.at, Ordering::Relaxed);
         self.sha256.update(&piece);
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&piece);

@@ -1,4 +1,4 @@
-//! The folder that an archive is unpacked into: what is made in it, with which rights.
+//! The folder that an archive is unpacked into: what is made in it, with which rights, by a thread of its own.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -7,19 +7,67 @@ use std::{
         self,
         fs::{OpenOptionsExt, PermissionsExt},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::{
+        atomic::Ordering,
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
+    thread,
 };
 
-use crate::archive::BadArchive;
+use crate::{archive::BadArchive, meter::Watch};
 
 /// Everyone may read, as the user that builds or serves is another; no archive sets more than this.
 const PLAIN: u32 = 0o644;
 const RUNNABLE: u32 = 0o755;
 
+/// Pieces of files that may wait between decoder and disk, and so the memory that they take, in pieces.
+const WAITING: usize = 8;
+/// Bytes of a large file that are written at once: few enough to stay in a processor's cache, many enough that the
+/// kernel is asked seldom.
+pub(crate) const PIECE: usize = 256 << 10;
+
 /// A folder that nobody else writes to. Its names have passed [`crate::tree`].
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+}
+
+/// One thing to make.
+pub(crate) enum Make {
+    Directory(PathBuf),
+    /// With its first piece
+    File {
+        path: PathBuf,
+        executable: bool,
+        piece: Vec<u8>,
+    },
+    /// The next piece of the last file
+    More(Vec<u8>),
+    Link {
+        path: PathBuf,
+        target: PathBuf,
+    },
+}
+
+/// Hands over what is to be made. Its errors are told by [`Folder::fill`].
+pub(crate) struct Orders {
+    queue: SyncSender<Make>,
+    used: Receiver<Vec<u8>>,
+}
+
+impl Orders {
+    pub(crate) fn give(&self, order: Make) -> Result<(), BadArchive> {
+        self.queue.send(order).map_err(|_| BadArchive::Stopped)
+    }
+
+    /// A piece to fill: for a large file one that was used before, as fresh memory costs more than its contents.
+    pub(crate) fn piece(&self, length: usize) -> Vec<u8> {
+        let mut piece =
+            if length < PIECE { Vec::new() } else { self.used.try_recv().unwrap_or_default() };
+        piece.resize(length, 0);
+        piece
+    }
 }
 
 impl Folder {
@@ -34,46 +82,81 @@ impl Folder {
             .map_err(|source| BadArchive::Write { path: "the archive".into(), source })
     }
 
-    pub(crate) fn directories(&self, fresh: &[PathBuf]) -> Result<(), BadArchive> {
-        fresh.iter().try_for_each(|path| {
-            let whole = self.root.join(path);
-            fs::create_dir(&whole)
-                .and_then(|()| fs::set_permissions(&whole, Permissions::from_mode(RUNNABLE)))
-                .map_err(|source| BadArchive::Write { path: path.clone(), source })
+    /// Reads on this thread and writes on another. What fails on the disk is told first: it ends the reading.
+    pub(crate) fn fill<T>(
+        &self,
+        watch: &Watch,
+        read: impl FnOnce(&Orders) -> Result<T, BadArchive>,
+    ) -> Result<T, BadArchive> {
+        let (queue, orders) = sync_channel(WAITING);
+        let (spare, used) = channel();
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| self.make_all(orders, &spare, watch));
+            let read = {
+                let orders = Orders { queue, used };
+                read(&orders)
+            };
+            let written = writer.join().unwrap_or(Err(BadArchive::Stopped));
+            written.and(read)
         })
     }
 
-    pub(crate) fn file(&self, path: &Path, executable: bool) -> Result<NewFile, BadArchive> {
+    fn make_all(
+        &self,
+        orders: Receiver<Make>,
+        spare: &Sender<Vec<u8>>,
+        watch: &Watch,
+    ) -> Result<(), BadArchive> {
+        let mut last = None;
+        for order in orders {
+            match order {
+                Make::Directory(path) => tell(path, |path| self.directory(path))?,
+                Make::Link { path, target } => {
+                    tell(path, |path| unix::fs::symlink(target, self.root.join(path)))?;
+                }
+                Make::File { path, executable, piece } => {
+                    let mut file = tell(path.clone(), |path| self.file(path, executable))?;
+                    tell(path.clone(), |_| file.write_all(&piece))?;
+                    written(piece, spare, watch);
+                    last = Some((file, path));
+                }
+                Make::More(piece) => {
+                    let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
+                    tell(path.clone(), |_| file.write_all(&piece))?;
+                    written(piece, spare, watch);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&self, path: &PathBuf) -> io::Result<()> {
+        let whole = self.root.join(path);
+        fs::create_dir(&whole)?;
+        fs::set_permissions(&whole, Permissions::from_mode(RUNNABLE))
+    }
+
+    fn file(&self, path: &PathBuf, executable: bool) -> io::Result<File> {
         let mode = if executable { RUNNABLE } else { PLAIN };
-        let create = || {
-            let file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(self.root.join(path))?;
-            file.set_permissions(Permissions::from_mode(mode))?; // whatever the umask says
-            Ok(file)
-        };
-        let file = create().map_err(|source| BadArchive::Write { path: path.into(), source })?;
-        Ok(NewFile { file, path: path.into() })
-    }
-
-    pub(crate) fn link(&self, path: &Path, target: &Path) -> Result<(), BadArchive> {
-        unix::fs::symlink(target, self.root.join(path))
-            .map_err(|source| BadArchive::Write { path: path.into(), source })
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(self.root.join(path))?;
+        file.set_permissions(Permissions::from_mode(mode))?; // whatever the umask says
+        Ok(file)
     }
 }
 
-/// A file that is being filled.
-pub(crate) struct NewFile {
-    file: File,
-    path: PathBuf,
+/// Counts a piece, and gives a large one back. Who does not want it any more has ended.
+fn written(piece: Vec<u8>, spare: &Sender<Vec<u8>>, watch: &Watch) {
+    watch.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    if piece.len() == PIECE {
+        let _ = spare.send(piece);
+    }
 }
 
-impl NewFile {
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BadArchive> {
-        self.file
-            .write_all(bytes)
-            .map_err(|source: io::Error| BadArchive::Write { path: self.path.clone(), source })
-    }
+/// Says which file it was.
+fn tell<T>(path: PathBuf, make: impl FnOnce(&PathBuf) -> io::Result<T>) -> Result<T, BadArchive> {
+    make(&path).map_err(|source| BadArchive::Write { path, source })
 }

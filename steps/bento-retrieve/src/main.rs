@@ -4,6 +4,7 @@ mod args;
 mod find;
 mod hint;
 mod list;
+mod progress;
 mod retrieve;
 mod show;
 

@@ -44,6 +44,9 @@ pub enum Limit {
 /// What the work has come to, for whoever shows it, and the switch that ends it.
 #[derive(Debug, Default)]
 pub struct Watch {
+    /// Bytes of the archive that came
+    pub fetched: AtomicU64,
+    /// Entries read
     pub entries: AtomicU64,
     /// Bytes of files written
     pub bytes: AtomicU64,
@@ -106,10 +109,6 @@ impl<'a> Meter<'a> {
         } else {
             Ok(())
         }
-    }
-
-    pub(crate) fn count_written(&self, bytes: usize) {
-        self.watch.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn forget_zeros(&self) {

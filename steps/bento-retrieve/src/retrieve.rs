@@ -1,6 +1,6 @@
 //! Gets a bento and unpacks it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use bento_retrieve::{
@@ -8,7 +8,7 @@ use bento_retrieve::{
     download::{Download, Feed, Patience, Received, pipe},
     image::Repository,
     manifest::Bento,
-    meter::Limits,
+    meter::{Limits, Watch},
     place::{Draft, Place, Receipt},
     size::Size,
     store::Access,
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::{
     args::{Results, RetrieveArgs},
     find::{Origin, access, find, patience},
-    hint,
+    hint, progress,
 };
 
 /// What will be done, once the words make sense.
@@ -54,9 +54,10 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
 
     let draft = place.draft().map_err(hint::place)?;
     let (feed, pull) = pipe();
-    let mut unpacking = Unpacking::start(pull, draft.path(), plan.limits);
+    let watch = Arc::new(Watch::default());
+    let mut unpacking = Unpacking::start(pull, draft.path(), plan.limits, Arc::clone(&watch));
     let fetched = tokio::select! {
-        fetched = timeout(plan.timeout, fetch(&plan, feed, &mut unpacking)) => Some(fetched),
+        fetched = timeout(plan.timeout, fetch(&plan, feed, &mut unpacking, &watch)) => Some(fetched),
         () = terminated.wait() => None,
     };
     unpacking.stop().await; // before the draft is removed
@@ -96,15 +97,23 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
 }
 
 /// Finds the archive and reads it to its end, through the pipe that is unpacked from.
-async fn fetch(plan: &Plan, feed: Feed, unpacking: &mut Unpacking) -> Result<Received> {
+async fn fetch(
+    plan: &Plan,
+    feed: Feed,
+    unpacking: &mut Unpacking,
+    watch: &Watch,
+) -> Result<Received> {
     let (source, opened) =
         find(&plan.origin, plan.tag.as_ref(), &plan.access, plan.patience).await?;
     let what = format!("failed to retrieve `{source}`");
     let size = opened.total.map(|total| format!(", {}", Size(total))).unwrap_or_default();
     tracing::info!("retrieving {source}{size}");
-    let received =
-        Download::new(&source, opened, plan.patience, feed).run(plan.sha256.as_deref()).await;
-    match (unpacking.ended().await, received) {
+    let total = opened.total;
+    let downloading =
+        Download::new(&source, opened, plan.patience, feed, watch).run(plan.sha256.as_deref());
+    let work = async { (downloading.await, unpacking.ended().await) };
+    let (received, unpacked) = progress::beside(work, watch, total).await;
+    match (unpacked, received) {
         (Ok(()), Ok(Some(received))) => Ok(received),
         (Err(BadArchive::Input) | Ok(()), Err(fault)) => Err(hint::fault(fault, what)),
         (Err(bad), _) => Err(hint::archive(bad, format!("failed to unpack `{source}`"))),

@@ -1,9 +1,6 @@
 //! What an archive may put where: the rules about names, kinds and symlinks, without touching a disk.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::PathBuf};
 
 use thiserror::Error;
 
@@ -171,12 +168,16 @@ impl Tree {
 pub(crate) struct Placed {
     name: String,
     /// Directories to make first, outermost first; with the entry itself if it is one
-    pub(crate) fresh_directories: Vec<PathBuf>,
+    fresh_directories: Vec<PathBuf>,
 }
 
 impl Placed {
-    pub(crate) fn path(&self) -> &Path {
-        Path::new(&self.name)
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from(&self.name)
+    }
+
+    pub(crate) fn fresh_directories(&self) -> impl Iterator<Item = PathBuf> {
+        self.fresh_directories.iter().cloned()
     }
 }
 
@@ -212,10 +213,7 @@ mod tests {
 
     fn placed(names: &[&str]) -> Result<Vec<PathBuf>, Rule> {
         let mut tree = Tree::default();
-        names
-            .iter()
-            .map(|name| tree.file(name.as_bytes()).map(|placed| placed.path().to_owned()))
-            .collect()
+        names.iter().map(|name| tree.file(name.as_bytes()).map(|placed| placed.path())).collect()
     }
 
     #[test]
@@ -257,7 +255,7 @@ mod tests {
     fn each_directory_is_made_once_before_what_is_in_it() {
         let mut tree = Tree::default();
         let mut fresh = |name: &str| tree.file(name.as_bytes()).unwrap().fresh_directories;
-        assert_eq!(fresh("a/b/c"), [Path::new("a"), Path::new("a/b")]);
+        assert_eq!(fresh("a/b/c"), [PathBuf::from("a"), PathBuf::from("a/b")]);
         assert!(fresh("a/b/d").is_empty());
     }
 

@@ -23,18 +23,11 @@ pub struct Unpacking {
 impl Unpacking {
     /// Starts the thread; it works as fast as the archive comes.
     #[must_use]
-    pub fn start(archive: Pull, folder: &Path, limits: Limits) -> Self {
-        let watch = Arc::new(Watch::default());
+    pub fn start(archive: Pull, folder: &Path, limits: Limits, watch: Arc<Watch>) -> Self {
         let (folder, shared) = (Folder::new(folder), Arc::clone(&watch));
         let thread =
             tokio::task::spawn_blocking(move || unpack(archive, &folder, &limits, &shared));
         Self { thread, watch }
-    }
-
-    /// How far it is.
-    #[must_use]
-    pub fn watch(&self) -> &Watch {
-        &self.watch
     }
 
     /// Waits for its end.
