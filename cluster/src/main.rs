@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use cluster::{Cluster, Progress, Report, Row};
+use cluster::{Cluster, Progress, Report};
 use step::Outcome;
 
 /// Run a real one-node cluster on this machine: Kubernetes, Tekton, Knative, KServe, a registry, an S3 store, Prometheus
@@ -101,15 +101,22 @@ fn status() -> Result<Outcome> {
         print("no cluster runs on this machine")?;
         return Ok(Outcome::No);
     };
-    let line = |Row { name, state, memory, place, does, .. }: &Row| {
-        format!(
-            "{name:<34} {state:<9} {:>9}  {place:<46} {does}",
-            memory.map(mebibytes).unwrap_or_default()
-        )
+    let line = |name: &str, state: &str, memory: &str, place: &str, does: &str| {
+        format!("{name:<34} {state:<9} {memory:>9}  {place:<46} {does}").trim_end().to_owned()
     };
-    let total: u64 = rows.iter().filter_map(|row| row.memory).sum();
-    let lines: Vec<_> = rows.iter().map(|row| line(row).trim_end().to_owned()).collect();
-    print(&format!("{}\nmemory in all {}", lines.join("\n"), mebibytes(total)))?;
+    let mut lines = vec![line("NAME", "STATE", "MEMORY", "LISTENS ON, OR NAMESPACE", "DOES")];
+    lines.extend(rows.iter().map(|row| {
+        let memory = row.memory.map(mebibytes).unwrap_or_default();
+        line(&row.name, &row.state, &memory, &row.place, row.does)
+    }));
+    lines.push(line(
+        "in all",
+        "",
+        &mebibytes(rows.iter().filter_map(|row| row.memory).sum()),
+        "",
+        "",
+    ));
+    print(&lines.join("\n"))?;
     Ok(if rows.iter().all(|row| row.is_ready) { Outcome::Done } else { Outcome::No })
 }
 

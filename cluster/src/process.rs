@@ -57,7 +57,7 @@ fn labels(proc: &Path, pid: i32) -> Option<Process> {
     };
     let part = value(PART)?;
     let stat = Stat::parse(&fs::read_to_string(proc.join("stat")).ok()?)?;
-    let alive = !matches!(stat.state, 'Z' | 'X');
+    let alive = !matches!(stat.state, 'Z' | 'X') && shares_our_network(proc);
     alive.then(|| Process {
         pid,
         part,
@@ -65,6 +65,11 @@ fn labels(proc: &Path, pid: i32) -> Option<Process> {
         // Each part is started by `setsid`, so it leads its session, and its shims do not.
         is_main: stat.session == pid,
     })
+}
+
+/// A cluster in a container of this machine, say a test of this one, has a network of its own.
+fn shares_our_network(proc: &Path) -> bool {
+    fs::read_link(proc.join("ns/net")).ok() == fs::read_link("/proc/self/ns/net").ok()
 }
 
 struct Stat {
@@ -178,6 +183,24 @@ mod tests {
         // Our own child stays a zombie until it is waited for; a zombie does not count as alive.
         stop(found.pid, Duration::from_secs(5)).unwrap();
         assert!(find("test-found").is_none());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_part_of_a_cluster_in_another_network_is_not_ours() {
+        let mut child = Command::new("setsid")
+            .args(["unshare", "--map-root-user", "--net", "sleep", "600"])
+            .env(PART, "test-elsewhere")
+            .spawn()
+            .unwrap();
+        let is_asleep = |pid| {
+            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep"))
+        };
+        while !is_asleep(child.id()) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(find("test-elsewhere").is_none());
+        child.kill().unwrap();
         child.wait().unwrap();
     }
 
