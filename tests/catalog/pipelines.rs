@@ -85,6 +85,13 @@ fn a_pipeline_refers_to_what_exists_and_uses_what_it_declares() {
                 _ => faults.add(&here, format!("`{reference}` is nothing that a Pipeline knows")),
             }
         }
+        for result in list(spec.get("results")) {
+            let value = text(result, "/value");
+            let one = references(value).first().is_some_and(|only| value == format!("$({only})"));
+            let change =
+                format!("result `{}` is one result of a task, as it is", text(result, "/name"));
+            faults.unless(one, &here, change);
+        }
         for task in pipeline_tasks(&spec) {
             let name = text(task, "/name");
             let short = name.len() <= LONGEST_TASK_NAME;

@@ -171,6 +171,25 @@ fn everything_declared_is_described() {
 }
 
 #[test]
+fn nothing_is_declared_or_passed_twice() {
+    let mut faults = Faults::default();
+    for (here, object) in tasks_and_pipelines() {
+        let spec = &object["spec"];
+        let calls = list(spec.get("tasks")).iter().chain(list(spec.get("finally")));
+        for lists in std::iter::once(spec).chain(calls) {
+            for what in ["params", "results", "workspaces"] {
+                let mut seen = BTreeSet::new();
+                for one in list(lists.get(what)) {
+                    let name = text(one, "/name");
+                    faults.unless(seen.insert(name), &here, format!("{what} has `{name}` twice"));
+                }
+            }
+        }
+    }
+    faults.none();
+}
+
+#[test]
 fn further_flags_come_last_so_that_they_win() {
     let mut faults = Faults::default();
     for (task, spec) in tasks() {
