@@ -446,7 +446,10 @@ impl<'a> Track<'a> {
     }
 
     fn amount(&self, value: f64) -> String {
-        let unit = &self.criterion.unit;
+        #[expect(clippy::float_cmp, reason = "just one")]
+        let one = value == 1.0 && self.criterion.unit.len() > 2;
+        let unit =
+            if one { self.criterion.unit.trim_end_matches('s') } else { &self.criterion.unit };
         if unit.is_empty() { format!("{value}") } else { format!("{value} {unit}") }
     }
 
