@@ -161,26 +161,21 @@ fn build(part: &Part, home: &Path, progress: &Progress) -> Result<()> {
     let _ = fs::remove_dir_all(&unfinished);
     fs::create_dir_all(&unfinished)
         .with_context(|| format!("failed to create `{}`", unfinished.display()))?;
-    match part.programs {
-        [] => compile(part, &stage)?,
-        // One program that is called by seven names.
-        programs if part.name == "kubernetes" => {
-            go(
-                part,
-                ["-o".as_ref(), unfinished.join("kubernetes").as_os_str(), ".".as_ref()],
-                &stage,
-            )?;
-            programs.iter().try_for_each(|name| symlink("kubernetes", unfinished.join(name)))?;
+    if part.programs.is_empty() {
+        compile(part, &stage)?;
+    } else {
+        // A part with a program of our own is that program; another's are its tools.
+        let what = if source(part.name).join("main.go").exists() { "." } else { "tool" };
+        go(part, ["-o".as_ref(), unfinished.as_os_str(), what.as_ref()], &stage)?;
+    }
+    for name in part.programs {
+        let program = unfinished.join(name);
+        if part.name == "kubernetes" {
+            // One program that is called by seven names.
+            symlink(part.name, &program)
+                .with_context(|| format!("failed to link `{}`", program.display()))?;
         }
-        programs => {
-            go(part, ["-o".as_ref(), unfinished.as_os_str(), "tool".as_ref()], &stage)?;
-            for name in programs {
-                ensure!(
-                    unfinished.join(name).exists(),
-                    "failed to find `{name}` among what was built"
-                );
-            }
-        }
+        ensure!(program.exists(), "failed to find `{name}` among what was built");
     }
     fs::rename(&unfinished, home).with_context(|| format!("failed to keep `{}`", home.display()))
 }
