@@ -140,7 +140,8 @@ fn api_server() -> Part {
             ("service-account-signing-key-file", &pki("service-accounts.key")),
             ("service-cluster-ip-range", "10.96.0.0/16"),
             ("authorization-mode", "Node,RBAC"),
-            ("enable-admission-plugins", "NodeRestriction"),
+            // A step image that was pushed anew under its version is the one that runs next.
+            ("enable-admission-plugins", "NodeRestriction,AlwaysPullImages"),
             ("allow-privileged", "true"),
             ("endpoint-reconciler-type", "lease"),
             ("profiling", "false"),
