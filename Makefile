@@ -17,20 +17,27 @@ PROFILE ?= release
 REGISTRY ?= 127.0.0.1:5000/kanaria
 BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run
 
-.PHONY: help demo test check cluster-tests images cluster-up cluster-down bench clean
+.PHONY: help demo test check notebook-tests lifecycle-tests cluster-tests images cluster-up cluster-down bench clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: images ## Three releases of one model on the real cluster: a first, a good and a broken one
 	@cargo run -q -p demo
 
-test: check cluster-tests ## Everything: check, then the tests on the real cluster
+test: check notebook-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster
 
 check: ## Format, lints, unit, property, step and catalog tests; needs no root and no cluster
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --locked
+
+notebook-tests: ## The notebook executed, and its events read by the SDK that it uses; needs Python 3.11
+	cd examples/iris && $$(./venv) -m unittest discover
+	KANARIA_PYTHON=$$(examples/iris/venv) cargo test --locked -p cloudevent-send --test python -- --ignored
+
+lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
+	cargo test --locked -p cluster --test lifecycle -- --ignored --test-threads=1
 
 cluster-tests: images ## The tests on the real cluster
 	cargo test --locked --test cluster -- --ignored --test-threads=$(CLUSTER_TEST_THREADS)

@@ -1,14 +1,11 @@
 //! The data scientist's part: the notebook of `examples/iris`, executed without a browser.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use anyhow::{Context, Result, ensure};
-use cluster::Cache;
-use sha2::{Digest as _, Sha256};
 use step::Failure;
 use tokio::process::Command;
 
@@ -33,27 +30,8 @@ pub struct Wish<'a> {
 impl Notebook {
     /// Installs the pinned requirements, once for all clones of the tree.
     pub async fn prepare() -> Result<Self> {
-        let requirements = folder().join("requirements.txt");
-        let text = fs::read(&requirements)
-            .with_context(|| format!("failed to read `{}`", requirements.display()))?;
-        let key: String =
-            Sha256::digest(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let home = Cache::open()?.join(&format!("notebook-{key}"));
-        let python = home.join("bin/python");
-        let whole = home.join("complete");
-        if !whole.exists() {
-            // What a killed installation left; an environment cannot be moved to its place at the end.
-            let _ = fs::remove_dir_all(&home);
-            run(Command::new("python3").args(["-m", "venv"]).arg(&home)).await?;
-            let mut install = Command::new(&python);
-            install
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-                .arg(&requirements);
-            run(&mut install).await?;
-            fs::write(&whole, "")
-                .with_context(|| format!("failed to write `{}`", whole.display()))?;
-        }
-        Ok(Self { python })
+        let python = run(Command::new("./venv").current_dir(folder())).await?;
+        Ok(Self { python: python.trim().into() })
     }
 
     /// Executes the notebook, which ends with its event, and returns what its cells printed.

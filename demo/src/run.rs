@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, LogParams},
+    api::{DynamicObject, ListParams, LogParams},
 };
 use serde_json::Value;
 
@@ -62,12 +62,20 @@ impl Run {
         let ours = ListParams::default().labels(&format!("tekton.dev/pipelineRun={}", self.name));
         let mut found = self.site.objects("TaskRun").list(&ours).await?.items;
         found.sort_by_key(ResourceExt::creation_timestamp);
-        Ok(found.iter().map(|run| task_run(&run.data, run.labels())).collect())
+        Ok(found.iter().map(TaskRun::read).collect())
     }
 
     /// The TaskRun of one task, if it has started.
     pub async fn task(&self, name: &str) -> Result<Option<TaskRun>> {
         Ok(self.tasks().await?.into_iter().find(|run| run.task == name))
+    }
+
+    /// Waits until a task's step runs.
+    pub async fn task_began(&self, name: &str, limit: Duration) -> Result<TaskRun> {
+        within(limit, &format!("the start of `{name}`"), async || {
+            Ok(self.task(name).await?.filter(|task| task.reason == "Running"))
+        })
+        .await
     }
 
     /// What the steps of a TaskRun logged; the last lines of each.
@@ -102,21 +110,23 @@ impl Run {
     }
 }
 
-fn task_run(data: &Value, labels: &BTreeMap<String, String>) -> TaskRun {
-    let status = &data["status"];
-    let condition = &status["conditions"][0];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let results = status["results"].as_array().cloned().unwrap_or_default();
-    TaskRun {
-        task: labels.get("tekton.dev/pipelineTask").cloned().unwrap_or_default(),
-        pod: text(&status["podName"]),
-        reason: text(&condition["reason"]),
-        has_ended: condition["status"].as_str().is_some_and(|status| status != "Unknown"),
-        succeeded: condition["status"] == "True",
-        message: text(&condition["message"]),
-        results: results
-            .iter()
-            .map(|result| (text(&result["name"]), text(&result["value"])))
-            .collect(),
+impl TaskRun {
+    pub(crate) fn read(run: &DynamicObject) -> Self {
+        let status = &run.data["status"];
+        let condition = &status["conditions"][0];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let results = status["results"].as_array().cloned().unwrap_or_default();
+        Self {
+            task: run.labels().get("tekton.dev/pipelineTask").cloned().unwrap_or_default(),
+            pod: text(&status["podName"]),
+            reason: text(&condition["reason"]),
+            has_ended: condition["status"].as_str().is_some_and(|status| status != "Unknown"),
+            succeeded: condition["status"] == "True",
+            message: text(&condition["message"]),
+            results: results
+                .iter()
+                .map(|result| (text(&result["name"]), text(&result["value"])))
+                .collect(),
+        }
     }
 }

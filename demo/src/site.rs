@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::Run;
+use crate::{Run, TaskRun};
 
 /// How often a wait looks again.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
@@ -220,6 +220,15 @@ impl Site {
         })
         .await?;
         Ok(Run::new(self, name))
+    }
+
+    /// Waits for the end of a TaskRun that no Pipeline started.
+    pub async fn task_run(&self, name: &str, limit: Duration) -> Result<TaskRun> {
+        within(limit, &format!("the end of `{name}`"), async || {
+            let run = self.objects("TaskRun").get(name).await?;
+            Ok(Some(TaskRun::read(&run)).filter(|run| run.has_ended))
+        })
+        .await
     }
 
     /// Removes a service and waits until its pods' route is gone, so that its next release is a first one.

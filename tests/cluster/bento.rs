@@ -21,6 +21,18 @@ pub(crate) enum Model {
     Crashing(u32),
 }
 
+impl Model {
+    /// Its variables MODEL_BEHAVIOUR and MODEL_LIFETIME
+    pub(crate) fn settings(self) -> (&'static str, u32) {
+        match self {
+            Self::Good => ("good", 0),
+            Self::Failing => ("failing", 0),
+            Self::Unready => ("unready", 0),
+            Self::Crashing(seconds) => ("crashing", seconds),
+        }
+    }
+}
+
 /// Saves `NAME:VERSION` to the site's store, as BentoML's export does.
 pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
     let store = &site.cluster.store;
@@ -50,12 +62,7 @@ fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/model");
     let server =
         std::fs::read(&server).expect("`make images` builds the static model server first");
-    let (behaviour, lifetime) = match model {
-        Model::Good => ("good", 0),
-        Model::Failing => ("failing", 0),
-        Model::Unready => ("unready", 0),
-        Model::Crashing(seconds) => ("crashing", seconds),
-    };
+    let (behaviour, lifetime) = model.settings();
     let manifest = format!(
         "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\
          creation_time: '2026-11-24T00:00:00+00:00'\nlabels: {{}}\nmodels: []\n"

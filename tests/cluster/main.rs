@@ -4,6 +4,9 @@
 //! `make cluster-tests` brings the cluster up and runs them.
 
 mod bento;
+mod canary;
 mod events;
+mod image;
 mod namespace;
 mod release;
+mod restricted;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use demo::{Event, Mode, Run, Site, Traffic};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     bento::{self, Model},
@@ -25,7 +25,7 @@ async fn release(site: &Site, service: &str, version: &str, model: Model) -> Run
 }
 
 /// A version that serves everybody.
-async fn first(site: &Site, service: &str) -> String {
+pub(crate) async fn first(site: &Site, service: &str) -> String {
     let run = release(site, service, "v1", Model::Good).await;
     let create = run.task("canary-create").await.unwrap().expect("canary-create has run");
     assert!(create.succeeded, "{}", run.story().await.unwrap());
@@ -185,6 +185,101 @@ async fn a_gate_that_cannot_ask_prometheus_promotes_nothing() {
             run.story().await.unwrap()
         );
         assert_all_users_have(&site, &host, "v1").await;
+    })
+    .await;
+}
+
+/// A PipelineRun as `tkn pipeline start` creates it: nobody sent an event.
+fn without_an_event(service: &str, version: &str, canary_args: &[&str]) -> Value {
+    let text = include_str!("../../pipelines/canary-release/samples/canary-release.yaml");
+    let mut run: Value = serde_saphyr::from_str(text).unwrap();
+    run["metadata"] = json!({ "name": format!("{service}-{version}") });
+    let params = run["spec"]["params"].as_array_mut().unwrap();
+    for param in params.iter_mut() {
+        let name = param["name"].as_str().unwrap_or_default();
+        match name {
+            "service" => param["value"] = service.into(),
+            "version" => param["value"] = version.into(),
+            "bento" => param["value"] = format!("{service}:{version}").into(),
+            "image" => param["value"] = format!("registry.local:5000/models/{service}").into(),
+            _ => {}
+        }
+    }
+    params.push(json!({ "name": "canary-args", "value": canary_args }));
+    run
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_release_needs_no_event() {
+    in_namespace("no-event", async |site| {
+        bento::save(&site, "no-event", "v1", Model::Good).await;
+        site.create(without_an_event("no-event", "v1", &[])).await.unwrap();
+        let run = site.run_of("canary-release", &[]).await.unwrap();
+        run.wait(LIMIT).await.unwrap();
+        let done = succeeded(&run).await;
+        assert_eq!(
+            done,
+            ["bento-build", "canary-create", "canary-promoted"],
+            "{}",
+            run.story().await.unwrap()
+        );
+        assert_all_users_have(&site, &site.host("no-event").await.unwrap(), "v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
+    in_namespace("unready", async |site| {
+        let host = first(&site, "unready").await;
+        bento::save(&site, "unready", "v2", Model::Unready).await;
+        let known = site.runs("canary-release").await.unwrap();
+        site.create(without_an_event("unready", "v2", &["--timeout=45s"])).await.unwrap();
+        let run = site.run_of("canary-release", &known).await.unwrap();
+        assert_eq!(run.wait(LIMIT).await.unwrap(), "Failed");
+        let done = succeeded(&run).await;
+        assert!(done.contains(&"canary-rollback".to_owned()), "{}", run.story().await.unwrap());
+        assert!(done.contains(&"canary-failed".to_owned()), "{}", run.story().await.unwrap());
+        assert_all_users_have(&site, &host, "v1").await;
+        let service = site.service("unready").await.unwrap().unwrap();
+        assert_eq!(service.data["spec"]["predictor"]["canaryTrafficPercent"], json!(null));
+        assert!(
+            site.runs("canary-promotion").await.unwrap().is_empty(),
+            "nobody was told of a canary"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_release_that_is_killed_half_way_and_started_again_ends_as_if_nothing_had_happened() {
+    in_namespace("killed", async |site| {
+        let host = first(&site, "killed").await;
+        bento::save(&site, "killed", "v2", Model::Good).await;
+        let known = site.runs("canary-release").await.unwrap();
+        site.create(without_an_event("killed", "v2", &[])).await.unwrap();
+        let run = site.run_of("canary-release", &known).await.unwrap();
+        let pod = run.task_began("canary-create", LIMIT).await.unwrap().pod;
+        // As when a node dies: no signal, no `finally`, no record.
+        site.cluster
+            .kubectl(["delete", "pod", &pod, "-n", &site.namespace, "--force", "--grace-period=0"])
+            .unwrap();
+        site.cluster.kubectl(["delete", "pipelinerun", &run.name, "-n", &site.namespace]).unwrap();
+
+        let known = site.runs("canary-release").await.unwrap();
+        site.create(without_an_event("killed", "v2", &[])).await.unwrap();
+        let again = site.run_of("canary-release", &known).await.unwrap();
+        again.wait(LIMIT).await.unwrap();
+        let create = again.task("canary-create").await.unwrap().expect("canary-create has run");
+        assert!(create.succeeded, "{}", again.story().await.unwrap());
+        assert_eq!(create.results["outcome"], "canary");
+        let split = site.traffic("killed").await.unwrap();
+        assert!(split.contains(&(create.results["canary-revision"].clone(), 10)), "{split:?}");
+        assert_eq!(split.iter().map(|(_, percent)| percent).sum::<i64>(), 100);
+        assert_eq!(site.ask_often(&host, 20).await.unwrap().errors, 0);
     })
     .await;
 }

@@ -73,8 +73,9 @@ mod tests {
 
     #[test]
     fn a_hint_below_another_sentence_is_still_told() {
-        let error = anyhow::Error::new(Failure { what: "failed to read".into(), hint: "look".into() })
-            .context("failed to start");
+        let error =
+            anyhow::Error::new(Failure { what: "failed to read".into(), hint: "look".into() })
+                .context("failed to start");
         assert_eq!(report(&error), "error: failed to start: failed to read\n\nhint: look");
     }
 

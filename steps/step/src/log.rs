@@ -20,11 +20,18 @@ pub(crate) fn start(step: &str) {
         let own = step.replace('-', "_");
         Targets::new()
             .with_default(Level::WARN)
-            .with_targets([(own.as_str(), Level::INFO), ("step", Level::INFO), ("inference_service", Level::INFO)])
+            .with_targets([
+                (own.as_str(), Level::INFO),
+                ("step", Level::INFO),
+                ("inference_service", Level::INFO),
+            ])
             .with_target("kube_client", LevelFilter::OFF) // a request that failed is told by who made it
     };
     let filter = wanted.and_then(|level| level.parse().ok()).unwrap_or_else(default);
-    let lines = tracing_subscriber::fmt::layer().event_format(Line).with_writer(io::stderr).with_filter(filter);
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(Line)
+        .with_writer(io::stderr)
+        .with_filter(filter);
     // A second `run` in one process (a test) keeps the first one's logger.
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
@@ -37,7 +44,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         match *event.metadata().level() {
             Level::ERROR => out.write_str("error: ")?,
             Level::WARN => out.write_str("warning: ")?,

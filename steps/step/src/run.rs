@@ -75,7 +75,9 @@ where
 
 /// Runs a step that has to put something right when SIGTERM comes: its story watches
 /// [`Terminated`] itself and returns [`Outcome::Terminated`] as soon as it can.
-pub fn run_to_safe_point<Args: Parser>(story: impl AsyncFnOnce(Args, Terminated) -> Result<Outcome>) -> ExitCode {
+pub fn run_to_safe_point<Args: Parser>(
+    story: impl AsyncFnOnce(Args, Terminated) -> Result<Outcome>,
+) -> ExitCode {
     let args = match parse(env::args_os()) {
         Ok(args) => args,
         Err(usage) => {
@@ -102,18 +104,22 @@ pub fn run_to_safe_point<Args: Parser>(story: impl AsyncFnOnce(Args, Terminated)
 /// Parses with two rules. An empty value means "not given": Tekton passes an unset optional param as
 /// `--flag=`, and a Secret's absent key as an empty variable. Of two values of one flag the later
 /// wins: a Task's `args` come last, so that they can replace what a param says.
-fn parse<Args: CommandFactory + FromArgMatches>(line: impl Iterator<Item = OsString>) -> Result<Args, clap::Error> {
+fn parse<Args: CommandFactory + FromArgMatches>(
+    line: impl Iterator<Item = OsString>,
+) -> Result<Args, clap::Error> {
     let unset = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let mut command = Args::command()
-        .args_override_self(true)
-        .mut_args(|arg| if arg.get_env().is_some_and(unset) { arg.env(None::<&'static str>) } else { arg });
+    let mut command = Args::command().args_override_self(true).mut_args(|arg| {
+        if arg.get_env().is_some_and(unset) { arg.env(None::<&'static str>) } else { arg }
+    });
     let given = line.filter(|word| !is_empty_flag(word));
     let mut matches = command.try_get_matches_from_mut(given)?;
     Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 fn is_empty_flag(word: &OsStr) -> bool {
-    word.as_encoded_bytes().strip_suffix(b"=").is_some_and(|flag| flag.starts_with(b"--") && !flag.contains(&b'='))
+    word.as_encoded_bytes()
+        .strip_suffix(b"=")
+        .is_some_and(|flag| flag.starts_with(b"--") && !flag.contains(&b'='))
 }
 
 #[cfg(test)]
