@@ -152,8 +152,10 @@ pub(crate) struct PatienceArgs {
 }
 
 #[derive(Debug, Group)]
-#[expect(clippy::struct_field_names, reason = "a field is the flag")]
 pub(crate) struct LimitArgs {
+    /// Most connections at once; more than one only where one is the limit
+    #[arg(long, value_name = "COUNT", default_value_t = 4, help_heading = "Limits")]
+    pub(crate) connections: usize,
     /// Most bytes that the bento may have once unpacked
     #[arg(long, value_name = "SIZE", default_value = "50Gi", help_heading = "Limits")]
     pub(crate) max_size: Size,

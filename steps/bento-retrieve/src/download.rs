@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     io::{self, BufRead, Read},
     sync::atomic::Ordering,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -18,12 +18,16 @@ use tokio::{
 use crate::{
     fault::Fault,
     meter::Watch,
+    parts::{self, Parts, Whole},
     source::{Broken, Checksum, Opened, Part, Source},
 };
 
 /// Pieces that may wait between network and unpacking. A piece has at most 400 kB, so this is all the memory that a
 /// download takes; more would not make it faster.
 const WAITING: usize = 8;
+/// Bytes after which it is judged whether one connection is the limit: 8 MiB are a tenth of a second of a fast one,
+/// which is long past its start.
+const JUDGED_AFTER: u64 = 8 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -131,25 +135,35 @@ pub struct Download<'a> {
     mark: Option<String>,
     checksum: Option<Checksum>,
     sha256: Sha256,
+    connections: usize,
+    /// Whether one connection turned out to be the limit
+    in_parts: bool,
 }
 
-/// Nobody wants the rest: the unpacking has ended, and knows why.
-struct Unwanted;
+/// Why reading ended without a fault.
+enum Ended {
+    /// Everything came
+    Whole,
+    /// Nobody wants the rest: the unpacking has ended, and knows why
+    Unwanted,
+    /// More connections would bring more
+    Starved,
+}
 
 impl<'a> Download<'a> {
-    /// Goes on with a source that was opened at its beginning.
+    /// Goes on with a source that was opened at its beginning, on so many connections at most.
     #[must_use]
     pub fn new(
         source: &'a Source,
         opened: Opened,
         patience: Patience,
+        connections: usize,
         feed: Feed,
         watch: &'a Watch,
     ) -> Self {
-        let (opened, sha256) = (Some(opened), Sha256::new());
         Self {
             source,
-            opened,
+            opened: Some(opened),
             patience,
             feed,
             watch,
@@ -157,7 +171,9 @@ impl<'a> Download<'a> {
             total: None,
             mark: None,
             checksum: None,
-            sha256,
+            sha256: Sha256::new(),
+            connections,
+            in_parts: false,
         }
     }
 
@@ -166,18 +182,32 @@ impl<'a> Download<'a> {
         let mut waits = self.patience.waits();
         loop {
             let before = self.at;
-            let fault = match self.attempt().await {
-                Ok(Ok(())) => break,
-                Ok(Err(Unwanted)) => return Ok(None),
+            let ended =
+                if self.in_parts { self.read_in_parts().await } else { self.read_on().await };
+            let fault = match ended {
+                Ok(Ended::Whole) => break,
+                Ok(Ended::Unwanted) => return Ok(None),
+                Ok(Ended::Starved) => {
+                    self.in_parts = true;
+                    continue;
+                }
                 Err(fault) => fault,
             };
             if self.at > before {
                 waits = self.patience.waits(); // it got on, so the next try has all the patience again
             }
+            if self.at > 0 && self.mark.is_none() && expected.is_none() && fault.may_heal() {
+                return Err(Fault::CannotResume(self.at)); // the rest might be another archive's
+            }
             let Some(wait) = waits.next().filter(|_| fault.may_heal()) else { return Err(fault) };
             tracing::info!("{fault}; going on from there");
             sleep(wait).await;
         }
+        self.finish(expected).await
+    }
+
+    /// Compares what came with what is known of it, and only then lets the other end know that it is all.
+    async fn finish(self, expected: Option<&str>) -> Result<Option<Received>, Fault> {
         let mut sha256 = String::new();
         for byte in self.sha256.finalize() {
             let _ = write!(sha256, "{byte:02x}");
@@ -192,29 +222,59 @@ impl<'a> Download<'a> {
         Ok(ended.is_ok().then_some(Received { sha256, bytes: self.at }))
     }
 
-    /// One request, and all that comes of it.
-    async fn attempt(&mut self) -> Result<Result<(), Unwanted>, Fault> {
+    /// One request for all the rest, and all that comes of it.
+    async fn read_on(&mut self) -> Result<Ended, Fault> {
         let idle = self.patience.idle;
         let stalled = |_| Fault::Stalled(idle);
+        let rest = Part { from: self.at, end: None };
         let mut opened = match self.opened.take() {
             Some(opened) => opened,
-            None => timeout(
-                idle,
-                self.source.open(Part { from: self.at, end: None }, self.mark.as_deref()),
-            )
-            .await
-            .map_err(stalled)??,
+            None => timeout(idle, self.source.open(rest, self.mark.as_deref()))
+                .await
+                .map_err(stalled)??,
         };
         self.begin(&mut opened)?;
+        let mut hunger = Hunger::default();
         loop {
-            match timeout(idle, opened.body.next()).await.map_err(stalled)? {
+            let asked = Instant::now();
+            let piece = timeout(idle, opened.body.next()).await.map_err(stalled)?;
+            let came = Instant::now();
+            match piece {
                 Some(Ok(piece)) => {
+                    let length = piece.len() as u64;
                     if self.take(piece).await.is_err() {
-                        return Ok(Err(Unwanted));
+                        return Ok(Ended::Unwanted);
+                    }
+                    let starved = hunger.after(length, came - asked, came.elapsed());
+                    if starved && self.could_read_in_parts() {
+                        return Ok(Ended::Starved);
                     }
                 }
-                None if self.total.is_none_or(|total| total == self.at) => return Ok(Ok(())),
-                Some(Err(Broken)) | None => return Err(self.cut()),
+                None if self.total.is_none_or(|total| total == self.at) => return Ok(Ended::Whole),
+                Some(Err(Broken)) | None => return Err(Fault::Cut(self.at)),
+            }
+        }
+    }
+
+    fn could_read_in_parts(&self) -> bool {
+        let left = self.total.map_or(0, |total| total - self.at);
+        self.connections > 1 && self.mark.is_some() && left > 2 * parts::SIZE
+    }
+
+    /// Several requests at once, each for a part of the rest.
+    async fn read_in_parts(&mut self) -> Result<Ended, Fault> {
+        let whole =
+            Whole { source: self.source.clone(), mark: self.mark.clone(), total: self.total };
+        let mut parts = Parts::new(whole, self.at, self.connections, self.patience.idle);
+        loop {
+            match parts.next().await {
+                Some(Ok(piece)) => {
+                    if self.take(piece).await.is_err() {
+                        return Ok(Ended::Unwanted);
+                    }
+                }
+                Some(Err(fault)) => return Err(fault),
+                None => return Ok(Ended::Whole),
             }
         }
     }
@@ -230,21 +290,58 @@ impl<'a> Download<'a> {
         Ok(())
     }
 
-    fn cut(&self) -> Fault {
-        if self.at == 0 || self.mark.is_some() {
-            Fault::Cut(self.at)
-        } else {
-            Fault::CannotResume(self.at)
-        }
-    }
-
-    async fn take(&mut self, piece: Bytes) -> Result<(), Unwanted> {
+    /// Fails when nobody takes it.
+    async fn take(&mut self, piece: Bytes) -> Result<(), ()> {
         self.at += piece.len() as u64;
         self.watch.fetched.store(self.at, Ordering::Relaxed);
         self.sha256.update(&piece);
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&piece);
         }
-        self.feed.0.send(Some(piece)).await.map_err(|_| Unwanted)
+        self.feed.0.send(Some(piece)).await.map_err(|_| ())
+    }
+}
+
+/// What the time of a download goes into: waiting for the network, or for the unpacking.
+#[derive(Default)]
+struct Hunger {
+    bytes: u64,
+    for_the_network: Duration,
+    for_the_unpacking: Duration,
+}
+
+impl Hunger {
+    /// Whether the network was the limit over the last bytes, after another piece.
+    fn after(&mut self, bytes: u64, network: Duration, unpacking: Duration) -> bool {
+        self.bytes += bytes;
+        self.for_the_network += network;
+        self.for_the_unpacking += unpacking;
+        if self.bytes < JUDGED_AFTER {
+            return false;
+        }
+        let starved = self.for_the_network > 2 * self.for_the_unpacking;
+        *self = Self::default();
+        starved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_starves_when_most_of_its_time_goes_into_waiting_for_the_network() {
+        let second = Duration::from_secs(1);
+        assert!(
+            !Hunger::default().after(JUDGED_AFTER - 1, second, Duration::ZERO),
+            "too early to tell"
+        );
+        assert!(Hunger::default().after(JUDGED_AFTER, second * 3, second));
+        let mut hunger = Hunger::default();
+        assert!(!hunger.after(JUDGED_AFTER, second, second), "the unpacking is the limit");
+        assert!(
+            hunger.after(JUDGED_AFTER, second, Duration::ZERO),
+            "each stretch is judged by itself"
+        );
     }
 }

@@ -12,6 +12,7 @@ pub mod image;
 pub mod manifest;
 pub mod meter;
 pub mod page;
+mod parts;
 pub mod place;
 pub mod size;
 pub mod source;

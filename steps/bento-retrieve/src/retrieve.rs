@@ -35,6 +35,7 @@ struct Plan {
     image: Option<Repository>,
     limits: Limits,
     patience: Patience,
+    connections: usize,
     timeout: Duration,
 }
 
@@ -91,6 +92,7 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
             ratio: limits.max_ratio,
         },
         patience: self::patience(patience),
+        connections: limits.connections,
         timeout: patience.timeout,
     };
     Ok((plan, results))
@@ -109,8 +111,8 @@ async fn fetch(
     let size = opened.total.map(|total| format!(", {}", Size(total))).unwrap_or_default();
     tracing::info!("retrieving {source}{size}");
     let total = opened.total;
-    let downloading =
-        Download::new(&source, opened, plan.patience, feed, watch).run(plan.sha256.as_deref());
+    let download = Download::new(&source, opened, plan.patience, plan.connections, feed, watch);
+    let downloading = download.run(plan.sha256.as_deref());
     let work = async { (downloading.await, unpacking.ended().await) };
     let (received, unpacked) = progress::beside(work, watch, total).await;
     match (unpacked, received) {

@@ -596,3 +596,29 @@ fn a_disk_that_is_full_leaves_nothing() {
     run.assert_nothing(&ended);
     insta::assert_snapshot!(ended.stderr);
 }
+
+#[test]
+fn a_slow_connection_gets_others_beside_it_and_the_bytes_stay_in_order() {
+    let mut files = bento_files("iris", "v1");
+    files.push(("./models/iris_svm/abc/weights".into(), support::noise(24 << 20)));
+    let plain = archive(files.iter().map(|(name, text)| file(name, text)));
+    let with = |more: &str| {
+        let answers = [
+            Answer::Slow,
+            Answer::Whole,
+            Answer::CutAfter(1_000_000),
+            Answer::Error(503, "SlowDown"),
+        ];
+        let run = Run::new(Server::start([(KEY, plain.clone())]).script(answers));
+        let ended = run.ended(run.command_with("bento", "10s").arg(more).output().unwrap());
+        run.assert_whole(&ended);
+        assert_eq!(run.result("sha256"), Some(sha256sum(&plain)));
+        run.server.seen()
+    };
+    let seen = with("--connections=4");
+    let parts: Vec<_> = seen[1..].iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
+    assert!(parts.len() > 4, "{parts:?}");
+    assert!(parts.iter().all(|range| !range.ends_with('-')), "each part has its end: {parts:?}");
+    assert!(seen[1..].iter().all(|line| line.contains('"')), "each with If-Match");
+    assert_eq!(with("--connections=1").len(), 1);
+}

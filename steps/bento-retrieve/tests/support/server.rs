@@ -7,6 +7,7 @@ use std::{
     ops::Range,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// How one request for an object is answered. Requests without a script get the whole object.
@@ -31,6 +32,8 @@ pub(crate) enum Answer {
     Header(&'static str, String),
     /// Elsewhere: status and address
     Redirect(u16, String),
+    /// The whole object, but a pause after each 64 KiB
+    Slow,
     /// Closes without a word
     Hangup,
 }
@@ -169,6 +172,17 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
         Answer::StallAfter(count) => {
             send(&stream, count);
             state.held.push(stream);
+        }
+        Answer::Slow => {
+            drop(state);
+            let mut stream = &stream;
+            let _ = stream.write_all(head.as_bytes());
+            for piece in body.chunks(64 << 10) {
+                thread::sleep(Duration::from_millis(10));
+                if stream.write_all(piece).is_err() {
+                    return;
+                }
+            }
         }
         _ => {
             drop(state);
