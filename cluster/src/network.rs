@@ -73,14 +73,20 @@ pub(crate) fn close() {
     for rule in FORWARD_RULES {
         while iptables("-D", rule) {}
     }
-    for (family, table) in [("ip", "kanaria"), ("ip", "kube-proxy"), ("ip6", "kube-proxy")] {
-        command::succeeds("nft", ["delete", "table", family, table]);
-    }
+    command::succeeds("nft", ["delete", "table", "ip", "kanaria"]);
+    remove_proxy_tables();
     let ports = command::run("ip", ["-o", "link", "show", "master", BRIDGE]).unwrap_or_default();
     for port in ports.lines().filter_map(interface) {
         command::succeeds("ip", ["link", "delete", port]);
     }
     command::succeeds("ip", ["link", "delete", BRIDGE]);
+}
+
+/// kube-proxy writes them anew when it starts.
+pub(crate) fn remove_proxy_tables() {
+    for family in ["ip", "ip6"] {
+        command::succeeds("nft", ["delete", "table", family, "kube-proxy"]);
+    }
 }
 
 /// What `close` could not remove.

@@ -44,6 +44,8 @@ pub(crate) struct Part {
     /// Where it listens, for people and for the check that nobody else does.
     pub(crate) listens: Vec<&'static str>,
     pub(crate) ready: Ready,
+    /// Removes what a predecessor left that would mislead it.
+    pub(crate) clear: fn(),
 }
 
 /// The question whose yes means that a part works.
@@ -98,6 +100,7 @@ impl Part {
 
     fn start(&self) -> Result<()> {
         self.refuse_taken_addresses()?;
+        (self.clear)();
         let path = self.log();
         let log = File::options()
             .create(true)

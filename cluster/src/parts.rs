@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     certificates::{self, NODE_NAME},
-    network::NODE,
+    network::{self, NODE},
     part::{Part, Ready},
     places::{Cache, private_dir, private_file, run},
     store::Keys,
@@ -256,6 +256,9 @@ fn proxy() -> Part {
             ("conntrack-tcp-timeout-established", "0s"),
             ("conntrack-tcp-timeout-close-wait", "0s"),
         ]),
+        // Of a table that it finds, kube-proxy keeps endpoint chains that its predecessor had emptied:
+        // their Service, most of all `kubernetes`, then leads nowhere.
+        clear: network::remove_proxy_tables,
         ..part(
             "proxy",
             "Services' addresses",
@@ -358,6 +361,7 @@ fn part(
         private: false,
         listens: listens.to_vec(),
         ready,
+        clear: || (),
     }
 }
 
