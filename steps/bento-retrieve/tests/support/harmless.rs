@@ -1,0 +1,76 @@
+//! What must hold for any bytes whatever. The fuzz targets call these, and so does a short run in the tests.
+
+use std::{fs, path::Path};
+
+use bento_retrieve::{
+    archive::unpack,
+    details::Details,
+    folder::Folder,
+    glance::{Glance, look},
+    manifest::Manifest,
+    meter::{Limits, Watch},
+};
+
+const LIMITS: Limits = Limits { bytes: 256 << 10, entries: 40, ratio: 200 };
+
+/// Nothing is outside of the folder, no symlink leads out of it, and it has no more than the limits allow.
+pub(crate) fn archive(bytes: &[u8]) {
+    let home = tempfile::tempdir().expect("a folder for the test");
+    let bento = home.path().join("bento");
+    fs::create_dir(&bento).expect("a folder in it");
+    let ended = unpack(bytes, &Folder::new(&bento), &LIMITS, &Watch::default());
+    let beside = fs::read_dir(home.path()).expect("to read it").count();
+    assert_eq!(beside, 1, "nothing is outside");
+    let mut seen = Seen::default();
+    seen.walk(&bento, &bento.canonicalize().expect("it is there"));
+    assert!(seen.bytes <= LIMITS.bytes, "{} bytes", seen.bytes);
+    assert!(ended.is_err() || seen.files <= LIMITS.entries, "{} files", seen.files);
+}
+
+#[derive(Default)]
+struct Seen {
+    files: u64,
+    bytes: u64,
+}
+
+impl Seen {
+    fn walk(&mut self, folder: &Path, root: &Path) {
+        for entry in fs::read_dir(folder).expect("to read it").flatten() {
+            let kind = entry.file_type().expect("its type");
+            if kind.is_dir() {
+                self.walk(&entry.path(), root);
+                continue;
+            }
+            assert!(kind.is_file() || kind.is_symlink(), "{}", entry.path().display());
+            self.files += 1;
+            if kind.is_file() {
+                self.bytes += entry.metadata().expect("its size").len();
+            } else if let Ok(real) = entry.path().canonicalize() {
+                assert!(real.starts_with(root), "{} leads out", entry.path().display());
+            }
+        }
+    }
+}
+
+/// A look at the beginning of an archive ends, whatever it is.
+pub(crate) fn glance(bytes: &[u8]) {
+    for is_whole in [false, true] {
+        if let Ok(Some(seen)) = look(bytes, is_whole) {
+            let _ = Details::read(&seen);
+        }
+    }
+}
+
+/// A manifest is read or refused, and the tag of one that is read may be used as a path.
+pub(crate) fn manifest(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    for read in [Manifest::parse(&text), Manifest::parse_legacy(&text)].into_iter().flatten() {
+        for tag in read.models.iter().chain([&read.tag]) {
+            assert!(!tag.name.contains('/') && !tag.version.contains('/'), "{tag}");
+            assert!(![".", ".."].contains(&tag.version.as_str()), "{tag}");
+        }
+    }
+    for is_legacy in [false, true] {
+        let _ = Details::read(&Glance { manifest: text.clone(), is_legacy, ..Glance::default() });
+    }
+}
