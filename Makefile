@@ -10,8 +10,7 @@ STEPS := $(patsubst steps/%/src/main.rs,%,$(wildcard steps/*/src/main.rs))
 HOST := x86_64-unknown-linux
 TARGET := $(HOST)-$(if $(findstring $(HOST)-musl,$(shell rustup target list --installed 2>/dev/null)),musl,gnu)
 STATIC := RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --target $(TARGET)
-# `make images PROFILE=ci` links in a tenth of the time, to larger images.
-PROFILE ?= release
+RELEASE := target/$(TARGET)/release
 
 # Where `make images` pushes to. The embedded cluster's registry serves ghcr.io/kanaria from here.
 REGISTRY ?= 127.0.0.1:5000/kanaria
@@ -34,13 +33,13 @@ check: ## Format, lints, unit, property, step and catalog tests; needs no root a
 
 notebook-tests: ## The notebook executed, and its events read by the SDK that it uses; needs Python 3.11
 	cd examples/iris && $$(./venv) -m unittest discover
-	KANARIA_PYTHON=$$(examples/iris/venv) cargo test --locked -p cloudevent-send --test python -- --ignored
+	KANARIA_PYTHON=$$(examples/iris/venv) cargo test --locked --workspace --test python -- --ignored
 
 lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
-	cargo test --locked -p cluster --test lifecycle -- --ignored --test-threads=1
+	cargo test --locked --workspace --test lifecycle -- --ignored --test-threads=1
 
 cluster-tests: images ## The tests on the real cluster
-	cargo test --locked --test cluster -- --ignored --test-threads=$(CLUSTER_TEST_THREADS)
+	cargo test --locked --workspace --test cluster -- --ignored --test-threads=$(CLUSTER_TEST_THREADS)
 
 # Releases wait more than they compute, so a few can go on at once on two cores.
 CLUSTER_TEST_THREADS ?= 4
@@ -59,10 +58,9 @@ images: cluster-up target/images/binaries ## Build the step images and push them
 .PHONY: target/images/binaries
 target/images/binaries:
 	@echo "compiling the steps for $(TARGET)"
-	@$(STATIC) --profile $(PROFILE) $(patsubst %,-p %,$(STEPS))
-	@$(STATIC) --release -p model
+	@$(STATIC) --release $(patsubst %,-p %,$(STEPS) model)
 	@rm -rf target/images/context && mkdir -p target/images/context/out
-	@cp $(patsubst %,target/$(TARGET)/$(PROFILE)/%,$(STEPS)) /etc/ssl/certs/ca-certificates.crt target/images/context/out/
+	@cp $(patsubst %,$(RELEASE)/%,$(STEPS)) /etc/ssl/certs/ca-certificates.crt target/images/context/out/
 	@printf 'FROM scratch\nCOPY out /out\n' | $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false \
 	  --timestamp 0 --tag localhost/kanaria/binaries --file - target/images/context > /dev/null
 

@@ -57,11 +57,17 @@ pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
         .unwrap();
 }
 
+/// The static model server, as `make images` left it.
+pub(crate) fn server() -> Vec<u8> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let built = ["musl", "gnu"]
+        .map(|libc| target.join(format!("x86_64-unknown-linux-{libc}/release/model")));
+    let found = built.iter().find_map(|path| std::fs::read(path).ok());
+    found.expect("`make images` builds the model server first")
+}
+
 fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
-    let server =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-gnu/release/model");
-    let server =
-        std::fs::read(&server).expect("`make images` builds the static model server first");
+    let server = server();
     let (behaviour, lifetime) = model.settings();
     let manifest = format!(
         "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\

@@ -9,7 +9,7 @@ use cluster::Cluster;
 use demo::Site;
 
 /// Installs the catalog in a namespace of this name that nobody used before, tells the story in it,
-/// and removes it. A story that fails leaves its namespace to be looked at; the next run removes it.
+/// and removes it. A story that fails leaves its namespace to be looked at; a later run removes it.
 pub(crate) async fn in_namespace(name: &str, story: impl AsyncFnOnce(Site)) {
     let cluster = cluster();
     let site = Site::install(cluster, &unused(name)).await.unwrap();
@@ -30,16 +30,24 @@ pub(crate) fn cluster() -> &'static Cluster {
 
 const PREFIX: &str = "kanaria-test-";
 
+/// No run of the tests takes this long, so what is older belongs to one that has ended.
+const OLD: u128 = 60 * 60 * 1000;
+
+/// Milliseconds, which make a name that nobody used before.
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
+}
+
 fn unused(name: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    format!("{PREFIX}{name}-{now}")
+    format!("{PREFIX}{name}-{}", now())
 }
 
 /// What tests that failed left behind.
 fn sweep(cluster: &Cluster) {
     let found = cluster.kubectl(["get", "namespaces", "-o", "name"]).unwrap();
     for namespace in found.lines().filter_map(|line| line.strip_prefix("namespace/")) {
-        if namespace.starts_with(PREFIX) {
+        let born = namespace.rsplit_once('-').and_then(|(_, born)| born.parse::<u128>().ok());
+        if namespace.starts_with(PREFIX) && born.is_some_and(|born| born + OLD < now()) {
             cluster
                 .kubectl(["delete", "namespace", namespace, "--wait=false", "--ignore-not-found"])
                 .unwrap();
