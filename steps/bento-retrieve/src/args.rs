@@ -134,6 +134,9 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t,
           hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
     pub(crate) anonymous: bool,
+    /// Folder that may have the files `credentials` and `config` of the AWS tools
+    #[arg(long, value_name = "DIR", help_heading = "Store")]
+    pub(crate) credentials: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Group)]
@@ -236,8 +239,8 @@ Examples:
   bento-retrieve list --store s3://bentos/team
   bento-retrieve show --store s3://bentos/team iris:latest
 
-Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, from the files that
-AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name, or from the pod's or the machine's role.
+Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, from --credentials or the
+files of the AWS tools, or from the pod's or the machine's role.
 
 Exit codes: 0 the bento is there, 1 it could not be got or is refused, 2 usage, 143 stopped.";
 

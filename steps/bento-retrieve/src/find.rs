@@ -89,11 +89,12 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
 }
 
 pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Access {
-    let AccessArgs { s3_endpoint, s3_path_style, anonymous } = access;
+    let AccessArgs { s3_endpoint, s3_path_style, anonymous, credentials } = access;
     Access {
         endpoint: s3_endpoint,
         path_style: s3_path_style,
         anonymous,
+        credentials,
         idle: patience.idle_timeout,
     }
 }

@@ -1,12 +1,17 @@
 //! The edge to an S3 store: connecting, finding a bento's archive, reading it from any byte.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use aws_config::{
     BehaviorVersion, Region, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::{
     Client, config::ResponseChecksumValidation, operation::get_object::GetObjectOutput,
 };
@@ -89,6 +94,9 @@ pub struct Access {
     pub path_style: Option<bool>,
     /// Asks without credentials
     pub anonymous: bool,
+    /// Folder that may have `credentials` and `config` as the AWS tools write them. Without, they are where the AWS
+    /// tools look for them
+    pub credentials: Option<PathBuf>,
     /// How long an answer may take
     pub idle: Duration,
 }
@@ -178,14 +186,18 @@ impl Store {
     /// Prepares the client; nothing is sent yet.
     pub async fn new(location: Location, access: &Access) -> Self {
         let http = http_client(access.endpoint.as_deref());
+        let profiles = profiles(access.credentials.as_deref());
+        let in_profile =
+            ProfileFileRegionProvider::builder().profile_files(profiles.clone()).build();
         let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-            .or_else(ProfileFileRegionProvider::new())
+            .or_else(in_profile)
             .or_else(Region::new(ANY_REGION));
         let timeouts =
             TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(access.idle).build();
         let mut config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .region(region)
+            .profile_files(profiles)
             .timeout_config(timeouts)
             // Retries, stalls and checksums are ours: they must also hold for a read that was resumed.
             .retry_config(RetryConfig::disabled())
@@ -292,6 +304,21 @@ impl Store {
             .filter_map(|object| object.key)
             .collect())
     }
+}
+
+/// The files of this folder that are there, or else where the AWS tools look for them.
+fn profiles(folder: Option<&Path>) -> EnvConfigFiles {
+    let kinds =
+        [("config", EnvConfigFileKind::Config), ("credentials", EnvConfigFileKind::Credentials)];
+    let mut found = kinds
+        .into_iter()
+        .filter_map(|(name, kind)| Some((kind, folder?.join(name))))
+        .filter(|(_, file)| file.is_file())
+        .peekable();
+    if found.peek().is_none() {
+        return EnvConfigFiles::default();
+    }
+    found.fold(EnvConfigFiles::builder(), |files, (kind, file)| files.with_file(kind, file)).build()
 }
 
 fn choose(stem: &str, keys: &[String]) -> Option<String> {

@@ -622,3 +622,27 @@ fn a_slow_connection_gets_others_beside_it_and_the_bytes_stay_in_order() {
     assert!(seen[1..].iter().all(|line| line.contains('"')), "each with If-Match");
     assert_eq!(with("--connections=1").len(), 1);
 }
+
+#[test]
+fn credentials_may_be_files_in_a_folder() {
+    let run = served([]);
+    fs::write(run.home.path().join("result.none"), "").unwrap();
+    let folder = run.home.path().join("result.aws");
+    fs::create_dir(&folder).unwrap();
+    let ended = |run: &Run| {
+        let mut command = run.command();
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .arg("--credentials=result.aws");
+        run.ended(command.output().unwrap())
+    };
+    let without = ended(&run);
+    assert!(without.stderr.contains("there are no credentials"), "{}", without.stderr);
+    fs::write(
+        folder.join("credentials"),
+        "[default]\naws_access_key_id = a\naws_secret_access_key = b\n",
+    )
+    .unwrap();
+    run.assert_whole(&ended(&run));
+}
