@@ -1,0 +1,357 @@
+//! The three canary Tasks in every state that a canary can be in, in a namespace that enforces the
+//! *restricted* pod security standard.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use demo::Site;
+use serde_json::{Value, json};
+
+use crate::{bento::Model, image, namespace::in_namespace};
+
+/// Pods start and routes move; on two busy cores that takes its time.
+const LIMIT: Duration = Duration::from_mins(10);
+
+const SERVICE: &str = "iris";
+
+/// What a TaskRun came to.
+#[derive(Debug)]
+struct Ended {
+    succeeded: bool,
+    results: BTreeMap<String, String>,
+    log: String,
+}
+
+impl Ended {
+    fn result(&self, name: &str) -> &str {
+        self.results.get(name).unwrap_or_else(|| panic!("no result `{name}`: {self:?}"))
+    }
+}
+
+/// The site of one test, with the words of these tests.
+struct Canary {
+    site: Site,
+}
+
+impl Canary {
+    /// A service on v1.
+    async fn of(site: Site) -> Self {
+        let standard = "pod-security.kubernetes.io/enforce=restricted";
+        site.cluster
+            .kubectl(["label", "namespace", &site.namespace, standard, "--overwrite"])
+            .unwrap();
+        let canary = Self { site };
+        let first = canary.create("v1", Model::Good, &[("memory", "64Mi"), ("cpu", "10m")]).await;
+        assert_eq!(first.result("outcome"), "first", "{first:?}");
+        assert_eq!(first.result("baseline-revision"), "");
+        canary
+    }
+
+    async fn create(&self, version: &str, model: Model, params: &[(&str, &str)]) -> Ended {
+        let image = image::push(&self.site, version, model).await;
+        self.run("canary-create", &[&[("image", image.as_str())], params].concat()).await
+    }
+
+    async fn rollback(&self, params: &[(&str, &str)]) -> Ended {
+        self.run("canary-rollback", params).await
+    }
+
+    async fn promote(&self, params: &[(&str, &str)]) -> Ended {
+        self.run("canary-promote", params).await
+    }
+
+    async fn run(&self, task: &str, params: &[(&str, &str)]) -> Ended {
+        let name = self.start(task, params).await;
+        self.end(&name).await
+    }
+
+    async fn start(&self, task: &str, params: &[(&str, &str)]) -> String {
+        let service = [("service", SERVICE)];
+        let params: Vec<Value> = service
+            .iter()
+            .chain(params)
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
+        let run = json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"generateName": format!("{task}-")},
+            "spec": {"serviceAccountName": "canary-releaser", "taskRef": {"name": task}, "params": params},
+        });
+        self.site.create(run).await.unwrap().metadata.name.unwrap()
+    }
+
+    async fn end(&self, name: &str) -> Ended {
+        let runs = self.site.objects("TaskRun");
+        let status = self
+            .when(&format!("the end of {name}"), async || {
+                let status = runs.get(name).await.unwrap().data["status"].clone();
+                let condition =
+                    status["conditions"][0]["status"].as_str().unwrap_or("Unknown").to_owned();
+                (condition != "Unknown").then_some(status)
+            })
+            .await;
+        let pod = status["podName"].as_str().unwrap_or_default();
+        let results = status["results"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ended {
+            succeeded: status["conditions"][0]["status"] == "True",
+            results: results
+                .iter()
+                .map(|result| (text(&result["name"]), text(&result["value"])))
+                .collect(),
+            log: self.kubectl(&["logs", pod, "--all-containers"]).unwrap_or_default(),
+        }
+    }
+
+    fn kubectl(&self, line: &[&str]) -> Option<String> {
+        let namespace = ["-n", self.site.namespace.as_str()];
+        self.site.cluster.kubectl(namespace.iter().chain(line).copied()).ok()
+    }
+
+    async fn when<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let seen = tokio::time::timeout(LIMIT, async {
+            loop {
+                if let Some(seen) = look().await {
+                    return seen;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+        seen.await.unwrap_or_else(|_| panic!("failed to see {what}"))
+    }
+
+    async fn predictor(&self) -> Value {
+        self.site.service(SERVICE).await.unwrap().unwrap().data["spec"]["predictor"].clone()
+    }
+
+    /// As the route says, the canary's own share is there too when it is 0.
+    async fn traffic(&self) -> Vec<(String, i64)> {
+        self.site.traffic(SERVICE).await.unwrap()
+    }
+
+    /// Every request is answered by this version, and the spec says so without a percent.
+    async fn assert_everybody_has(&self, version: &str) {
+        let host = self.site.host(SERVICE).await.unwrap();
+        let answers = self.site.ask_often(&host, 40).await.unwrap();
+        assert_eq!(answers.by_version.get(version), Some(&40), "{answers}");
+        let predictor = self.predictor().await;
+        assert_eq!(predictor["canaryTrafficPercent"], Value::Null, "{predictor}");
+        let traffic = self.traffic().await;
+        assert_eq!(
+            traffic.iter().map(|(_, percent)| *percent).collect::<Vec<_>>(),
+            [100],
+            "{traffic:?}"
+        );
+    }
+
+    /// Waits until the revision's container is between two of its restarts, and stays there long enough.
+    async fn long_back_off(&self, revision: &str) {
+        let pods = format!("serving.knative.dev/revision={revision}");
+        let state = "jsonpath={.items[0].status.containerStatuses[?(@.name==\"kserve-container\")]['restartCount','state']}";
+        self.when("a long back-off", async || {
+            let state = self.kubectl(&["get", "pods", "-l", &pods, "-o", state])?;
+            let restarts: u32 = state.split_whitespace().next()?.parse().ok()?;
+            (restarts >= 3 && state.contains("CrashLoopBackOff")).then_some(())
+        })
+        .await;
+    }
+}
+
+fn named(revision: &str) -> [(&'static str, &str); 1] {
+    [("canary-revision", revision)]
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_after_that() {
+    in_namespace("ladder", async |site| {
+        let canary = Canary::of(site).await;
+        let live = canary.create("v2", Model::Good, &[("percent", "20")]).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let (new, old) = (live.result("canary-revision"), live.result("baseline-revision"));
+        assert_eq!(canary.traffic().await, [(new.to_owned(), 20), (old.to_owned(), 80)]);
+        assert!(live.result("canary-url").starts_with("http://latest-iris-predictor."), "{live:?}");
+
+        let again = canary.create("v2", Model::Good, &[]).await;
+        assert_eq!(
+            again.results, live.results,
+            "a repeated release says the same and lowers nothing"
+        );
+        let other = canary.create("v3", Model::Good, &[]).await;
+        assert!(
+            !other.succeeded && other.log.contains("another canary is in progress"),
+            "{other:?}"
+        );
+
+        let promoted = canary.promote(&[named(new)[0], ("ladder", "50"), ("pause", "2s")]).await;
+        assert_eq!(promoted.result("outcome"), "promoted", "{promoted:?}");
+        assert!(promoted.log.contains("set 50 %"), "{promoted:?}");
+        canary.assert_everybody_has("v2").await;
+        assert_eq!(canary.create("v2", Model::Good, &[]).await.result("outcome"), "unchanged");
+
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        assert_eq!(back.result("restored-image"), live.result("baseline-image"));
+        canary.assert_everybody_has("v1").await;
+        assert_eq!(
+            canary.rollback(&named(new)).await.results,
+            back.results,
+            "run again it says the same"
+        );
+
+        let refused = canary.create("v2", Model::Good, &[]).await;
+        assert!(
+            !refused.succeeded && refused.log.contains("it was rolled back before"),
+            "{refused:?}"
+        );
+        let retried = canary.create("v2", Model::Good, &[("retry-rejected", "true")]).await;
+        assert_eq!(retried.result("outcome"), "canary", "{retried:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_that_never_gets_ready_costs_no_user_and_is_explained() {
+    in_namespace("unready", async |site| {
+        let canary = Canary::of(site).await;
+        let failed = canary.create("v2", Model::Unready, &[("timeout", "40s")]).await;
+        assert!(!failed.succeeded, "{failed:?}");
+        assert!(failed.log.contains("its readiness probe does not pass yet"), "{failed:?}");
+        assert_eq!(failed.result("outcome"), "");
+        assert_eq!(canary.predictor().await["canaryTrafficPercent"], 0);
+
+        let back = canary.rollback(&named(failed.result("canary-revision"))).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_that_exits_or_has_no_image_is_explained_long_before_the_timeout() {
+    in_namespace("exits", async |site| {
+        let canary = Canary::of(site).await;
+        let failed = canary.create("v2", Model::Crashing(0), &[]).await;
+        assert!(
+            failed.log.contains("exits with code 1: Error: the model has crashed"),
+            "{failed:?}"
+        );
+        canary.rollback(&named(failed.result("canary-revision"))).await;
+        canary.assert_everybody_has("v1").await;
+
+        let image =
+            format!("{}/models/nobody@sha256:{}", canary.site.cluster.registry.pod, "0".repeat(64));
+        let missing = canary.run("canary-create", &[("image", &image)]).await;
+        assert!(missing.log.contains("its image cannot be pulled"), "{missing:?}");
+        let back = canary.rollback(&[("canary-image", &image)]).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_live_canary_that_crashes_with_a_long_back_off_is_taken_back() {
+    in_namespace("backoff", async |site| {
+        let canary = Canary::of(site).await;
+        let live = canary.create("v2", Model::Crashing(25), &[("percent", "50")]).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let new = live.result("canary-revision");
+        canary.long_back_off(new).await;
+
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_promoted_canary_that_crashes_is_taken_back() {
+    in_namespace("promoted", async |site| {
+        let canary = Canary::of(site).await;
+        let live = canary.create("v2", Model::Crashing(40), &[]).await;
+        let new = live.result("canary-revision");
+        let promoted = canary.promote(&named(new)).await;
+        assert_eq!(promoted.result("outcome"), "promoted", "{promoted:?}");
+        canary.long_back_off(new).await;
+
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_rollback_after_the_old_revision_is_gone_makes_it_again_from_its_image() {
+    in_namespace("gone", async |site| {
+        let canary = Canary::of(site).await;
+        let live = canary.create("v2", Model::Good, &[]).await;
+        let (new, old) = (live.result("canary-revision"), live.result("baseline-revision"));
+        canary.promote(&named(new)).await;
+        canary.kubectl(&["delete", "revision", old]).unwrap();
+
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_task_run_that_is_killed_half_way_and_run_again_ends_in_the_same_place() {
+    in_namespace("killed", async |site| {
+        let canary = Canary::of(site).await;
+        let image = image::push(&canary.site, "v2", Model::Good).await;
+
+        let killed = canary.start("canary-create", &[("image", &image)]).await;
+        canary
+            .when("percent 0", async || {
+                (canary.predictor().await["canaryTrafficPercent"] == 0).then_some(())
+            })
+            .await;
+        canary
+            .kubectl(&["delete", "pod", &format!("{killed}-pod"), "--grace-period=0", "--force"])
+            .unwrap();
+        canary.end(&killed).await; // on a fast machine it was done already, and is repeated now
+        let live = canary.run("canary-create", &[("image", &image)]).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let new = live.result("canary-revision");
+
+        let killed = canary.start("canary-rollback", &named(new)).await;
+        canary
+            .when("the old image", async || {
+                (canary.predictor().await["containers"][0]["image"] != image).then_some(())
+            })
+            .await;
+        canary
+            .kubectl(&["delete", "pod", &format!("{killed}-pod"), "--grace-period=0", "--force"])
+            .unwrap();
+        canary.end(&killed).await;
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_rollback_of_what_is_not_there_does_nothing() {
+    in_namespace("nothing", async |site| {
+        let canary = Canary::of(site).await;
+        let image = format!("r/iris@sha256:{}", "0".repeat(64));
+        for params in [[("canary-image", image.as_str())], named("iris-predictor-00009")] {
+            let ended = canary.rollback(&params).await;
+            assert_eq!(ended.result("outcome"), "nothing", "{ended:?}");
+            assert_eq!(ended.result("restored-image"), "");
+        }
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
