@@ -87,7 +87,10 @@ fn make() -> Result<()> {
         server("kube-apiserver", &API_SERVER_NAMES, &[NODE, "127.0.0.1", API_SERVICE])?,
     )?;
     keep("kubelet-server", server("kubelet", &[NODE_NAME], &[NODE, "127.0.0.1"])?)?;
-    keep(KSERVE_WEBHOOK, server(KSERVE_WEBHOOK, &["kserve-webhook-server-service.kserve.svc"], &[])?)?;
+    keep(
+        KSERVE_WEBHOOK,
+        server(KSERVE_WEBHOOK, &["kserve-webhook-server-service.kserve.svc"], &[])?,
+    )?;
     keep("etcd", server("etcd", &["localhost"], &["127.0.0.1"])?)?;
     for identity in &CLIENTS {
         keep(identity.file, client(identity))?;

@@ -32,7 +32,9 @@ fn output(program: &str, args: &[&str]) -> String {
 fn labelled(part: &str) -> BTreeSet<String> {
     let label = format!("KANARIA_PART={part}");
     let entries = fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.parse::<u32>().is_ok());
+    let pids = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.parse::<u32>().is_ok());
     pids.filter(|pid| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|pair| pair.starts_with(label.as_bytes()))
@@ -47,7 +49,8 @@ fn kill(pids: &BTreeSet<String>) {
 
 /// What a machine has that a cluster adds to. Interfaces, rules, mounts, groups and settings.
 fn machine() -> Vec<(&'static str, String)> {
-    let settings = ["vm.overcommit_memory", "kernel.panic", "kernel.panic_on_oops", "net.ipv4.ip_forward"];
+    let settings =
+        ["vm.overcommit_memory", "kernel.panic", "kernel.panic_on_oops", "net.ipv4.ip_forward"];
     vec![
         ("interfaces", output("ip", &["-o", "link", "show"])),
         ("nftables", output("nft", &["list", "tables"])),
@@ -55,7 +58,21 @@ fn machine() -> Vec<(&'static str, String)> {
         ("mounts", fs::read_to_string("/proc/self/mounts").unwrap()),
         ("groups", output("find", &["/sys/fs/cgroup", "-name", "kanaria"])),
         ("settings", output("sysctl", &settings)),
-        ("directories", output("find", &["/run/containerd", "/var/lib/kubelet", "/var/lib/cni", "/var/log/pods", RUN, "-maxdepth", "0"])),
+        (
+            "directories",
+            output(
+                "find",
+                &[
+                    "/run/containerd",
+                    "/var/lib/kubelet",
+                    "/var/lib/cni",
+                    "/var/log/pods",
+                    RUN,
+                    "-maxdepth",
+                    "0",
+                ],
+            ),
+        ),
     ]
 }
 
@@ -85,10 +102,17 @@ fn a_cluster_whose_every_process_was_killed_comes_back_with_what_it_knew() {
     let name = "lifecycle-remembers";
     let _ = cluster.kubectl(["delete", "configmap", name]);
     cluster.kubectl(["create", "configmap", name, "--from-literal=day=tuesday"]).unwrap();
-    let pods: BTreeSet<String> = output("find", &["/sys/fs/cgroup", "-path", "*/kanaria/*", "-name", "cgroup.procs"])
-        .lines()
-        .flat_map(|file| fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let pods: BTreeSet<String> =
+        output("find", &["/sys/fs/cgroup", "-path", "*/kanaria/*", "-name", "cgroup.procs"])
+            .lines()
+            .flat_map(|file| {
+                fs::read_to_string(file)
+                    .unwrap_or_default()
+                    .lines()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
     kill(&labelled("").union(&pods).cloned().collect());
 
     let Report { cluster, .. } = up();
