@@ -236,7 +236,9 @@ impl Watch {
         let Timing { step, .. } = self.ledger.spec.timing;
         let now = self.now();
         let first = self.ledger.spec.timing.first_from(self.gate.t0);
-        let to = self.ledger.spec.timing.last_final(now);
+        // Nothing after the deadline has a say, however late a gate is started again.
+        let timing = &self.ledger.spec.timing;
+        let to = timing.last_final(now.min(self.gate.t0 + timing.deadline));
         let mut found = false;
         if to < first {
             return Ok(Ok(false));
