@@ -42,7 +42,7 @@ pub(crate) async fn check(
     for question in &questions {
         let mut findings = by_itself(question.criterion(), timing);
         if let Some((prometheus, address)) = &server {
-            let asked = against(prometheus, question, timing).await;
+            let asked = against(prometheus, question).await;
             findings.extend(asked.with_context(|| Failure {
                 what: format!("failed to query Prometheus `{address}`"),
                 hint:
@@ -98,11 +98,7 @@ fn by_itself(criterion: &Criterion, timing: Timing) -> Vec<Finding> {
 }
 
 /// What a server says to it.
-async fn against(
-    prometheus: &Prometheus,
-    question: &Question,
-    timing: Timing,
-) -> Result<Vec<Finding>, Trouble> {
+async fn against(prometheus: &Prometheus, question: &Question) -> Result<Vec<Finding>, Trouble> {
     let now = local_clock() + prometheus.clock_offset().await?;
     let criterion = question.criterion();
     if let Question::Open(ways) = question {
@@ -143,7 +139,6 @@ async fn against(
     for (selector, range) in ranges(&criterion.query) {
         findings.extend(scraped_often_enough(prometheus, &selector, range, now).await?);
     }
-    let _ = timing;
     Ok(findings)
 }
 

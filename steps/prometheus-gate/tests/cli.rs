@@ -218,6 +218,24 @@ fn a_team_tests_its_gate_with_written_series() {
     );
 }
 
+#[test]
+fn the_sample_tests_of_the_sample_spec_hold() {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tasks/prometheus-gate/samples");
+    let report = tempfile::tempdir().unwrap();
+    let output = gate()
+        .args(["simulate", &format!("{samples}/gate-tests.yaml")])
+        .arg(format!("--report={}", report.path().display()))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let page = fs::read_to_string(report.path().join("a good canary/report.html")).unwrap();
+    assert_eq!(page.matches("<svg ").count(), 5, "a picture for each criterion");
+    assert!(
+        !page.contains("<script") && !page.contains("http://") && !page.contains("https://"),
+        "it needs nothing else"
+    );
+}
+
 #[tokio::test]
 async fn a_spec_is_checked_against_the_server() {
     let server = server(|request| {
