@@ -108,7 +108,7 @@ impl Store {
         (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
     }
 
-    fn assert_retrieved(&self, into: &str, ended: (Option<i32>, String, String)) {
+    fn assert_retrieved(&self, into: &str, ended: &(Option<i32>, String, String)) {
         assert_eq!(ended.0, Some(0), "{}", ended.2);
         for (name, text) in bento_files("iris", "v1") {
             assert_eq!(fs::read(self.home.path().join(into).join(name)).unwrap(), text);
@@ -155,7 +155,7 @@ async fn every_format_and_place_is_found_in_a_real_store() {
         let from = format!("--store=s3://bentos/{prefix}");
         store.assert_retrieved(
             prefix,
-            store.run(&[&from, "--bento=iris:v1", &format!("--into={prefix}")]),
+            &store.run(&[&from, "--bento=iris:v1", &format!("--into={prefix}")]),
         );
     }
     let (_, listed, _) = store.run(&["list", "--store=s3://bentos/b"]);
@@ -169,7 +169,7 @@ async fn every_format_and_place_is_found_in_a_real_store() {
 async fn a_signed_address_needs_no_keys_and_is_not_shown() {
     let store = Store::start().await;
     store.put("iris/v1.tar.gz", bento("iris", "v1")).await;
-    let hour = PresigningConfig::expires_in(Duration::from_secs(3_600)).unwrap();
+    let hour = PresigningConfig::expires_in(Duration::from_hours(1)).unwrap();
     let signed = store
         .client()
         .get_object()
@@ -186,7 +186,7 @@ async fn a_signed_address_needs_no_keys_and_is_not_shown() {
         .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("iris/v1.tar.gz?…") && !stderr.contains("Signature"), "{stderr}");
-    store.assert_retrieved("bento", (output.status.code(), String::new(), stderr));
+    store.assert_retrieved("bento", &(output.status.code(), String::new(), stderr));
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn a_public_bucket_is_read_without_keys() {
     assert!(code == Some(1) && stderr.contains("AccessDenied"), "{stderr}");
     let policy = r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bentos/*"}]}"#;
     store.client().put_bucket_policy().bucket("bentos").policy(policy).send().await.unwrap();
-    store.assert_retrieved("bento", store.run(&words));
+    store.assert_retrieved("bento", &store.run(&words));
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn a_store_that_is_killed_and_comes_back_is_waited_for() {
     let output = child.wait_with_output().unwrap();
     store.assert_retrieved(
         "bento",
-        (output.status.code(), String::new(), String::from_utf8(output.stderr).unwrap()),
+        &(output.status.code(), String::new(), String::from_utf8(output.stderr).unwrap()),
     );
 }
 
