@@ -1,6 +1,6 @@
 //! One PipelineRun, watched from outside.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
@@ -57,7 +57,7 @@ impl Run {
         }
     }
 
-    /// The run's TaskRuns, in the order in which they started.
+    /// The run's `TaskRuns`, in the order in which they started.
     pub async fn tasks(&self) -> Result<Vec<TaskRun>> {
         let ours = ListParams::default().labels(&format!("tekton.dev/pipelineRun={}", self.name));
         let mut found = self.site.objects("TaskRun").list(&ours).await?.items;
@@ -101,10 +101,11 @@ impl Run {
         let mut story = format!("run `{}`:\n", self.name);
         for task in self.tasks().await? {
             let log = self.log(&task, 20).await.context("failed to read a log")?;
-            story += &format!(
+            write!(
+                story,
                 "--- {} {} {:?}\n{}\n{log}",
                 task.task, task.reason, task.results, task.message
-            );
+            )?;
         }
         Ok(story)
     }

@@ -47,6 +47,7 @@ pub struct Event {
 
 impl Event {
     /// Someone asks for a release: the least that a first event holds.
+    #[must_use]
     pub fn requested(id: &str, service: &str, version: &str) -> Self {
         Self {
             id: id.into(),
@@ -97,13 +98,13 @@ impl Site {
     async fn wait_for_listener(&self) -> Result<String> {
         let services: Api<k8s_openapi::api::core::v1::Service> =
             Api::namespaced(self.client.clone(), &self.namespace);
-        let url = within(Duration::from_secs(60), "the EventListener's Service", async || {
+        let url = within(Duration::from_mins(1), "the EventListener's Service", async || {
             let service = services.get_opt("el-canary").await?;
             let address = service.and_then(|service| service.spec?.cluster_ip);
             Ok(address.map(|address| format!("http://{address}:8080")))
         })
         .await?;
-        within(Duration::from_secs(120), "the EventListener to answer", async || {
+        within(Duration::from_mins(2), "the EventListener to answer", async || {
             let answer =
                 self.http.get(format!("{url}/live")).timeout(Duration::from_secs(2)).send().await;
             Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
@@ -147,6 +148,7 @@ impl Site {
     }
 
     /// The namespace's objects of a kind that releases are made of.
+    #[must_use]
     pub fn objects(&self, kind: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
     }
@@ -206,7 +208,7 @@ impl Site {
         Ok(())
     }
 
-    /// Names of the namespace's PipelineRuns, of one Pipeline.
+    /// Names of the namespace's `PipelineRuns`, of one Pipeline.
     pub async fn runs(&self, pipeline: &str) -> Result<Vec<String>> {
         let wanted = ListParams::default().labels(&format!("tekton.dev/pipeline={pipeline}"));
         let found = self.objects("PipelineRun").list(&wanted).await?;
@@ -215,7 +217,7 @@ impl Site {
 
     /// The one run of a Pipeline that an event started, as soon as it exists.
     pub async fn run_of(&self, pipeline: &str, known: &[String]) -> Result<Run> {
-        let name = within(Duration::from_secs(60), &format!("a run of `{pipeline}`"), async || {
+        let name = within(Duration::from_mins(1), &format!("a run of `{pipeline}`"), async || {
             Ok(self.runs(pipeline).await?.into_iter().find(|name| !known.contains(name)))
         })
         .await?;
@@ -239,7 +241,7 @@ impl Site {
         }
         services.delete(service, &kube::api::DeleteParams::default()).await?;
         let routes = self.objects("Service.serving.knative.dev");
-        within(Duration::from_secs(60), "the old service to go", async || {
+        within(Duration::from_mins(1), "the old service to go", async || {
             let gone = services.get_opt(service).await?.is_none()
                 && routes.get_opt(&format!("{service}-predictor")).await?.is_none();
             Ok(gone.then_some(()))

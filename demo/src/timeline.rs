@@ -1,6 +1,7 @@
 //! What the demo shows: stages with their time, alive on a terminal, plain lines elsewhere.
 
 use std::{
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     time::{Duration, Instant},
 };
@@ -72,6 +73,10 @@ impl Timeline {
     }
 
     /// Ends a stage; `says` is what it came to.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a stage that has ended must not be used again"
+    )]
     pub(crate) fn end(&mut self, stage: Stage, is_good: bool, says: &str) {
         let took = stage.begun.elapsed();
         stage.bar.finish_and_clear();
@@ -111,7 +116,8 @@ impl Timeline {
         let mut last = "";
         for (chapter, stage, took) in &self.done {
             let chapter = if chapter == last { "" } else { chapter };
-            table += &format!("{chapter:<12} {stage:<24} {:>9.1}\n", took.as_secs_f64());
+            // Writing to a String cannot fail.
+            let _ = writeln!(table, "{chapter:<12} {stage:<24} {:>9.1}", took.as_secs_f64());
             if !chapter.is_empty() {
                 last = chapter;
             }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::Site;
 
 /// Nobody leaves a generator running: this is its end, whatever happens to its owner.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+const LONGEST: Duration = Duration::from_mins(30);
 
 /// Answers counted by the version that gave them; an answer that is no prediction counts as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub struct Answers {
 }
 
 impl Answers {
+    #[must_use]
     pub fn total(&self) -> usize {
         self.by_version.values().sum::<usize>() + self.errors
     }

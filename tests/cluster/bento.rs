@@ -22,7 +22,7 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    /// Its variables MODEL_BEHAVIOUR and MODEL_LIFETIME
+    /// Its variables `MODEL_BEHAVIOUR` and `MODEL_LIFETIME`
     pub(crate) fn settings(self) -> (&'static str, u32) {
         match self {
             Self::Good => ("good", 0),

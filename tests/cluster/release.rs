@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An image is built, pods start, a route moves; on two busy cores that takes its time.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// Saves a model and asks for its release by an event. Returns the run that ended.
 async fn release(site: &Site, service: &str, version: &str, model: Model) -> Run {

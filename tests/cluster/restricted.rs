@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{namespace::in_namespace, release::first};
 
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// Runs one Task with these params.
 async fn run(
