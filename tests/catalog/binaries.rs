@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
     time::SystemTime,
 };
 
@@ -20,21 +21,31 @@ pub(crate) fn help(step: &str) -> String {
 }
 
 fn binary(step: &str) -> PathBuf {
+    /// One build at a time; the second finds nothing to do.
+    static BUILD: Mutex<()> = Mutex::new(());
+
     let test = std::env::current_exe().expect("the path of this test");
-    let target = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST").join(step);
-    let built = fs::metadata(&target).and_then(|found| found.modified()).ok();
-    let touched = ["step", "inference-service", step]
-        .iter()
-        .filter_map(|name| newest(&root().join("steps").join(name)))
-        .max();
-    if built.is_none() || built < touched {
+    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
+    let _alone = BUILD.lock();
+    if is_stale(&folder.join(step), step) {
+        let profile = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let profile = if profile == "debug" { "dev" } else { profile };
+        // The whole workspace, because the features of one package alone differ: all would be
+        // compiled anew.
         let done = Command::new(env!("CARGO"))
             .current_dir(root())
-            .args(["build", "--quiet", "--package", step])
+            .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
             .status();
         assert!(done.is_ok_and(|done| done.success()), "failed to build steps/{step}");
     }
-    target
+    folder.join(step)
+}
+
+fn is_stale(binary: &Path, step: &str) -> bool {
+    let built = fs::metadata(binary).and_then(|found| found.modified()).ok();
+    let sources = ["step", "inference-service", step].map(|name| root().join("steps").join(name));
+    let touched = sources.iter().filter_map(|home| newest(&home.join("src"))).max();
+    built.is_none() || built < touched
 }
 
 fn newest(path: &Path) -> Option<SystemTime> {
@@ -42,7 +53,7 @@ fn newest(path: &Path) -> Option<SystemTime> {
         let inside = fs::read_dir(path).ok()?.filter_map(Result::ok);
         return inside.filter_map(|entry| newest(&entry.path())).max();
     }
-    let source = path.extension().is_some_and(|end| end == "rs" || end == "toml");
+    let source = path.extension().is_some_and(|end| end == "rs");
     source.then(|| fs::metadata(path).ok()?.modified().ok()).flatten()
 }
 

@@ -86,6 +86,15 @@ fn a_pipeline_refers_to_what_exists_and_uses_what_it_declares() {
                 _ => faults.add(&here, format!("`{reference}` is nothing that a Pipeline knows")),
             }
         }
+    }
+    faults.none();
+}
+
+#[test]
+fn a_pipeline_names_its_results_and_tasks_as_tekton_wants_them() {
+    let mut faults = Faults::default();
+    for (pipeline, spec) in specs("pipelines") {
+        let here = format!("pipelines/{pipeline}");
         for result in list(spec.get("results")) {
             let value = text(result, "/value");
             let one = references(value).first().is_some_and(|only| value == format!("$({only})"));
