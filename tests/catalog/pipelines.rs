@@ -33,7 +33,6 @@ fn a_pipeline_calls_its_tasks_as_they_are_declared() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one walk over one pipeline")]
 fn a_pipeline_refers_to_what_exists_and_uses_what_it_declares() {
     let mut faults = Faults::default();
     for (pipeline, spec) in specs("pipelines") {
