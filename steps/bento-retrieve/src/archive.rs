@@ -170,22 +170,23 @@ pub(crate) enum Kind {
 }
 
 fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
-    let sparse = match entry.pax_extensions()? {
-        Some(records) => {
-            let keys: Result<Vec<_>, _> =
-                records.map(|record| record.map(|record| record.key_bytes().to_vec())).collect();
-            keys?.iter().any(|key| key.starts_with(b"GNU.sparse"))
-        }
-        None => false,
-    };
+    let (mut is_sparse, mut has_size) = (false, false);
+    for record in entry.pax_extensions()?.into_iter().flatten() {
+        let record = record?;
+        is_sparse |= record.key_bytes().starts_with(b"GNU.sparse");
+        has_size |= record.key_bytes() == b"size";
+    }
+    // A size of more than 8 GiB stands in the pax header, and then 0 in the other.
+    let sizes_differ = has_size && ![0, entry.size()].contains(&entry.header().entry_size()?);
     let name = entry.path_bytes().into_owned();
     let kind = match entry.header().entry_type() {
-        _ if sparse => Kind::Other("sparse file"),
-        EntryType::Directory if entry.size() > 0 => {
-            Kind::Other("directory with contents of its own")
+        _ if is_sparse => Kind::Other("sparse file"),
+        _ if sizes_differ => Kind::Other("thing of two sizes"),
+        EntryType::Regular => Kind::File { executable: entry.header().mode()? & 0o111 != 0 },
+        EntryType::Directory | EntryType::Symlink if entry.size() > 0 => {
+            Kind::Other("directory or symlink with contents of its own")
         }
         EntryType::Directory => Kind::Directory,
-        EntryType::Regular => Kind::File { executable: entry.header().mode()? & 0o111 != 0 },
         EntryType::Symlink => Kind::Link(entry.link_name_bytes().unwrap_or_default().into_owned()),
         EntryType::Link => Kind::Other("hard link"),
         EntryType::Char | EntryType::Block => Kind::Other("device"),

@@ -20,6 +20,8 @@ pub enum Fault {
     Denied(String),
     #[error("there are no credentials")]
     NoCredentials,
+    #[error("{0}")]
+    Certificate(String),
     #[error("the bucket is in the region `{0}`")]
     Region(String),
     #[error("it was replaced while it was read")]
@@ -70,9 +72,13 @@ impl Fault {
     }
 
     pub(crate) fn from_connector(error: &ConnectorError) -> Self {
-        let no_credentials =
-            !error.is_io() && !error.is_timeout() && chain_mentions(error, "credentials");
-        if no_credentials { Self::NoCredentials } else { Self::Connect(deepest(error)) }
+        if chain_mentions(error, "certificate") {
+            Self::Certificate(deepest(error))
+        } else if !error.is_io() && !error.is_timeout() && chain_mentions(error, "credentials") {
+            Self::NoCredentials
+        } else {
+            Self::Connect(deepest(error))
+        }
     }
 
     /// From an answer that is no object: the status, and the code of S3 when it has one.

@@ -1,8 +1,11 @@
 //! From what was typed to an archive that has begun to come.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bento_retrieve::{
     download::Patience,
     fault::Fault,
@@ -10,6 +13,10 @@ use bento_retrieve::{
     source::{Opened, Part, Source},
     store::{Access, Found, Location, Store},
     tag::Tag,
+};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
 };
 use step::{Failure, Usage};
 
@@ -30,17 +37,21 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// From `--store` or `--from`. Bad ones are told without being repeated: people put keys into them.
-    pub(crate) fn new(store: Option<String>, from: Option<String>, idle: Duration) -> Result<Self> {
+    pub(crate) fn new(
+        store: Option<String>,
+        from: Option<String>,
+        access: &Access,
+    ) -> Result<Self> {
         match (store, from) {
             (Some(store), _) => Ok(Self::Store(location("store", &store)?)),
-            (None, Some(from)) => Self::exact(from, idle),
+            (None, Some(from)) => Self::exact(from, access),
             (None, None) => {
                 Err(usage("neither a store nor an archive is named", "pass --store, or --from"))
             }
         }
     }
 
-    fn exact(from: String, idle: Duration) -> Result<Self> {
+    fn exact(from: String, access: &Access) -> Result<Self> {
         if from.starts_with("s3://") {
             let location = location("from", &from)?;
             if location.prefix.is_empty() {
@@ -51,12 +62,13 @@ impl Origin {
             }
             Ok(Self::Object(location))
         } else if from.contains("://") {
-            let page = Page::new(&from, idle).map_err(|bad| {
-                usage(
-                    &format!("`from` is not an address that can be read: {bad}"),
-                    "write `https://HOST/PATH`, signed if need be",
-                )
-            })?;
+            let page =
+                Page::new(&from, access.idle, access.authority.as_deref()).map_err(|bad| {
+                    usage(
+                        &format!("`from` is not an address that can be read: {bad}"),
+                        "write `https://HOST/PATH`, signed if need be",
+                    )
+                })?;
             Ok(Self::Page(page))
         } else {
             Ok(Self::File(from.into()))
@@ -88,15 +100,35 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
     Usage { what: what.into(), hint: hint.into() }.into()
 }
 
-pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Access {
+pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Access> {
     let AccessArgs { s3_endpoint, s3_path_style, anonymous, credentials } = access;
-    Access {
+    let authority =
+        credentials.as_ref().map(|folder| folder.join("ca.crt")).filter(|file| file.is_file());
+    let authority = authority.map(|file| authorities(&file)).transpose()?;
+    let idle = patience.idle_timeout;
+    Ok(Access {
         endpoint: s3_endpoint,
         path_style: s3_path_style,
         anonymous,
         credentials,
-        idle: patience.idle_timeout,
+        authority,
+        idle,
+    })
+}
+
+fn authorities(file: &Path) -> Result<Vec<u8>> {
+    let what = || {
+        Failure {
+        what: format!("failed to read certificate authorities from `{}`", file.display()),
+        hint: "the key `ca.crt` of the Secret has certificates in PEM, `-----BEGIN CERTIFICATE-----` and so on".into(),
     }
+    };
+    let text = fs::read(file).with_context(what)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        roots.add(certificate.with_context(what)?).with_context(what)?;
+    }
+    if roots.is_empty() { Err(what().into()) } else { Ok(text) }
 }
 
 pub(crate) fn patience(patience: PatienceArgs) -> Patience {

@@ -33,6 +33,9 @@ pub(crate) fn fault(fault: Fault, what: String) -> Error {
         Fault::NoCredentials => "put AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the Secret that `store-secret` names, \
                                  or pass --anonymous for a public bucket"
             .into(),
+        Fault::Certificate(_) => "put the server's certificate authority into the Secret that `store-secret` names, as the \
+                                  key `ca.crt`"
+            .into(),
         Fault::Region(region) => format!("set AWS_REGION to `{region}`"),
         Fault::Replaced => "someone exported it again in the meantime; run it again".into(),
         Fault::CannotResume(_) => "run it again; the server is not able to send a part of it".into(),

@@ -35,7 +35,7 @@ const AT_ONCE: usize = 8;
 pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {
     let ListArgs { store, name, output, access: reach, patience: wait } = args;
     let location = location("store", &store)?;
-    let store = Store::new(location, &access(reach, wait)).await;
+    let store = Store::new(location, &access(reach, wait)?).await;
     let listed = timeout(wait.timeout, shelf(&store, name.as_deref(), patience(wait))).await;
     let shelf = listed.unwrap_or_else(|_| Err(hint::too_slow(wait.timeout)))?;
     let text = match output {

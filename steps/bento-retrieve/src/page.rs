@@ -34,8 +34,8 @@ pub enum BadUrl {
 }
 
 impl Page {
-    /// Nothing is sent yet. `idle` is how long an answer may take.
-    pub fn new(url: &str, idle: Duration) -> Result<Self, BadUrl> {
+    /// Nothing is sent yet. `idle` is how long an answer may take; the authority is one to trust beside the system's.
+    pub fn new(url: &str, idle: Duration, authority: Option<&[u8]>) -> Result<Self, BadUrl> {
         let host = host(url).ok_or(BadUrl::Shape)?;
         if host.contains('@') {
             return Err(BadUrl::User);
@@ -47,7 +47,7 @@ impl Page {
         let settings =
             HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(idle).build();
         // A redirect may lead from http to https, so both must be at hand.
-        let client = connector(Some(&settings), None, false);
+        let client = connector(Some(&settings), None, false, authority);
         Ok(Self { client: Arc::new(client), url })
     }
 
@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn a_signature_is_never_shown() {
         let page =
-            Page::new("https://s3.example/b/iris.tar.gz?X-Amz-Signature=s3cr3t", CONNECT).unwrap();
+            Page::new("https://s3.example/b/iris.tar.gz?X-Amz-Signature=s3cr3t", CONNECT, None)
+                .unwrap();
         assert_eq!(
             format!("{page} {page:?}"),
             "https://s3.example/b/iris.tar.gz?… https://s3.example/b/iris.tar.gz?…"
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_without_repeating_it() {
-        let why = |url: &str| Page::new(url, CONNECT).err();
+        let why = |url: &str| Page::new(url, CONNECT, None).err();
         assert_eq!(why("https://user:s3cr3t@host/x"), Some(BadUrl::User));
         for url in ["ftp://host/x", "http:///x", "https://host/a b", "host/x"] {
             assert_eq!(why(url), Some(BadUrl::Shape), "{url}");

@@ -79,9 +79,10 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
 fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
     let RetrieveArgs { store, bento, from, sha256, into, image, access, patience, limits, results } =
         args;
+    let access = self::access(access, patience)?;
     let plan = Plan {
-        origin: Origin::new(store, from, patience.idle_timeout)?,
-        access: self::access(access, patience),
+        origin: Origin::new(store, from, &access)?,
+        access,
         tag: bento,
         sha256,
         into: into.unwrap_or_default(), // clap has seen to it that there is one

@@ -23,8 +23,8 @@ use crate::{
 
 pub(crate) async fn show(args: ShowArgs) -> Result<Outcome> {
     let ShowArgs { bento, store, from, output, access: reach, patience: wait } = args;
-    let origin = Origin::new(store, from, wait.idle_timeout)?;
-    let access = access(reach, wait);
+    let access = access(reach, wait)?;
+    let origin = Origin::new(store, from, &access)?;
     let look = async {
         let source = match (&origin, &bento) {
             (Origin::Store(location), Some(tag)) if tag.is_latest() => {

@@ -97,6 +97,8 @@ pub struct Access {
     /// Folder that may have `credentials` and `config` as the AWS tools write them. Without, they are where the AWS
     /// tools look for them
     pub credentials: Option<PathBuf>,
+    /// Certificate authorities to trust beside the system's, in PEM
+    pub authority: Option<Vec<u8>>,
     /// How long an answer may take
     pub idle: Duration,
 }
@@ -185,7 +187,7 @@ const LISTED: i32 = 200;
 impl Store {
     /// Prepares the client; nothing is sent yet.
     pub async fn new(location: Location, access: &Access) -> Self {
-        let http = http_client(access.endpoint.as_deref());
+        let http = http_client(access.endpoint.as_deref(), access.authority.clone());
         let profiles = profiles(access.credentials.as_deref());
         let in_profile =
             ProfileFileRegionProvider::builder().profile_files(profiles.clone()).build();

@@ -6,7 +6,7 @@ use aws_sdk_s3::config::{RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::{
     Connector,
     proxy::ProxyConfig,
-    tls::{self, rustls_provider::CryptoMode},
+    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 
@@ -14,18 +14,20 @@ use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// For the client of a store with this endpoint.
-pub(crate) fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
+pub(crate) fn http_client(endpoint: Option<&str>, authority: Option<Vec<u8>>) -> SharedHttpClient {
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    aws_smithy_http_client::Builder::new()
-        .build_with_connector_fn(move |settings, components| connector(settings, components, plain))
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        connector(settings, components, plain, authority.as_deref())
+    })
 }
 
 /// Over plain HTTP no certificate authorities are read, which would take longer than all the rest of the start.
-/// The proxies of the environment are used either way.
+/// The proxies of the environment are used either way. The authority, in PEM, is trusted beside the system's.
 pub(crate) fn connector(
     settings: Option<&HttpConnectorSettings>,
     components: Option<&RuntimeComponents>,
     plain: bool,
+    authority: Option<&[u8]>,
 ) -> Connector {
     let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
     if let Some(settings) = settings {
@@ -35,8 +37,12 @@ pub(crate) fn connector(
         builder = builder.sleep_impl(sleep);
     }
     if plain {
-        builder.build_http()
-    } else {
-        builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build()
+        return builder.build_http();
     }
+    let mut trust = TrustStore::default();
+    if let Some(authority) = authority {
+        trust = trust.with_pem_certificate(authority);
+    }
+    let context = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
+    builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).tls_context(context).build()
 }

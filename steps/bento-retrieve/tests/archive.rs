@@ -147,6 +147,8 @@ fn an_entry_that_no_bento_has_is_named_with_its_rule() {
                 tar::pax(&[("GNU.sparse.major", "1"), ("GNU.sparse.name", "x")]),
                 file("x", b"")
             ]),
+            refused([tar::pax(&[("size", "0")]), file("x", &[0; 512])]),
+            refused([entry(b"l", SYMLINK, 0o777, b"a", &[0; 512])]),
             refused([tar::gnu_long_name(&[b'x'; 300]), file("x", b"")]),
         ]
         .join("\n")

@@ -6,8 +6,9 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use assert_cmd::cargo::cargo_bin;
@@ -645,4 +646,67 @@ fn credentials_may_be_files_in_a_folder() {
     )
     .unwrap();
     run.assert_whole(&ended(&run));
+}
+
+#[test]
+fn a_server_with_a_certificate_of_one_s_own_is_trusted_by_its_authority_alone() {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let run = served([]);
+    let folder = run.home.path().join("result.trust");
+    fs::create_dir(&folder).unwrap();
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
+    fs::write(folder.join("key"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("certificate"), certificate.pem()).unwrap();
+    fs::write(folder.join("v1.tar.gz"), bento("iris", "v1")).unwrap();
+    let script = "import http.server, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('certificate', 'key')
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).current_dir(&folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut python = python.spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(python.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+    let from = format!("https://localhost:{}/v1.tar.gz", port.trim());
+
+    let stranger = retrieve_from(&run, &from, &["--credentials=result.trust"]);
+    run.assert_nothing(&stranger);
+    insta::assert_snapshot!(stranger.stderr.replace(port.trim(), "[port]"));
+    fs::write(folder.join("ca.crt"), "not PEM").unwrap();
+    assert_eq!(retrieve_from(&run, &from, &["--credentials=result.trust"]).code, Some(1));
+    fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
+    run.assert_whole(&retrieve_from(&run, &from, &["--credentials=result.trust"]));
+    python.kill().unwrap();
+    python.wait().unwrap();
+}
+
+#[test]
+fn a_length_that_is_wrong_is_never_taken_for_a_whole_archive() {
+    let run = served([Answer::Claims(150_000)]);
+    let short = run.retrieve();
+    run.assert_nothing(&short);
+    assert!(short.stderr.contains("it ends before its end"), "{}", short.stderr);
+    let run = served([Answer::Claims(1_000_000), Answer::Error(416, "InvalidRange")]);
+    let long = run.retrieve();
+    run.assert_nothing(&long);
+    assert!(long.stderr.contains("416 InvalidRange"), "{}", long.stderr);
+}
+
+#[test]
+fn a_place_that_nothing_can_be_made_in_is_told() {
+    let run = served([]);
+    let ended = run.ended(run.command_with("/proc/bento", "500ms").output().unwrap());
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("failed to create a folder in `/proc`"), "{}", ended.stderr);
+    assert_eq!(run.server.seen(), Vec::<String>::new(), "before anything is asked");
 }

@@ -30,6 +30,8 @@ pub(crate) enum Answer {
     WithoutTag,
     /// With a header more
     Header(&'static str, String),
+    /// The whole object, or as much of it, under a `Content-Length` of so many bytes
+    Claims(usize),
     /// Elsewhere: status and address
     Redirect(u16, String),
     /// The whole object, but a pause after each 64 KiB
@@ -157,7 +159,8 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
     let range =
         if matches!(answer, Answer::WithoutRanges) { None } else { request.range(object.len()) };
     let body = range.clone().map_or(&object[..], |range| &object[range]);
-    let head = head(&answer, &tag, range.as_ref(), object.len(), body.len());
+    let length = if let Answer::Claims(length) = answer { length } else { body.len() };
+    let head = head(&answer, &tag, range.as_ref(), object.len(), length);
     let send = |mut stream: &TcpStream, count: usize| {
         let _ = stream
             .write_all(head.as_bytes())
@@ -168,7 +171,7 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
         Answer::NotS3(status) => not_s3(stream, status),
         Answer::Hangup => drop(stream),
         Answer::Redirect(status, to) => redirect(stream, status, &to),
-        Answer::CutAfter(count) => send(&stream, count),
+        Answer::CutAfter(count) | Answer::Claims(count) => send(&stream, count),
         Answer::StallAfter(count) => {
             send(&stream, count);
             state.held.push(stream);
