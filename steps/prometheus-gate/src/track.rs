@@ -310,7 +310,7 @@ impl<'a> Track<'a> {
 
     pub(crate) fn holds(&self) -> bool {
         self.failed.is_none()
-            && self.missing_requests() <= 0.0
+            && self.trial.as_ref().is_none_or(Trial::has_requests)
             && self.run.is_some()
             && self.held() >= self.hold
     }

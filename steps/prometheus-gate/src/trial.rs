@@ -290,6 +290,12 @@ impl<'a> Trial<'a> {
         self.log_e().is_some_and(|log_e| log_e >= self.threshold())
     }
 
+    /// Whether the canary has had requests enough for a pass.
+    pub(crate) fn has_requests(&self) -> bool {
+        let proven = self.log_good().is_none_or(|log_e| log_e >= self.pass_threshold());
+        proven && self.sum.canary.total >= self.min_requests
+    }
+
     /// How many more requests to the canary a pass needs at least; 0 when it has had enough.
     pub(crate) fn missing_requests(&self) -> f64 {
         let few = (self.min_requests - self.sum.canary.total).max(0.0);

@@ -347,7 +347,7 @@ mod tests {
         (judgement.verdict, judgement.reason)
     }
 
-    /// A minute of warm-up marks, then others.
+    /// The four points of the warm-up.
     const WARM: &str = "....";
     const PENDING: (Verdict, Reason) = (Verdict::Pending, Reason::Pending);
     const PASS: (Verdict, Reason) = (Verdict::Pass, Reason::Hold);
@@ -519,7 +519,59 @@ mod tests {
         .prop_map(|marks| marks.into_iter().collect())
     }
 
+    /// Counters that grow by so much at each step.
+    fn grown(steps: &[[u32; 4]]) -> Samples {
+        let parts = ["canary_errors", "canary_total", "baseline_errors", "baseline_total"];
+        let series: Vec<Series> = parts
+            .iter()
+            .enumerate()
+            .map(|(part, name)| {
+                let mut count = 0.0;
+                let grow = |(at, step): (usize, &[u32; 4])| {
+                    count += f64::from(step[part]);
+                    (T0 + STEP * as_ms(at), count)
+                };
+                let values = steps.iter().enumerate().map(grow).collect();
+                Series { labels: [(PART.to_owned(), (*name).to_owned())].into(), values }
+            })
+            .collect();
+        let mut answers = Answers::default();
+        answers.add((T0, T0 + STEP * as_ms(steps.len() - 1), STEP), &series);
+        samples(answers, None)
+    }
+
+    fn growth() -> impl Strategy<Value = Vec<[u32; 4]>> {
+        let step = (0..4_u32, 0..20_u32, 0..4_u32, 0..90_u32).prop_map(
+            |(bad, good, baseline_bad, baseline_good)| {
+                [bad, bad + good, baseline_bad, baseline_bad + baseline_good]
+            },
+        );
+        proptest::collection::vec(step, 1..56)
+    }
+
+    fn compared_at(samples: &Samples, point: usize) -> Verdict {
+        verdict(&spec(compare()), T0, samples, T0 + STEP * as_ms(point) + TIMING.settle).verdict
+    }
+
     proptest! {
+        #[test]
+        fn counters_looked_at_at_every_step_and_once_give_one_verdict(steps in growth()) {
+            let samples = grown(&steps);
+            let first = (0..steps.len()).map(|point| compared_at(&samples, point)).find(|verdict| *verdict != Verdict::Pending);
+            prop_assert_eq!(first.unwrap_or(Verdict::Pending), compared_at(&samples, steps.len() - 1));
+        }
+
+        #[test]
+        fn more_errors_of_the_canary_never_make_a_pass(steps in growth(), at in 0..56_usize, more in 1..9_u32) {
+            let mut worse = steps.clone();
+            let at = at % steps.len();
+            worse[at][0] = (worse[at][0] + more).min(worse[at][1]);
+            let last = steps.len() - 1;
+            if compared_at(&grown(&worse), last) == Verdict::Pass {
+                prop_assert_eq!(compared_at(&grown(&steps), last), Verdict::Pass);
+            }
+        }
+
         #[test]
         fn the_order_and_size_of_answers_does_not_matter(marks in marks(), cuts in proptest::collection::vec(0..64_usize, 0..6), from_the_end: bool) {
             let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < marks.len()).collect();
@@ -586,28 +638,22 @@ mod tests {
 
         #[test]
         fn infeasible_is_never_said_while_a_pass_is_possible(marks in marks()) {
-            if let (_, Reason::Infeasible | Reason::NoData) = judged(&marks) {
-                let best = format!("{marks}{}", ".".repeat(64));
-                let hopeful = (1..=marks.len()).find(|seen| judged(&marks[..*seen]).0 != Verdict::Pending).unwrap();
-                let best = format!("{}{}", &marks[..hopeful - 1], &best[hopeful - 1..hopeful]);
-                let mut generous = spec(zero_errors());
-                generous.timing.deadline = TIMING.deadline;
-                let answers = answers(&format!("{best}{}", ".".repeat(64)));
-                let held = Track::best_case(&generous, &samples(answers, None).criteria[0], T0, best.len());
-                prop_assert!(!held, "a pass was possible after {best}");
+            let first = (1..=marks.len()).find(|seen| judged(&marks[..*seen]).0 != Verdict::Pending);
+            if let (Some(seen), (_, Reason::Infeasible | Reason::NoData)) = (first, judged(&marks)) {
+                let best = format!("{}{}", &marks[..seen], ".".repeat(64));
+                prop_assert!(!could_hold(answers(&best), seen), "a pass was possible after {best}");
             }
         }
     }
 
-    impl Track<'_> {
-        /// Whether any point up to the deadline would hold, deciding nothing on the way.
-        fn best_case(spec: &Spec, material: &Material, t0: Ms, from: usize) -> bool {
-            let mut track = Track::new(spec, &spec.criteria[0], material, t0);
-            let last = (spec.timing.deadline - spec.timing.settle) / spec.timing.step;
-            (0..=last).any(|k| {
-                track.step(t0 + k * spec.timing.step, &|_| None);
-                k + 1 >= as_ms(from) && track.holds()
-            })
-        }
+    /// Whether it would hold at any point from there on, up to the deadline.
+    fn could_hold(answers: Answers, from: usize) -> bool {
+        let (spec, samples) = (spec(zero_errors()), samples(answers, None));
+        let mut track = Track::new(&spec, &spec.criteria[0], &samples.criteria[0], T0);
+        let last = (TIMING.deadline - TIMING.settle) / STEP;
+        (0..=last).any(|k| {
+            track.step(T0 + k * STEP, &|_| None);
+            k + 1 >= as_ms(from) && track.holds()
+        })
     }
 }
