@@ -6,10 +6,11 @@ SHELL := bash
 VERSION := 0.1.0
 STEPS := $(patsubst steps/%/src/main.rs,%,$(wildcard steps/*/src/main.rs))
 
-# Static binaries: musl where rustup has it, static glibc where nothing is to be installed.
+# Static binaries: musl where rustup has it, static glibc where nothing is to be installed. A panic
+# aborts, so nothing reads unwind tables.
 HOST := x86_64-unknown-linux
 TARGET := $(HOST)-$(if $(findstring $(HOST)-musl,$(shell rustup target list --installed 2>/dev/null)),musl,gnu)
-STATIC := RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --target $(TARGET)
+STATIC := RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no" cargo build --locked --target $(TARGET)
 RELEASE := target/$(TARGET)/release
 
 # Where `make images` pushes to. The embedded cluster's registry serves ghcr.io/kanaria from here.
