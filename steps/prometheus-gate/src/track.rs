@@ -27,6 +27,9 @@ pub(crate) enum Class {
 pub(crate) struct State {
     pub(crate) name: String,
     pub(crate) query: String,
+    /// What its numbers count.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) unit: String,
     pub(crate) role: Role,
     #[serde(rename = "state")]
     pub(crate) standing: Standing,
@@ -458,6 +461,7 @@ impl<'a> Track<'a> {
         State {
             name: self.criterion.name.clone(),
             query: self.criterion.query.clone(),
+            unit: self.criterion.unit.clone(),
             role: self.criterion.role,
             standing: self.standing(),
             points: self.points,
