@@ -5,7 +5,8 @@ mod timeline;
 use std::{
     collections::BTreeMap,
     io::{self, Write as _},
-    process::ExitCode,
+    path::Path,
+    process::{ExitCode, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,6 +15,7 @@ use clap::Parser;
 use cluster::{Cluster, Progress};
 use demo::{Notebook, Run, Site, TaskRun, Traffic, Wish};
 use step::Outcome;
+use tokio::process::Command;
 
 use crate::timeline::{Stage, Timeline};
 
@@ -147,11 +149,46 @@ async fn decide(
     timeline.remark(&format!("the event canary.created started run {}", run.name));
     traffic.take();
     follow(timeline, &run, Some(traffic)).await?;
+    timeline.stage("gate's report", report(site, &run)).await?;
     let split = site.traffic(SERVICE).await?;
     let split: Vec<_> =
         split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
     timeline.remark(&format!("the route says: {}", split.join(", ")));
     Ok(())
+}
+
+/// The gate's evidence as a page. Its verdict is a function of what Prometheus recorded, so the same
+/// question asked from here has the same answer.
+async fn report(site: &Site, run: &Run) -> Result<((), String)> {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let tree = tree.canonicalize().context("failed to find the tree")?;
+    let built = ["musl", "gnu"].map(|libc| {
+        tree.join(format!("target/x86_64-unknown-linux-{libc}/release/prometheus-gate"))
+    });
+    let gate = built
+        .iter()
+        .find(|path| path.exists())
+        .context("failed to find prometheus-gate: `make images` builds it")?;
+    let params = run.params().await?;
+    let param = |name: &str| params.get(name).cloned().unwrap_or_default();
+    let page = tree.join("target/demo").join(format!("{SERVICE}-{}", param("version")));
+    let asked = Command::new(gate)
+        .arg(format!("--prometheus-url={}", site.cluster.prometheus.host))
+        .arg(format!("--namespace={}", site.namespace))
+        .arg(format!("--start={}", param("started-at")))
+        .arg(format!("--report={}", page.display()))
+        .args(
+            ["service", "canary-revision", "baseline-revision", "criteria", "hold", "deadline"]
+                .map(|name| format!("--{name}={}", param(name))),
+        )
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("failed to run prometheus-gate")?;
+    let page = page.join("report.html");
+    let said = String::from_utf8_lossy(&asked.stderr);
+    ensure!(page.exists(), "failed to write the gate's report: {}", said.trim());
+    Ok(((), page.strip_prefix(&tree).unwrap_or(&page).display().to_string()))
 }
 
 /// Shows each task of a run as a stage, until the run ends. Returns the run's reason.
@@ -251,7 +288,7 @@ fn print(timeline: &Timeline, site: &Site) -> Result<()> {
         "\n{}\nWhat to try next:
   eval \"$(cargo run -q -p cluster -- env)\"
   kubectl -n {namespace} get inferenceservices,pipelineruns
-  kubectl -n {namespace} logs -l tekton.dev/pipelineTask=gate --tail=-1
+  kubectl -n {namespace} logs -l tekton.dev/pipelineTask=prometheus-gate --tail=-1
   cargo run -q -p cluster -- down",
         timeline.summary()
     )

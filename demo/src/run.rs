@@ -46,6 +46,17 @@ impl Run {
         Ok(ended.then(|| condition["reason"].as_str().unwrap_or_default().to_owned()))
     }
 
+    /// The params that the run was started with; arrays are left out.
+    pub async fn params(&self) -> Result<BTreeMap<String, String>> {
+        let run = self.site.objects("PipelineRun").get(&self.name).await?;
+        let params = run.data["spec"]["params"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        Ok(params
+            .iter()
+            .filter_map(|param| Some((text(&param["name"])?, text(&param["value"])?)))
+            .collect())
+    }
+
     /// Waits for the run's end.
     pub async fn wait(&self, limit: Duration) -> Result<String> {
         let ended =
