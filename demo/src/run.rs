@@ -81,14 +81,6 @@ impl Run {
         Ok(self.tasks().await?.into_iter().find(|run| run.task == name))
     }
 
-    /// Waits until a task's step runs.
-    pub async fn task_began(&self, name: &str, limit: Duration) -> Result<TaskRun> {
-        within(limit, &format!("the start of `{name}`"), async || {
-            Ok(self.task(name).await?.filter(|task| task.reason == "Running"))
-        })
-        .await
-    }
-
     /// What the steps of a TaskRun logged; the last lines of each.
     pub async fn log(&self, task: &TaskRun, lines: i64) -> Result<String> {
         let pods: Api<Pod> = Api::namespaced(self.site.client.clone(), &self.site.namespace);

@@ -252,34 +252,3 @@ async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
     })
     .await;
 }
-
-#[tokio::test]
-#[ignore = "needs the cluster"]
-async fn a_release_that_is_killed_half_way_and_started_again_ends_as_if_nothing_had_happened() {
-    in_namespace("killed", async |site| {
-        let host = first(&site, "killed").await;
-        bento::save(&site, "killed", "v2", Model::Good).await;
-        let known = site.runs("canary-release").await.unwrap();
-        site.create(without_an_event("killed", "v2", &[])).await.unwrap();
-        let run = site.run_of("canary-release", &known).await.unwrap();
-        let pod = run.task_began("canary-create", LIMIT).await.unwrap().pod;
-        // As when a node dies: no signal, no `finally`, no record.
-        site.cluster
-            .kubectl(["delete", "pod", &pod, "-n", &site.namespace, "--force", "--grace-period=0"])
-            .unwrap();
-        site.cluster.kubectl(["delete", "pipelinerun", &run.name, "-n", &site.namespace]).unwrap();
-
-        let known = site.runs("canary-release").await.unwrap();
-        site.create(without_an_event("killed", "v2", &[])).await.unwrap();
-        let again = site.run_of("canary-release", &known).await.unwrap();
-        again.wait(LIMIT).await.unwrap();
-        let create = again.task("canary-create").await.unwrap().expect("canary-create has run");
-        assert!(create.succeeded, "{}", again.story().await.unwrap());
-        assert_eq!(create.results["outcome"], "canary");
-        let split = site.traffic("killed").await.unwrap();
-        assert!(split.contains(&(create.results["canary-revision"].clone(), 10)), "{split:?}");
-        assert_eq!(split.iter().map(|(_, percent)| percent).sum::<i64>(), 100);
-        assert_eq!(site.ask_often(&host, 20).await.unwrap().errors, 0);
-    })
-    .await;
-}
