@@ -45,10 +45,11 @@ fn main() -> ExitCode {
 
 async fn tell(args: Args) -> Result<Outcome> {
     let Args { namespace, rate } = args;
+    // It shows its own progress, and has none to show when `make` has brought it up.
+    let cluster = tokio::task::spawn_blocking(|| Cluster::up(&Progress::new())).await??;
     let mut timeline = Timeline::new();
 
-    timeline.chapter("prepare", "the cluster, the catalog, the notebook");
-    let cluster = timeline.stage("cluster", cluster()).await?;
+    timeline.chapter("prepare", "the catalog, the notebook");
     let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;
     let notebook = timeline.stage("notebook's packages", notebook()).await?;
 
@@ -89,12 +90,6 @@ async fn tell(args: Args) -> Result<Outcome> {
 
     print(&timeline, &site)?;
     Ok(Outcome::Done)
-}
-
-async fn cluster() -> Result<(Cluster, String)> {
-    let cluster = tokio::task::spawn_blocking(|| Cluster::up(&Progress::new())).await??;
-    let address = cluster.kubeconfig.display().to_string();
-    Ok((cluster, address))
 }
 
 async fn notebook() -> Result<(Notebook, String)> {
