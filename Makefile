@@ -39,7 +39,8 @@ notebook-tests: ## The notebook executed, and its events read by the SDK that it
 lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
 	cargo test --locked --workspace --test lifecycle -- --ignored --test-threads=1
 
-cluster-tests: images ## The tests on the real cluster
+cluster-tests: images ## The tests on the real cluster and on its real parts
+	cargo test --locked --workspace --test server -- --ignored
 	cargo test --locked --workspace --test cluster -- --ignored --test-threads=$(CLUSTER_TEST_THREADS)
 
 # Releases wait more than they compute, so a few can go on at once on two cores.
