@@ -1,6 +1,10 @@
 //! What a user of kanaria does, as functions: install the catalog in a namespace, send an event,
 //! follow a run, ask the model. The demo tells a story with it and the cluster tests prove it.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
 mod notebook;
 mod run;
 mod site;
@@ -10,3 +14,20 @@ pub use notebook::{Notebook, Wish};
 pub use run::{Run, TaskRun};
 pub use site::{Event, Mode, Site};
 pub use users::{Answers, Traffic};
+
+/// The folder of this tree.
+pub fn tree() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .context("failed to find the tree")
+}
+
+/// A static binary that `make images` built, whichever libc it took.
+pub fn built(name: &str) -> Result<PathBuf> {
+    let target = tree()?.join("target");
+    let places = ["musl", "gnu"]
+        .map(|libc| target.join(format!("x86_64-unknown-linux-{libc}/release/{name}")));
+    let built = places.into_iter().find(|path| path.exists());
+    built.with_context(|| format!("failed to find `{name}`: `make images` builds it"))
+}

@@ -5,7 +5,6 @@ mod timeline;
 use std::{
     collections::BTreeMap,
     io::{self, Write as _},
-    path::Path,
     process::{ExitCode, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -155,19 +154,10 @@ async fn decide(
 /// The gate's evidence as a page. Its verdict is a function of what Prometheus recorded, so the same
 /// question asked from here has the same answer.
 async fn report(site: &Site, run: &Run) -> Result<((), String)> {
-    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let tree = tree.canonicalize().context("failed to find the tree")?;
-    let built = ["musl", "gnu"].map(|libc| {
-        tree.join(format!("target/x86_64-unknown-linux-{libc}/release/prometheus-gate"))
-    });
-    let gate = built
-        .iter()
-        .find(|path| path.exists())
-        .context("failed to find prometheus-gate: `make images` builds it")?;
     let params = run.params().await?;
     let param = |name: &str| params.get(name).cloned().unwrap_or_default();
-    let page = tree.join("target/demo").join(format!("{SERVICE}-{}", param("version")));
-    let asked = Command::new(gate)
+    let page = demo::tree()?.join("target/demo").join(format!("{SERVICE}-{}", param("version")));
+    let asked = Command::new(demo::built("prometheus-gate")?)
         .arg(format!("--prometheus-url={}", site.cluster.prometheus.host))
         .arg(format!("--namespace={}", site.namespace))
         .arg(format!("--start={}", param("started-at")))
@@ -183,7 +173,7 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
     let page = page.join("report.html");
     let said = String::from_utf8_lossy(&asked.stderr);
     ensure!(page.exists(), "failed to write the gate's report: {}", said.trim());
-    Ok(((), page.strip_prefix(&tree).unwrap_or(&page).display().to_string()))
+    Ok(((), page.strip_prefix(demo::tree()?).unwrap_or(&page).display().to_string()))
 }
 
 /// Shows each task of a run as a stage, until the run ends. Returns the run's reason.
@@ -229,19 +219,12 @@ async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -
 fn outcome(task: &TaskRun) -> String {
     let result =
         |name: &str| task.results.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let words: Vec<_> = [
-        "image",
-        "outcome",
-        "verdict",
-        "reason",
-        "canary-revision",
-        "status-code",
-        "restored-image",
-    ]
-    .into_iter()
-    .filter_map(result)
-    .map(shortened)
-    .collect();
+    let words: Vec<_> =
+        ["outcome", "verdict", "reason", "canary-revision", "status-code", "restored-image"]
+            .into_iter()
+            .filter_map(result)
+            .map(shortened)
+            .collect();
     match words.is_empty() {
         true if task.succeeded => String::new(),
         true => task.message.lines().next().unwrap_or_default().to_owned(),

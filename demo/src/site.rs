@@ -1,6 +1,6 @@
 //! A namespace with the catalog in it, installed as its README says.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
@@ -66,9 +66,7 @@ impl Site {
         let client = client(cluster).await?;
         make_namespace(&client, namespace, "baseline").await?;
         make_store_secret(&client, cluster, namespace).await?;
-        let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let catalog =
-            catalog.canonicalize().context("failed to find the catalog")?.display().to_string();
+        let catalog = crate::tree()?.display().to_string();
         cluster.kubectl([
             "apply",
             "--server-side",

@@ -1,7 +1,7 @@
 //! A bento in miniature: what BentoML writes around a model, around a server that starts at once.
 //! Its own Dockerfile needs no other image, so that a whole release takes seconds.
 
-use std::{io::Write as _, path::Path};
+use std::io::Write as _;
 
 use aws_sdk_s3::{
     Client,
@@ -59,11 +59,7 @@ pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
 
 /// The static model server, as `make images` left it.
 pub(crate) fn server() -> Vec<u8> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    let built = ["musl", "gnu"]
-        .map(|libc| target.join(format!("x86_64-unknown-linux-{libc}/release/model")));
-    let found = built.iter().find_map(|path| std::fs::read(path).ok());
-    found.expect("`make images` builds the model server first")
+    std::fs::read(demo::built("model").unwrap()).unwrap()
 }
 
 fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {

@@ -79,26 +79,9 @@ impl Canary {
     }
 
     async fn end(&self, name: &str) -> Ended {
-        let runs = self.site.objects("TaskRun");
-        let status = self
-            .when(&format!("the end of {name}"), async || {
-                let status = runs.get(name).await.unwrap().data["status"].clone();
-                let condition =
-                    status["conditions"][0]["status"].as_str().unwrap_or("Unknown").to_owned();
-                (condition != "Unknown").then_some(status)
-            })
-            .await;
-        let pod = status["podName"].as_str().unwrap_or_default();
-        let results = status["results"].as_array().cloned().unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ended {
-            succeeded: status["conditions"][0]["status"] == "True",
-            results: results
-                .iter()
-                .map(|result| (text(&result["name"]), text(&result["value"])))
-                .collect(),
-            log: self.kubectl(&["logs", pod, "--all-containers"]).unwrap_or_default(),
-        }
+        let run = self.site.task_run(name, LIMIT).await.unwrap();
+        let log = self.kubectl(&["logs", &run.pod, "--all-containers"]).unwrap_or_default();
+        Ended { succeeded: run.succeeded, results: run.results, log }
     }
 
     fn kubectl(&self, line: &[&str]) -> Option<String> {
