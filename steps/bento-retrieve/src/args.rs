@@ -138,6 +138,15 @@ pub(crate) struct AccessArgs {
     /// authority to trust beside the system's
     #[arg(long, value_name = "DIR", help_heading = "Store")]
     pub(crate) credentials: Option<PathBuf>,
+    /// Certificate authorities to trust beside the system's, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "AWS_CA_BUNDLE",
+        hide_env_values = true,
+        help_heading = "Store"
+    )]
+    pub(crate) ca_bundle: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Group)]

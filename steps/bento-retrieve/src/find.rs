@@ -101,17 +101,17 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
 }
 
 pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Access> {
-    let AccessArgs { s3_endpoint, s3_path_style, anonymous, credentials } = access;
-    let authority =
-        credentials.as_ref().map(|folder| folder.join("ca.crt")).filter(|file| file.is_file());
-    let authority = authority.map(|file| authorities(&file)).transpose()?;
+    let AccessArgs { s3_endpoint, s3_path_style, anonymous, credentials, ca_bundle } = access;
+    let mounted = credentials.as_ref().map(|folder| folder.join("ca.crt"));
+    let files = ca_bundle.into_iter().chain(mounted.filter(|file| file.is_file()));
+    let authority = files.map(|file| authorities(&file)).collect::<Result<Vec<_>>>()?.join(&b'\n');
     let idle = patience.idle_timeout;
     Ok(Access {
         endpoint: s3_endpoint,
         path_style: s3_path_style,
         anonymous,
         credentials,
-        authority,
+        authority: Some(authority).filter(|pem| !pem.is_empty()),
         idle,
     })
 }
@@ -120,7 +120,9 @@ fn authorities(file: &Path) -> Result<Vec<u8>> {
     let what = || {
         Failure {
         what: format!("failed to read certificate authorities from `{}`", file.display()),
-        hint: "the key `ca.crt` of the Secret has certificates in PEM, `-----BEGIN CERTIFICATE-----` and so on".into(),
+        hint: "the key `ca.crt` of the Secret, or the file of AWS_CA_BUNDLE, has certificates in PEM, \
+               `-----BEGIN CERTIFICATE-----` and so on"
+            .into(),
     }
     };
     let text = fs::read(file).with_context(what)?;
