@@ -18,8 +18,9 @@ pub enum Fault {
     NoBucket,
     #[error("{0}")]
     Denied(String),
-    #[error("there are no credentials")]
-    NoCredentials,
+    /// Why the last place where they may be has none
+    #[error("there are no credentials: {0}")]
+    NoCredentials(String),
     #[error("{0}")]
     Certificate(String),
     #[error("the bucket is in the region `{0}`")]
@@ -75,7 +76,7 @@ impl Fault {
         if chain_mentions(error, "certificate") {
             Self::Certificate(deepest(error))
         } else if !error.is_io() && !error.is_timeout() && chain_mentions(error, "credentials") {
-            Self::NoCredentials
+            Self::NoCredentials(deepest(error))
         } else {
             Self::Connect(deepest(error))
         }

@@ -30,8 +30,8 @@ pub(crate) fn fault(fault: Fault, what: String) -> Error {
                              s3:GetObject, and s3:ListBucket to find an archive with another ending; a store \
                              without s3:ListBucket says this of a missing object too, and a signed address runs out"
             .into(),
-        Fault::NoCredentials => "put AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the Secret that `store-secret` names, \
-                                 or pass --anonymous for a public bucket"
+        Fault::NoCredentials(_) => "put AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY into the Secret that `store-secret` names, \
+                                    or into the environment, or pass --anonymous for a public bucket"
             .into(),
         Fault::Certificate(_) => "put the server's certificate authority into the Secret that `store-secret` names, as the \
                                   key `ca.crt`"

@@ -25,7 +25,9 @@ pub(crate) fn start(step: &str) {
                 ("step", Level::INFO),
                 ("inference_service", Level::INFO),
             ])
-            .with_target("kube_client", LevelFilter::OFF) // a request that failed is told by who made it
+            // What failed is told, once and in a line, by whoever asked for it.
+            .with_target("kube_client", LevelFilter::OFF)
+            .with_target("aws_config::meta", LevelFilter::OFF)
     };
     let filter = wanted.and_then(|level| level.parse().ok()).unwrap_or_else(default);
     let lines = tracing_subscriber::fmt::layer()
