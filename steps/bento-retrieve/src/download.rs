@@ -22,8 +22,7 @@ use crate::{
     source::{Broken, Checksum, Opened, Part, Source},
 };
 
-/// Pieces that may wait between network and unpacking. A piece has at most 400 kB, so this is all the memory that a
-/// download takes; more would not make it faster.
+/// Pieces that may wait between network and unpacking; more would take memory and not make it faster.
 const WAITING: usize = 8;
 /// Bytes after which it is judged whether one connection is the limit: 8 MiB are a tenth of a second of a fast one,
 /// which is long past its start.

@@ -94,7 +94,7 @@ fn opened(mut answer: HttpResponse, part: Part) -> Result<Opened, Fault> {
     // A weak tag stands for the same meaning, not for the same bytes.
     let tag = headers.get("etag").filter(|tag| tag.starts_with('"'));
     let mark = tag.or_else(|| headers.get("last-modified")).map(str::to_owned);
-    let body = Body::Stream(ByteStream::new(answer.take_body()));
+    let body = Body::from(ByteStream::new(answer.take_body()));
     Ok(Opened { body, total, mark, checksum: None })
 }
 

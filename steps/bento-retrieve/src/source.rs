@@ -13,8 +13,8 @@ use tokio::{
 
 use crate::{fault::Fault, page::Page, store::Object};
 
-/// What is read of a file at once, in bytes.
-const FILE_PIECE: usize = 256 << 10;
+/// What is handed on at once, in bytes.
+const PIECE: usize = 64 << 10;
 
 /// Where an archive is.
 #[derive(Clone, Debug)]
@@ -65,8 +65,18 @@ pub struct Opened {
 
 /// Bytes that come one piece after the other.
 pub(crate) enum Body {
-    Stream(ByteStream),
+    Stream {
+        stream: ByteStream,
+        /// Of the last piece that came
+        rest: Bytes,
+    },
     File(Take<File>),
+}
+
+impl From<ByteStream> for Body {
+    fn from(stream: ByteStream) -> Self {
+        Self::Stream { stream, rest: Bytes::new() }
+    }
 }
 
 /// They stopped before their end.
@@ -76,9 +86,19 @@ pub(crate) struct Broken;
 impl Body {
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         match self {
-            Self::Stream(stream) => Some(stream.next().await?.map_err(|_| Broken)),
+            Self::Stream { stream, rest } => {
+                if rest.is_empty() {
+                    match stream.next().await? {
+                        Ok(piece) => *rest = piece,
+                        Err(_) => return Some(Err(Broken)),
+                    }
+                }
+                // Copied, or whatever waits would keep alive the connection's buffer, of up to 400 kB.
+                let piece = rest.split_to(rest.len().min(PIECE));
+                Some(Ok(Bytes::copy_from_slice(&piece)))
+            }
             Self::File(file) => {
-                let mut piece = BytesMut::with_capacity(FILE_PIECE);
+                let mut piece = BytesMut::with_capacity(PIECE);
                 match file.read_buf(&mut piece).await {
                     Ok(0) => None,
                     Ok(_) => Some(Ok(piece.freeze())),

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::{
     fault::Fault,
-    source::{Body, Checksum, Opened, Part, content_range},
+    source::{Checksum, Opened, Part, content_range},
     tag::Tag,
     web::{CONNECT, http_client},
 };
@@ -370,7 +370,7 @@ impl Object {
             _ => return Err(Fault::CannotResume(part.from)),
         };
         let checksum = checksum(&answer).filter(|_| part == Part::ALL);
-        Ok(Opened { checksum, total, mark: answer.e_tag, body: Body::Stream(answer.body) })
+        Ok(Opened { checksum, total, mark: answer.e_tag, body: answer.body.into() })
     }
 }
 
