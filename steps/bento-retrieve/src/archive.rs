@@ -12,7 +12,7 @@ use tar::EntryType;
 use thiserror::Error;
 
 use crate::{
-    folder::{Folder, Make, Orders, PIECE},
+    folder::{Filled, Folder, Links, Orders},
     meter::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
     tree::{Rule, Tree},
     zip,
@@ -88,7 +88,7 @@ pub fn unpack(
     folder: &Folder,
     limits: &Limits,
     watch: &Watch,
-) -> Result<(), BadArchive> {
+) -> Result<Filled, BadArchive> {
     let meter = Meter::new(limits, watch);
     let mut head = Vec::with_capacity(Format::HEAD);
     input
@@ -98,23 +98,25 @@ pub fn unpack(
         .map_err(|_| BadArchive::Input)?;
     let format = Format::of(&head).ok_or(BadArchive::Format)?;
     let input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
-    folder.fill(watch, |orders| match format {
-        Format::Zip => unzip(input, folder, orders, limits, &meter),
-        Format::Tar => ends_here(untar(input, orders, &meter)?, &meter),
-        Format::Gzip => {
-            ends_here(untar(GzDecoder::new(input), orders, &meter)?.into_inner(), &meter)
+    folder.fill(|orders| {
+        let mut bento = Filling { tree: Tree::default(), orders, meter: &meter };
+        match format {
+            Format::Zip => unzip(input, folder, limits, &mut bento)?,
+            Format::Tar => ends_here(untar(input, &mut bento)?, &meter)?,
+            Format::Gzip => {
+                ends_here(untar(GzDecoder::new(input), &mut bento)?.into_inner(), &meter)?;
+            }
+            Format::Bzip2 => {
+                ends_here(untar(BzDecoder::new(input), &mut bento)?.into_inner(), &meter)?;
+            }
+            Format::Xz => {
+                let stream = Stream::new_stream_decoder(XZ_MEMORY, 0)
+                    .map_err(|error| BadArchive::Damaged(error.to_string()))?;
+                let decoder = XzDecoder::new_stream(input, stream);
+                ends_here(untar(decoder, &mut bento)?.into_inner(), &meter)?;
+            }
         }
-        Format::Bzip2 => {
-            ends_here(untar(BzDecoder::new(input), orders, &meter)?.into_inner(), &meter)
-        }
-        Format::Xz => {
-            let stream = Stream::new_stream_decoder(XZ_MEMORY, 0)
-                .map_err(|error| BadArchive::Damaged(error.to_string()))?;
-            ends_here(
-                untar(XzDecoder::new_stream(input, stream), orders, &meter)?.into_inner(),
-                &meter,
-            )
-        }
+        bento.links()
     })
 }
 
@@ -122,20 +124,19 @@ pub fn unpack(
 fn unzip(
     mut archive: impl BufRead,
     folder: &Folder,
-    orders: &Orders,
     limits: &Limits,
-    meter: &Meter,
+    bento: &mut Filling,
 ) -> Result<(), BadArchive> {
     let file = folder.scratch_file()?;
     let kept = zip::keep(&mut archive, file, limits.bytes).map_err(|source| {
-        if meter.input_failed() {
+        if bento.meter.input_failed() {
             BadArchive::Input
         } else {
             BadArchive::Write { path: "the archive".into(), source }
         }
     })?;
     let file = kept.ok_or(Limit::Bytes(limits.bytes))?;
-    zip::unzip(file, &mut Filling::new(orders, meter), meter)
+    zip::unzip(file, bento)
 }
 
 /// Neither a second gzip member nor a second archive nor anything else may follow: readers disagree about it.
@@ -145,20 +146,14 @@ fn ends_here(mut rest: impl BufRead, meter: &Meter) -> Result<(), BadArchive> {
 }
 
 /// The entry loop. Gives the decoder back, read to its end, so that it has compared its checksum.
-fn untar<'a, R: Read>(
-    decoder: R,
-    orders: &'a Orders,
-    meter: &'a Meter<'a>,
-) -> Result<R, BadArchive> {
+fn untar<R: Read>(decoder: R, bento: &mut Filling) -> Result<R, BadArchive> {
+    let meter = bento.meter;
     let mut archive = tar::Archive::new(Unpacked { inner: decoder, meter });
-    let mut bento = Filling::new(orders, meter);
     bento.add_all(&mut archive)?;
     if meter.zeros() < BLOCK {
         return Err(BadArchive::CutShort); // cut between two entries, which `tar` takes for the end
     }
-    let decoder = only_zeros_follow(archive.into_inner(), meter)?;
-    bento.make_links()?;
-    Ok(decoder)
+    only_zeros_follow(archive.into_inner(), meter)
 }
 
 /// What an entry wants to become.
@@ -199,17 +194,13 @@ fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
 }
 
 /// The folder that an archive is unpacked into, and what it has brought so far.
-pub(crate) struct Filling<'a> {
+pub(crate) struct Filling<'a, 'b> {
     tree: Tree,
-    orders: &'a Orders,
-    meter: &'a Meter<'a>,
+    orders: &'a mut Orders<'b>,
+    pub(crate) meter: &'a Meter<'a>,
 }
 
-impl<'a> Filling<'a> {
-    fn new(orders: &'a Orders, meter: &'a Meter<'a>) -> Self {
-        Self { tree: Tree::default(), orders, meter }
-    }
-
+impl Filling<'_, '_> {
     fn add_all<R: Read>(&mut self, archive: &mut tar::Archive<R>) -> Result<(), BadArchive> {
         let failed = |error: io::Error| explain(self.meter, &error);
         let mut entries = archive.entries().map_err(failed)?;
@@ -229,7 +220,7 @@ impl<'a> Filling<'a> {
         name: &[u8],
         kind: &Kind,
         size: u64,
-        contents: impl Read,
+        mut contents: impl Read,
     ) -> Result<(), BadArchive> {
         let refused = |rule| BadArchive::Entry { entry: printable(name), rule };
         self.meter.count_entry()?;
@@ -244,44 +235,20 @@ impl<'a> Filling<'a> {
             self.meter.announce(size)?;
         }
         for directory in placed.fresh_directories() {
-            self.orders.give(Make::Directory(directory))?;
+            self.orders.directory(directory)?;
         }
         if let Kind::File { executable } = kind {
-            self.fill(placed.path(), *executable, size, contents)?;
-        }
-        Ok(())
-    }
-
-    fn fill(
-        &mut self,
-        path: PathBuf,
-        executable: bool,
-        size: u64,
-        mut contents: impl Read,
-    ) -> Result<(), BadArchive> {
-        self.meter.allow(size.saturating_add(HEADERS));
-        let mut missing = size;
-        let mut path = Some(path);
-        while missing > 0 || path.is_some() {
-            let length = usize::try_from(missing).unwrap_or(usize::MAX).min(PIECE);
-            let mut piece = self.orders.piece(length);
-            contents.read_exact(&mut piece).map_err(|error| explain(self.meter, &error))?;
-            missing -= length as u64;
-            self.orders.give(match path.take() {
-                Some(path) => Make::File { path, executable, piece },
-                None => Make::More(piece),
+            let meter = self.meter;
+            meter.allow(size.saturating_add(HEADERS));
+            self.orders.file(placed.into_path(), *executable, size, |piece| {
+                contents.read_exact(piece).map_err(|error| explain(meter, &error))
             })?;
         }
         Ok(())
     }
 
-    /// Last, so that nothing was written through a symlink.
-    pub(crate) fn make_links(&self) -> Result<(), BadArchive> {
-        let links =
-            self.tree.links().map_err(|(name, rule)| BadArchive::Entry { entry: name, rule })?;
-        links.iter().try_for_each(|(name, target)| {
-            self.orders.give(Make::Link { path: name.into(), target: target.into() })
-        })
+    fn links(self) -> Result<Links, BadArchive> {
+        self.tree.into_links().map_err(|(name, rule)| BadArchive::Entry { entry: name, rule })
     }
 }
 

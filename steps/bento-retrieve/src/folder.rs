@@ -1,31 +1,33 @@
-//! The folder that an archive is unpacked into: what is made in it, with which rights, by a thread of its own.
+//! The folder that an archive is unpacked into: what is made in it, with which rights, by threads of its own.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::{
         self,
-        fs::{OpenOptionsExt, PermissionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt},
     },
-    path::PathBuf,
-    sync::{
-        atomic::Ordering,
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
-    },
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread,
 };
 
-use crate::{archive::BadArchive, meter::Watch};
+use crate::archive::BadArchive;
 
-/// Everyone may read, as the user that builds or serves is another; no archive sets more than this.
+/// Everyone may read, as the user that builds or serves is another; no archive sets more than this. `main` has seen to
+/// it that the umask takes nothing away.
 const PLAIN: u32 = 0o644;
 const RUNNABLE: u32 = 0o755;
 
-/// Pieces of files that may wait between decoder and disk, and so the memory that they take, in pieces.
-const WAITING: usize = 8;
-/// Bytes of a large file that are written at once: few enough to stay in a processor's cache, many enough that the
-/// kernel is asked seldom.
-pub(crate) const PIECE: usize = 256 << 10;
+/// Making a file is the kernel's work, and most of what a small one costs; two threads make nearly twice as many.
+const WRITERS: usize = 2;
+/// Pieces that may wait for each of them, and so the memory that they take, in pieces.
+const WAITING: usize = 3;
+/// Bytes that are handed over at once: few enough to stay in a processor's cache, many enough that the kernel is
+/// asked seldom.
+const PIECE: usize = 128 << 10;
+/// Files in a piece at most; they may be empty, but not their names.
+const FILES: usize = 64;
 
 /// A folder that nobody else writes to. Its names have passed [`crate::tree`].
 #[derive(Debug)]
@@ -33,41 +35,54 @@ pub struct Folder {
     root: PathBuf,
 }
 
-/// One thing to make.
-pub(crate) enum Make {
-    Directory(PathBuf),
-    /// With its first piece
-    File {
-        path: PathBuf,
-        executable: bool,
-        piece: Vec<u8>,
-    },
-    /// The next piece of the last file
-    More(Vec<u8>),
-    Link {
-        path: PathBuf,
-        target: PathBuf,
-    },
+/// What was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Files and symlinks
+    pub files: u64,
+    /// Bytes of all files
+    pub bytes: u64,
 }
 
-/// Hands over what is to be made. Its errors are told by [`Folder::fill`].
-pub(crate) struct Orders {
-    queue: SyncSender<Make>,
+/// Symlinks and their targets.
+pub(crate) type Links = Vec<(String, String)>;
+
+/// Contents of files, one after the other.
+struct Piece {
+    parts: Vec<Part>,
+    /// Room for [`PIECE`] bytes
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Piece {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self { parts: Vec::new(), bytes, length: 0 }
+    }
+}
+
+/// What a piece has of one file.
+struct Part {
+    /// `None` goes on with the last file of the piece before
+    file: Option<NewFile>,
+    length: usize,
+}
+
+struct NewFile {
+    path: PathBuf,
+    executable: bool,
+}
+
+/// Hands over what is to be made. Why something could not be made is told by [`Folder::fill`].
+pub(crate) struct Orders<'a> {
+    folder: &'a Folder,
+    queues: Vec<SyncSender<Piece>>,
+    /// The one whose turn it is
+    writer: usize,
+    /// Bytes for pieces that were used before, as fresh memory costs more than what is put into it
     used: Receiver<Vec<u8>>,
-}
-
-impl Orders {
-    pub(crate) fn give(&self, order: Make) -> Result<(), BadArchive> {
-        self.queue.send(order).map_err(|_| BadArchive::Stopped)
-    }
-
-    /// A piece to fill: for a large file one that was used before, as fresh memory costs more than its contents.
-    pub(crate) fn piece(&self, length: usize) -> Vec<u8> {
-        let mut piece =
-            if length < PIECE { Vec::new() } else { self.used.try_recv().unwrap_or_default() };
-        piece.resize(length, 0);
-        piece
-    }
+    piece: Piece,
+    filled: Filled,
 }
 
 impl Folder {
@@ -82,81 +97,114 @@ impl Folder {
             .map_err(|source| BadArchive::Write { path: "the archive".into(), source })
     }
 
-    /// Reads on this thread and writes on another. What fails on the disk is told first: it ends the reading.
-    pub(crate) fn fill<T>(
+    /// Reads on this thread and writes on others. What fails on the disk is told first: it ends the reading. The
+    /// symlinks that the reading has found are made last, so that nothing was written through one.
+    pub(crate) fn fill(
         &self,
-        watch: &Watch,
-        read: impl FnOnce(&Orders) -> Result<T, BadArchive>,
-    ) -> Result<T, BadArchive> {
-        let (queue, orders) = sync_channel(WAITING);
+        read: impl FnOnce(&mut Orders) -> Result<Links, BadArchive>,
+    ) -> Result<Filled, BadArchive> {
         let (spare, used) = channel();
-        thread::scope(|scope| {
-            let writer = scope.spawn(|| self.make_all(orders, &spare, watch));
-            let read = {
-                let orders = Orders { queue, used };
-                read(&orders)
-            };
-            let written = writer.join().unwrap_or(Err(BadArchive::Stopped));
-            written.and(read)
-        })
+        let (links, filled) = thread::scope(|scope| {
+            let (queues, writers): (Vec<_>, Vec<_>) = (0..WRITERS)
+                .map(|_| {
+                    let (queue, pieces) = sync_channel(WAITING);
+                    let spare = spare.clone();
+                    (queue, scope.spawn(move || self.write_all(pieces, &spare)))
+                })
+                .unzip();
+            let (piece, filled) = (Piece::of(fresh()), Filled::default());
+            let mut orders = Orders { folder: self, queues, writer: 0, used, piece, filled };
+            let links = read(&mut orders).and_then(|links| orders.hand_over().map(|()| links));
+            let filled = orders.filled;
+            drop(orders); // the writers end
+            for writer in writers {
+                writer.join().unwrap_or(Err(BadArchive::Stopped))?;
+            }
+            links.map(|links| (links, filled))
+        })?;
+        for (name, target) in &links {
+            tell(Path::new(name), unix::fs::symlink(target, self.root.join(name)))?;
+        }
+        Ok(Filled { files: filled.files + links.len() as u64, ..filled })
     }
 
-    fn make_all(
+    fn write_all(
         &self,
-        orders: Receiver<Make>,
+        pieces: Receiver<Piece>,
         spare: &Sender<Vec<u8>>,
-        watch: &Watch,
     ) -> Result<(), BadArchive> {
         let mut last = None;
-        for order in orders {
-            match order {
-                Make::Directory(path) => tell(path, |path| self.directory(path))?,
-                Make::Link { path, target } => {
-                    tell(path, |path| unix::fs::symlink(target, self.root.join(path)))?;
+        for Piece { parts, bytes, .. } in pieces {
+            let mut rest = &bytes[..];
+            for Part { file, length } in parts {
+                let (contents, later) = rest.split_at(length);
+                rest = later;
+                if let Some(file) = file {
+                    last = Some((tell(&file.path, self.create(&file))?, file.path));
                 }
-                Make::File { path, executable, piece } => {
-                    let mut file = tell(path.clone(), |path| self.file(path, executable))?;
-                    tell(path.clone(), |_| file.write_all(&piece))?;
-                    written(piece, spare, watch);
-                    last = Some((file, path));
-                }
-                Make::More(piece) => {
-                    let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
-                    tell(path.clone(), |_| file.write_all(&piece))?;
-                    written(piece, spare, watch);
-                }
+                let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
+                tell(path, file.write_all(contents))?;
             }
+            let _ = spare.send(bytes); // nobody wants it once the reading has ended
         }
         Ok(())
     }
 
-    fn directory(&self, path: &PathBuf) -> io::Result<()> {
-        let whole = self.root.join(path);
-        fs::create_dir(&whole)?;
-        fs::set_permissions(&whole, Permissions::from_mode(RUNNABLE))
-    }
-
-    fn file(&self, path: &PathBuf, executable: bool) -> io::Result<File> {
-        let mode = if executable { RUNNABLE } else { PLAIN };
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(self.root.join(path))?;
-        file.set_permissions(Permissions::from_mode(mode))?; // whatever the umask says
-        Ok(file)
+    fn create(&self, NewFile { path, executable }: &NewFile) -> io::Result<File> {
+        let mode = if *executable { RUNNABLE } else { PLAIN };
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(self.root.join(path))
     }
 }
 
-/// Counts a piece, and gives a large one back. Who does not want it any more has ended.
-fn written(piece: Vec<u8>, spare: &Sender<Vec<u8>>, watch: &Watch) {
-    watch.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-    if piece.len() == PIECE {
-        let _ = spare.send(piece);
+impl Orders<'_> {
+    /// Made at once, before any file that may lie in it.
+    pub(crate) fn directory(&mut self, path: &Path) -> Result<(), BadArchive> {
+        tell(path, DirBuilder::new().mode(RUNNABLE).create(self.folder.root.join(path)))
+    }
+
+    /// A file of so many bytes, which `read` puts where it is told to.
+    pub(crate) fn file(
+        &mut self,
+        path: PathBuf,
+        executable: bool,
+        size: u64,
+        mut read: impl FnMut(&mut [u8]) -> Result<(), BadArchive>,
+    ) -> Result<(), BadArchive> {
+        if self.piece.parts.len() == FILES || self.piece.length == PIECE {
+            self.hand_over()?;
+            self.writer = (self.writer + 1) % WRITERS;
+        }
+        let mut missing = size;
+        let mut file = Some(NewFile { path, executable });
+        loop {
+            let start = self.piece.length;
+            let length = usize::try_from(missing).unwrap_or(usize::MAX).min(PIECE - start);
+            read(&mut self.piece.bytes[start..start + length])?;
+            self.piece.parts.push(Part { file: file.take(), length });
+            self.piece.length += length;
+            missing -= length as u64;
+            if missing == 0 {
+                break;
+            }
+            self.hand_over()?; // and on to the same writer
+        }
+        self.filled.files += 1;
+        self.filled.bytes += size;
+        Ok(())
+    }
+
+    fn hand_over(&mut self) -> Result<(), BadArchive> {
+        let next = Piece::of(self.used.try_recv().unwrap_or_else(|_| fresh()));
+        let piece = std::mem::replace(&mut self.piece, next);
+        self.queues[self.writer].send(piece).map_err(|_| BadArchive::Stopped)
     }
 }
 
-/// Says which file it was.
-fn tell<T>(path: PathBuf, make: impl FnOnce(&PathBuf) -> io::Result<T>) -> Result<T, BadArchive> {
-    make(&path).map_err(|source| BadArchive::Write { path, source })
+fn fresh() -> Vec<u8> {
+    vec![0; PIECE]
+}
+
+/// Says which one it was.
+fn tell<T>(path: &Path, made: io::Result<T>) -> Result<T, BadArchive> {
+    made.map_err(|source| BadArchive::Write { path: path.into(), source })
 }

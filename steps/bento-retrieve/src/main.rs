@@ -11,11 +11,13 @@ mod show;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use rustix::{fs::Mode, process::umask};
 use step::{Outcome, Terminated};
 
 use crate::args::{Args, Look};
 
 fn main() -> ExitCode {
+    umask(Mode::WGRP | Mode::WOTH); // what is unpacked has the same modes whoever runs this
     step::run_to_safe_point(run)
 }
 

@@ -48,8 +48,6 @@ pub struct Watch {
     pub fetched: AtomicU64,
     /// Entries read
     pub entries: AtomicU64,
-    /// Bytes of files written
-    pub bytes: AtomicU64,
     pub stop: AtomicBool,
 }
 

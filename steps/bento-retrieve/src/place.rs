@@ -150,15 +150,6 @@ impl Place {
         Ok(())
     }
 
-    /// Reads what a draft holds, as a receipt keeps it.
-    pub fn measure(&self, folder: &Path) -> Result<(u64, u64), NoPlace> {
-        measure(folder).map_err(|source| NoPlace::Disk {
-            what: "look at",
-            path: folder.into(),
-            source,
-        })
-    }
-
     fn write_receipt(&self, receipt: &Receipt) -> io::Result<()> {
         let path = self.receipt_path();
         let fresh = path.with_extension("new");

@@ -6,6 +6,7 @@ use anyhow::Result;
 use bento_retrieve::{
     archive::BadArchive,
     download::{Download, Feed, Patience, Received, pipe},
+    folder::Filled,
     image::Repository,
     manifest::Bento,
     meter::{Limits, Watch},
@@ -66,9 +67,9 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
         tracing::warn!("stopped by a signal; nothing is left behind, run it again to start over");
         return Ok(Outcome::Terminated);
     };
-    let received = fetched.unwrap_or_else(|_| Err(hint::too_slow(plan.timeout)))?;
+    let (received, filled) = fetched.unwrap_or_else(|_| Err(hint::too_slow(plan.timeout)))?;
 
-    let (bento, receipt) = inspect(&plan, &place, &draft, received)?;
+    let (bento, receipt) = inspect(&plan, &draft, received, filled)?;
     place.settle(draft, &bento.root, &receipt).map_err(hint::place)?;
     let (files, size) = (receipt.files, Size(receipt.bytes));
     tracing::info!("unpacked {} into `{}`: {files} files, {size}", bento.tag, plan.into.display());
@@ -105,7 +106,7 @@ async fn fetch(
     feed: Feed,
     unpacking: &mut Unpacking,
     watch: &Watch,
-) -> Result<Received> {
+) -> Result<(Received, Filled)> {
     let (source, opened) =
         find(&plan.origin, plan.tag.as_ref(), &plan.access, plan.patience).await?;
     let what = format!("failed to retrieve `{source}`");
@@ -117,19 +118,19 @@ async fn fetch(
     let work = async { (downloading.await, unpacking.ended().await) };
     let (received, unpacked) = progress::beside(work, watch, total).await;
     match (unpacked, received) {
-        (Ok(()), Ok(Some(received))) => Ok(received),
-        (Err(BadArchive::Input) | Ok(()), Err(fault)) => Err(hint::fault(fault, what)),
+        (Ok(filled), Ok(Some(received))) => Ok((received, filled)),
+        (Err(BadArchive::Input) | Ok(_), Err(fault)) => Err(hint::fault(fault, what)),
         (Err(bad), _) => Err(hint::archive(bad, format!("failed to unpack `{source}`"))),
-        (Ok(()), Ok(None)) => Err(hint::archive(BadArchive::Input, what)),
+        (Ok(_), Ok(None)) => Err(hint::archive(BadArchive::Input, what)),
     }
 }
 
 /// What lies in the draft is a bento, whole, and the one that was asked for.
 fn inspect(
     plan: &Plan,
-    place: &Place,
     draft: &Draft,
     received: Received,
+    filled: Filled,
 ) -> Result<(Bento, Receipt)> {
     let what = || format!("failed to take what came from `{}` for a bento", plan.origin);
     let bento = Bento::find(draft.path()).map_err(|bad| hint::bento(bad, what()))?;
@@ -147,14 +148,13 @@ fn inspect(
     for warning in &bento.warnings {
         tracing::warn!("{warning}");
     }
-    let (files, bytes) = place.measure(draft.path()).map_err(hint::place)?;
     let receipt = Receipt {
         bento: bento.tag.to_string(),
         from: plan.origin.to_string(),
         sha256: received.sha256,
         dockerfile: bento.dockerfile.into(),
-        files,
-        bytes,
+        files: filled.files,
+        bytes: filled.bytes,
     };
     Ok((bento, receipt))
 }

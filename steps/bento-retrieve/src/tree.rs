@@ -1,8 +1,13 @@
 //! What an archive may put where: the rules about names, kinds and symlinks, without touching a disk.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
+
+use crate::folder::Links;
 
 /// Longest part of a name, in bytes: what Linux file systems take.
 const LONGEST_PART: usize = 255;
@@ -56,7 +61,7 @@ enum Kind {
 pub(crate) struct Tree {
     /// By name in lower case: the name as it is, and what it is.
     entries: HashMap<String, (String, Kind)>,
-    links: Vec<(String, String)>,
+    links: Links,
 }
 
 impl Tree {
@@ -72,7 +77,7 @@ impl Tree {
         self.place(name, Kind::Directory)
     }
 
-    /// Keeps a symlink for [`Tree::links`]: until the archive's end nothing can be written through it.
+    /// Keeps a symlink for [`Tree::into_links`]: until the archive's end nothing can be written through it.
     pub(crate) fn link(&mut self, name: &[u8], target: &[u8]) -> Result<Placed, Rule> {
         let target = text(target).map_err(|_| Rule::LinkTarget)?;
         if target.is_empty() {
@@ -87,11 +92,11 @@ impl Tree {
     }
 
     /// All symlinks with their targets, once the whole archive is known, or the name of the one that is refused.
-    pub(crate) fn links(&self) -> Result<&[(String, String)], (String, Rule)> {
+    pub(crate) fn into_links(self) -> Result<Links, (String, Rule)> {
         for (name, target) in &self.links {
             self.follow(name, target).map_err(|rule| (name.clone(), rule))?;
         }
-        Ok(&self.links)
+        Ok(self.links)
     }
 
     /// Goes the way of a symlink, part by part, inside the tree.
@@ -172,12 +177,12 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from(&self.name)
+    pub(crate) fn into_path(self) -> PathBuf {
+        self.name.into()
     }
 
-    pub(crate) fn fresh_directories(&self) -> impl Iterator<Item = PathBuf> {
-        self.fresh_directories.iter().cloned()
+    pub(crate) fn fresh_directories(&self) -> impl Iterator<Item = &Path> {
+        self.fresh_directories.iter().map(PathBuf::as_path)
     }
 }
 
@@ -213,7 +218,7 @@ mod tests {
 
     fn placed(names: &[&str]) -> Result<Vec<PathBuf>, Rule> {
         let mut tree = Tree::default();
-        names.iter().map(|name| tree.file(name.as_bytes()).map(|placed| placed.path())).collect()
+        names.iter().map(|name| tree.file(name.as_bytes()).map(Placed::into_path)).collect()
     }
 
     #[test]
@@ -268,7 +273,7 @@ mod tests {
         {
             tree.link(name.as_bytes(), target.as_bytes()).unwrap();
         }
-        assert_eq!(tree.links().unwrap().len(), 4);
+        assert_eq!(tree.into_links().unwrap().len(), 4);
     }
 
     #[test]
@@ -280,7 +285,7 @@ mod tests {
                     return rule;
                 }
             }
-            tree.links().map(<[_]>::len).unwrap_err().1
+            tree.into_links().unwrap_err().1
         };
         assert_eq!(refused(&[("l", "/etc")]), Rule::LinkAbsolute("/etc".into()));
         assert_eq!(refused(&[("l", "..")]), Rule::LinkOutside("..".into()));
@@ -324,8 +329,8 @@ mod tests {
             for (name, target) in &links {
                 let _ = tree.link(name.as_bytes(), target.as_bytes());
             }
-            if let Ok(kept) = tree.links() {
-                let kept: HashMap<_, _> = kept.iter().cloned().collect();
+            if let Ok(kept) = tree.into_links() {
+                let kept: HashMap<_, _> = kept.into_iter().collect();
                 for name in kept.keys() {
                     prop_assert!(resolve(&kept, name, 0).is_some(), "{name} leaves by way of {kept:?}");
                 }

@@ -10,13 +10,13 @@ use tokio::task::JoinHandle;
 use crate::{
     archive::{BadArchive, unpack},
     download::Pull,
-    folder::Folder,
+    folder::{Filled, Folder},
     meter::{Limits, Watch},
 };
 
 /// An archive that is being unpacked. It must end before its folder is removed: see [`Unpacking::stop`].
 pub struct Unpacking {
-    thread: JoinHandle<Result<(), BadArchive>>,
+    thread: JoinHandle<Result<Filled, BadArchive>>,
     watch: Arc<Watch>,
 }
 
@@ -31,7 +31,7 @@ impl Unpacking {
     }
 
     /// Waits for its end.
-    pub async fn ended(&mut self) -> Result<(), BadArchive> {
+    pub async fn ended(&mut self) -> Result<Filled, BadArchive> {
         // A thread that panicked has ended the process, or in a test is told like damage.
         (&mut self.thread).await.unwrap_or_else(|error| Err(BadArchive::Damaged(error.to_string())))
     }

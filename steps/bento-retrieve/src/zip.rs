@@ -30,11 +30,8 @@ const DEFLATED: u16 = 8;
 const ENCRYPTED: u16 = 1;
 
 /// Unpacks it into a folder. The file is read from everywhere; what it says twice has to agree.
-pub(crate) fn unzip(
-    mut file: File,
-    filling: &mut Filling,
-    meter: &Meter,
-) -> Result<(), BadArchive> {
+pub(crate) fn unzip(mut file: File, bento: &mut Filling) -> Result<(), BadArchive> {
+    let meter = bento.meter;
     let failed = |error: io::Error| filling_error(meter, &error);
     let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
     let contents = find_contents(&mut file, size).map_err(failed)??;
@@ -42,9 +39,9 @@ pub(crate) fn unzip(
     let entries = read_contents(&mut file, &contents).map_err(failed)??;
     do_not_overlap(&entries)?;
     for entry in &entries {
-        add(&mut file, entry, filling, meter)?;
+        add(&mut file, entry, bento)?;
     }
-    filling.make_links()
+    Ok(())
 }
 
 fn filling_error(meter: &Meter, error: &io::Error) -> BadArchive {
@@ -239,17 +236,13 @@ pub(crate) fn contents<'a>(
     Ok(if entry.method == DEFLATED { Box::new(DeflateDecoder::new(data)) } else { Box::new(data) })
 }
 
-fn add(
-    file: &mut File,
-    entry: &Entry,
-    filling: &mut Filling,
-    meter: &Meter,
-) -> Result<(), BadArchive> {
+fn add(file: &mut File, entry: &Entry, bento: &mut Filling) -> Result<(), BadArchive> {
+    let meter = bento.meter;
     let packed = packed(file, entry).map_err(|error| filling_error(meter, &error))??;
     let mut crc = Crc::new();
     let rest = if entry.method == DEFLATED {
         let mut decoder = Unpacked { inner: DeflateDecoder::new(packed), meter };
-        filling.add(
+        bento.add(
             &entry.name,
             &entry.kind,
             entry.unpacked,
@@ -259,7 +252,7 @@ fn add(
         decoder.inner.into_inner()
     } else {
         let mut stored = Unpacked { inner: packed, meter };
-        filling.add(
+        bento.add(
             &entry.name,
             &entry.kind,
             entry.unpacked,

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use bento_retrieve::{
     archive::{BadArchive, unpack},
-    folder::Folder,
+    folder::{Filled, Folder},
     meter::{Limit, Limits, Watch},
     tree::Rule,
 };
@@ -38,7 +38,7 @@ impl Yard {
         Self { home }
     }
 
-    fn unpack(&self, archive: &[u8], limits: &Limits) -> Result<(), BadArchive> {
+    fn unpack(&self, archive: &[u8], limits: &Limits) -> Result<Filled, BadArchive> {
         unpack(archive, &Folder::new(self.bento()), limits, &Watch::default())
     }
 
@@ -65,7 +65,7 @@ fn unpacked(archive: &[u8]) -> Result<Vec<(String, String)>, BadArchive> {
     let yard = Yard::new();
     let ended = yard.unpack(archive, &LIMITS);
     yard.assert_nothing_outside();
-    ended.map(|()| listing(&yard.bento()).into_iter().collect())
+    ended.map(|_| listing(&yard.bento()).into_iter().collect())
 }
 
 fn refused(entries: impl IntoIterator<Item = Entry>) -> String {
@@ -91,6 +91,25 @@ fn modes_are_cured_and_every_packing_gives_the_same_tree() {
     .map(|(name, what)| (name.to_owned(), what.to_owned()));
     for packed in [plain.clone(), gzip(&plain), xz(&plain), bzip2(&plain)] {
         assert_eq!(unpacked(&packed).unwrap(), tree);
+    }
+}
+
+#[test]
+fn every_file_keeps_its_bytes_whatever_the_sizes_around_it() {
+    const PIECE: usize = 128 << 10; // what is handed to a writer at once
+    let sizes = [0, PIECE, 0, PIECE - 1, 1, 0, PIECE + 1, 7, 3 * PIECE + 9, 2 * PIECE, 3];
+    let many = std::iter::repeat_n(17, 150); // more than a piece takes
+    let noise = support::noise(4 * PIECE);
+    let files: Vec<_> = (sizes.into_iter().chain(many).enumerate())
+        .map(|(number, size)| (format!("src/{}/{number}", number % 3), &noise[number..][..size]))
+        .collect();
+    let whole = archive(files.iter().map(|(name, contents)| file(name, contents)));
+    let (yard, limits) = (Yard::new(), Limits { bytes: 8 << 20, entries: 200, ratio: 200 });
+    let filled = yard.unpack(&whole, &limits).unwrap();
+    let bytes: usize = files.iter().map(|(_, contents)| contents.len()).sum();
+    assert_eq!(filled, Filled { files: files.len() as u64, bytes: bytes as u64 });
+    for (name, contents) in files {
+        assert!(fs::read(yard.bento().join(&name)).unwrap() == contents, "{name}");
     }
 }
 
@@ -343,10 +362,12 @@ proptest! {
         let ended = yard.unpack(&whole, &limits);
         yard.assert_nothing_outside();
         let tree = listing(&yard.bento());
-        let bytes: u64 = tree.values().filter_map(|what| what.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+        let bytes: u64 = tree.values().filter_map(|what| what.strip_prefix("FILE ")?.split_once(' ')?.1.parse::<u64>().ok()).sum();
         prop_assert!(bytes <= limits.bytes);
-        if ended.is_ok() {
-            prop_assert!(tree.values().filter(|what| !what.starts_with("DIR")).count() as u64 <= limits.entries);
+        if let Ok(filled) = ended {
+            let files = tree.values().filter(|what| !what.starts_with("DIR")).count() as u64;
+            prop_assert!(files <= limits.entries);
+            prop_assert_eq!(filled, Filled { files, bytes });
         }
     }
 

@@ -163,6 +163,18 @@ fn a_bento_is_unpacked_and_its_results_are_exact() {
 }
 
 #[test]
+fn everyone_may_read_it_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let run = served([]);
+    let (command, mut strict) = (run.command(), Command::new("sh"));
+    strict.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(command.get_program());
+    strict.args(command.get_args()).current_dir(run.home.path()).env("AWS_ACCESS_KEY_ID", "user");
+    run.assert_whole(&run.ended(strict.env("AWS_SECRET_ACCESS_KEY", "secret").output().unwrap()));
+    let mode = |name| fs::metadata(run.bento().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["", "env", "bento.yaml"].map(mode), [0o755, 0o755, 0o644]);
+}
+
+#[test]
 fn a_second_run_finds_it_there_and_asks_the_store_nothing() {
     let run = served([]);
     run.assert_whole(&run.retrieve());
@@ -412,7 +424,7 @@ fn sigterm_ends_it_with_nothing_left_behind() {
     let drafted = || {
         fs::read_dir(run.home.path()).unwrap().flatten().any(|entry| {
             let name = entry.file_name().into_string().unwrap();
-            name.starts_with(".bento.partial-") && entry.path().join("bento.yaml").exists()
+            name.starts_with(".bento.partial-") && entry.path().join("env").exists()
         })
     };
     while !drafted() {
@@ -686,6 +698,10 @@ server.serve_forever()";
     assert_eq!(retrieve_from(&run, &from, &["--credentials=result.trust"]).code, Some(1));
     fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
     run.assert_whole(&retrieve_from(&run, &from, &["--credentials=result.trust"]));
+    let again = ["--into=result.again", "--ca-bundle=result.trust/ca.crt"];
+    let mut bundled = command();
+    bundled.current_dir(run.home.path()).args(["--from", &from]).args(again);
+    assert_eq!(run.ended(bundled.output().unwrap()).code, Some(0));
     python.kill().unwrap();
     python.wait().unwrap();
 }
