@@ -1,23 +1,21 @@
 //! The folder that an archive is unpacked into: what is made in it, with which rights, by threads of its own.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::{
-        self,
-        fs::{DirBuilderExt, OpenOptionsExt},
-    },
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread,
 };
 
+use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
+
 use crate::archive::BadArchive;
 
 /// Everyone may read, as the user that builds or serves is another; no archive sets more than this. `main` has seen to
 /// it that the umask takes nothing away.
-const PLAIN: u32 = 0o644;
-const RUNNABLE: u32 = 0o755;
+const PLAIN: Mode = Mode::from_raw_mode(0o644);
+const RUNNABLE: Mode = Mode::from_raw_mode(0o755);
 
 /// Making a file is the kernel's work, and most of what a small one costs; two threads make nearly twice as many.
 const WRITERS: usize = 2;
@@ -75,7 +73,7 @@ struct NewFile {
 
 /// Hands over what is to be made. Why something could not be made is told by [`Folder::fill`].
 pub(crate) struct Orders<'a> {
-    folder: &'a Folder,
+    root: &'a File,
     queues: Vec<SyncSender<Piece>>,
     /// The one whose turn it is
     writer: usize,
@@ -103,17 +101,19 @@ impl Folder {
         &self,
         read: impl FnOnce(&mut Orders) -> Result<Links, BadArchive>,
     ) -> Result<Filled, BadArchive> {
+        // All names count from the open folder, wherever it is by then.
+        let root = &tell(&self.root, File::open(&self.root))?;
         let (spare, used) = channel();
         let (links, filled) = thread::scope(|scope| {
             let (queues, writers): (Vec<_>, Vec<_>) = (0..WRITERS)
                 .map(|_| {
                     let (queue, pieces) = sync_channel(WAITING);
                     let spare = spare.clone();
-                    (queue, scope.spawn(move || self.write_all(pieces, &spare)))
+                    (queue, scope.spawn(move || write_all(root, pieces, &spare)))
                 })
                 .unzip();
             let (piece, filled) = (Piece::of(fresh()), Filled::default());
-            let mut orders = Orders { folder: self, queues, writer: 0, used, piece, filled };
+            let mut orders = Orders { root, queues, writer: 0, used, piece, filled };
             let links = read(&mut orders).and_then(|links| orders.hand_over().map(|()| links));
             let filled = orders.filled;
             drop(orders); // the writers end
@@ -123,43 +123,40 @@ impl Folder {
             links.map(|links| (links, filled))
         })?;
         for (name, target) in &links {
-            tell(Path::new(name), unix::fs::symlink(target, self.root.join(name)))?;
+            tell(Path::new(name), symlinkat(target, root, name))?;
         }
         Ok(Filled { files: filled.files + links.len() as u64, ..filled })
     }
+}
 
-    fn write_all(
-        &self,
-        pieces: Receiver<Piece>,
-        spare: &Sender<Vec<u8>>,
-    ) -> Result<(), BadArchive> {
-        let mut last = None;
-        for Piece { parts, bytes, .. } in pieces {
-            let mut rest = &bytes[..];
-            for Part { file, length } in parts {
-                let (contents, later) = rest.split_at(length);
-                rest = later;
-                if let Some(file) = file {
-                    last = Some((tell(&file.path, self.create(&file))?, file.path));
-                }
-                let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
-                tell(path, file.write_all(contents))?;
+fn write_all(
+    root: &File,
+    pieces: Receiver<Piece>,
+    spare: &Sender<Vec<u8>>,
+) -> Result<(), BadArchive> {
+    let mut last = None;
+    for Piece { parts, bytes, .. } in pieces {
+        let mut rest = &bytes[..];
+        for Part { file, length } in parts {
+            let (contents, later) = rest.split_at(length);
+            rest = later;
+            if let Some(NewFile { path, executable }) = file {
+                let mode = if executable { RUNNABLE } else { PLAIN };
+                let fresh = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                last = Some((File::from(tell(&path, openat(root, &path, fresh, mode))?), path));
             }
-            let _ = spare.send(bytes); // nobody wants it once the reading has ended
+            let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
+            tell(path, file.write_all(contents))?;
         }
-        Ok(())
+        let _ = spare.send(bytes); // nobody wants it once the reading has ended
     }
-
-    fn create(&self, NewFile { path, executable }: &NewFile) -> io::Result<File> {
-        let mode = if *executable { RUNNABLE } else { PLAIN };
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(self.root.join(path))
-    }
+    Ok(())
 }
 
 impl Orders<'_> {
     /// Made at once, before any file that may lie in it.
     pub(crate) fn directory(&mut self, path: &Path) -> Result<(), BadArchive> {
-        tell(path, DirBuilder::new().mode(RUNNABLE).create(self.folder.root.join(path)))
+        tell(path, mkdirat(self.root, path, RUNNABLE))
     }
 
     /// A file of so many bytes, which `read` puts where it is told to.
@@ -205,6 +202,6 @@ fn fresh() -> Vec<u8> {
 }
 
 /// Says which one it was.
-fn tell<T>(path: &Path, made: io::Result<T>) -> Result<T, BadArchive> {
-    made.map_err(|source| BadArchive::Write { path: path.into(), source })
+fn tell<T>(path: &Path, made: Result<T, impl Into<io::Error>>) -> Result<T, BadArchive> {
+    made.map_err(|error| BadArchive::Write { path: path.into(), source: error.into() })
 }

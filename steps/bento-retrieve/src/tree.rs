@@ -1,7 +1,7 @@
 //! What an archive may put where: the rules about names, kinds and symlinks, without touching a disk.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     path::{Path, PathBuf},
 };
 
@@ -131,13 +131,12 @@ impl Tree {
             return if kind == Kind::Directory { Ok(Placed::default()) } else { Err(Rule::NoName) };
         }
         let mut fresh = Vec::new();
-        for end in 1..parts.len() {
-            let folder = parts[..end].join("/");
-            if self.add(&folder, Kind::ImpliedDirectory)? {
-                fresh.push(PathBuf::from(folder));
+        let name = parts.join("/");
+        for (end, _) in name.match_indices('/') {
+            if self.add(&name[..end], Kind::ImpliedDirectory)? {
+                fresh.push(PathBuf::from(&name[..end]));
             }
         }
-        let name = parts.join("/");
         let is_fresh = self.add(&name, kind)?;
         if is_fresh && kind == Kind::Directory {
             fresh.push(PathBuf::from(&name));
@@ -147,9 +146,12 @@ impl Tree {
 
     /// Whether it is new. Only a directory may be named again, and only once by itself.
     fn add(&mut self, name: &str, kind: Kind) -> Result<bool, Rule> {
-        let Some((known, known_kind)) = self.entries.get_mut(&name.to_lowercase()) else {
-            self.entries.insert(name.to_lowercase(), (name.to_owned(), kind));
-            return Ok(true);
+        let (known, known_kind) = match self.entries.entry(name.to_lowercase()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert((name.to_owned(), kind));
+                return Ok(true);
+            }
         };
         if known != name {
             return Err(Rule::CaseTwin(known.clone()));
