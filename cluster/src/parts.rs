@@ -286,7 +286,11 @@ fn dns() -> Part {
 fn s3(keys: &Keys) -> Part {
     Part {
         args: [
-            &flags(&[("port", "10.244.0.1:9000"), ("health", "/healthz")])[..],
+            &flags(&[
+                ("port", "10.244.0.1:9000"),
+                ("health", "/healthz"),
+                ("virtual-domain", "s3.local"), // and BUCKET.s3.local
+            ])[..],
             &["--quiet".into(), "posix".into(), path("s3")],
         ]
         .concat(),

@@ -10,6 +10,7 @@ use aws_sdk_s3::{
 };
 use demo::Site;
 use flate2::{Compression, write::GzEncoder};
+use serde_json::json;
 
 /// What a model does to its users; `tests/model` tells more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,32 @@ impl Model {
 
 /// Saves `NAME:VERSION` to the site's store, as BentoML's export does.
 pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
+    put(site, &format!("{name}/{version}.tar.gz"), archive(name, version, model)).await;
+}
+
+/// Saves the bento that the samples ask for, where it is not there yet, and once more where everyone may read it.
+pub(crate) async fn save_for_samples(site: &Site) {
+    let bucket = &site.cluster.store.bucket;
+    let policy = json!({ "Statement": [{
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": format!("arn:aws:s3:::{bucket}/public/*")
+    }] });
+    let client = client(site);
+    client.put_bucket_policy().bucket(bucket).policy(policy.to_string()).send().await.unwrap();
+    put(site, "public/iris/v1.tar.gz", archive("iris", "v1", Model::Good)).await;
+    if client.head_object().bucket(bucket).key("iris/v1.tar.gz").send().await.is_err() {
+        save(site, "iris", "v1", Model::Good).await;
+    }
+}
+
+async fn put(site: &Site, key: &str, archive: Vec<u8>) {
+    let request = client(site).put_object().bucket(&site.cluster.store.bucket).key(key);
+    request.body(ByteStream::from(archive)).send().await.unwrap();
+}
+
+fn client(site: &Site) -> Client {
     let store = &site.cluster.store;
     let keys = Credentials::new(&store.access_key, &store.secret_key, None, None, "tests");
     let config = aws_sdk_s3::Config::builder()
@@ -43,18 +70,8 @@ pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
         .region(Region::new(store.region.clone()))
         .credentials_provider(keys)
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .force_path_style(true)
-        .build();
-    let key = format!("{name}/{version}.tar.gz");
-    let body = ByteStream::from(archive(name, version, model));
-    Client::from_conf(config)
-        .put_object()
-        .bucket(&store.bucket)
-        .key(key)
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+        .force_path_style(true);
+    Client::from_conf(config.build())
 }
 
 /// The static model server, as `make images` left it.

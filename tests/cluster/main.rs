@@ -11,3 +11,4 @@ mod image;
 mod namespace;
 mod release;
 mod restricted;
+mod samples;
