@@ -17,7 +17,7 @@ RELEASE := target/$(TARGET)/release
 REGISTRY ?= 127.0.0.1:5000/kanaria
 BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run
 
-.PHONY: help demo test check notebook-tests lifecycle-tests cluster-tests images cluster-up cluster-down bench clean
+.PHONY: help demo test check notebook-tests bentoml-tests lifecycle-tests cluster-tests images cluster-up cluster-down bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ help: ## This list
 demo: images ## Three releases of one model on the real cluster: a first, a good and a broken one
 	@cargo run -q -p demo
 
-test: check notebook-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster
+test: check notebook-tests bentoml-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster
 
 check: ## Format, lints, unit, property, step and catalog tests; needs no root and no cluster
 	cargo fmt --all --check
@@ -35,6 +35,9 @@ check: ## Format, lints, unit, property, step and catalog tests; needs no root a
 notebook-tests: ## The notebook executed, and its events read by the SDK that it uses; needs Python 3.11
 	cd examples/iris && $$(./venv) -m unittest discover
 	KANARIA_PYTHON=$$(examples/iris/venv) cargo test --locked --workspace --test python -- --ignored
+
+bentoml-tests: ## Archives of real releases of BentoML, 0.9 to 1.4; the first time installs them, some 10 minutes
+	cargo test --locked --workspace --test generations -- --ignored --nocapture
 
 lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
 	cargo test --locked --workspace --test lifecycle -- --ignored --test-threads=1
