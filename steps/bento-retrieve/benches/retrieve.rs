@@ -20,7 +20,6 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
-const ROUNDS: usize = 5;
 const PREFIX: &str = "bentos/bench";
 const WEIGHTS: &str = "models/m/v/weights.bin";
 
@@ -34,19 +33,21 @@ fn main() {
         (
             "450 MB of weights and 2,000 small files",
             archive(&place, "weights", 480_000_000, 2_000, Compression::default()),
+            5,
         ),
-        ("20,000 tiny files", archive(&place, "tiny", 0, 20_000, Compression::default())),
+        ("20,000 tiny files", archive(&place, "tiny", 0, 20_000, Compression::default()), 5),
     ];
     if huge {
         cases.push((
             "4 GB of weights",
             archive(&place, "huge", 4_000_000_000, 0, Compression::none()),
+            2,
         ));
     }
-    for (what, archive) in cases {
-        compare(what, &archive, runs.path(), &server);
-        retrieve_slowly(&archive, runs.path(), &server);
+    for (what, archive, rounds) in cases {
+        compare(what, &archive, rounds, runs.path(), &server);
     }
+    retrieve_slowly("weights", runs.path(), &server);
     first_request(&server);
 }
 
@@ -119,7 +120,7 @@ impl Read for Floats {
     }
 }
 
-fn compare(what: &str, archive: &Path, place: &Path, server: &Server) {
+fn compare(what: &str, archive: &Path, rounds: usize, place: &Path, server: &Server) {
     let version =
         archive.file_name().unwrap().to_str().unwrap().trim_end_matches(".tar.gz").to_owned();
     let url = server.url(&version);
@@ -138,7 +139,7 @@ fn compare(what: &str, archive: &Path, place: &Path, server: &Server) {
     let mut taken: Vec<(&str, Vec<Taken>)> =
         ways.iter().map(|(name, _)| (*name, Vec::new())).collect();
     let mut ways = ways;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for ((_, command), (_, taken)) in ways.iter_mut().zip(&mut taken) {
             taken.extend(run(command, place));
         }
@@ -167,19 +168,14 @@ fn compare(what: &str, archive: &Path, place: &Path, server: &Server) {
 }
 
 /// Where one connection is the limit, as it is with most stores: 60 MB/s for each.
-fn retrieve_slowly(archive: &Path, place: &Path, server: &Server) {
-    let version =
-        archive.file_name().unwrap().to_str().unwrap().trim_end_matches(".tar.gz").to_owned();
-    if version == "tiny" {
-        return;
-    }
+fn retrieve_slowly(version: &str, place: &Path, server: &Server) {
     println!(
-        "\n60 MB/s for each connection:\n\n| connections | least s | memory, MiB |\n|---|---|---|"
+        "\n### {version}, 60 MB/s for each connection\n\n| connections | least s | memory, MiB |\n|---|---|---|"
     );
     server.limit(Some(60_000_000));
     for connections in ["1", "4"] {
         let connections_flag = format!("--connections={connections}");
-        let mut command = retrieve(server, &version, &[&connections_flag]);
+        let mut command = retrieve(server, version, &[&connections_flag]);
         let taken: Vec<_> = (0..2).filter_map(|_| run(&mut command, place)).collect();
         let least = taken.iter().map(|taken| taken.wall).min().unwrap().as_secs_f64();
         let memory = taken.iter().map(|taken| taken.memory).max().unwrap() as f64 / 1024.0;
