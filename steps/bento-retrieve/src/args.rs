@@ -82,8 +82,9 @@ pub(crate) struct ListArgs {
     /// Store to look into
     #[arg(long, value_name = "s3://BUCKET/PREFIX", required = true)]
     pub(crate) store: String,
-    /// Only bentos of this name
-    pub(crate) name: Option<String>,
+    /// Only bentos of this name; with a version only that one, and `NAME:latest` is the newest
+    #[arg(value_name = "NAME[:VERSION]")]
+    pub(crate) bento: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -33,12 +33,29 @@ use crate::{
 const AT_ONCE: usize = 8;
 
 pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {
-    let ListArgs { store, name, output, access: reach, patience: wait } = args;
+    let ListArgs { store, bento, output, access: reach, patience: wait } = args;
     let location = location("store", &store)?;
     let store = Store::new(location, &access(reach, wait)?).await;
-    let listed = timeout(wait.timeout, shelf(&store, name.as_deref(), patience(wait))).await;
-    let shelf = listed.unwrap_or_else(|_| Err(hint::too_slow(wait.timeout)))?;
+    let (name, version) = match bento.as_deref().map(|bento| bento.split_once(':')) {
+        Some(Some((name, version))) => (Some(name), Some(version)),
+        _ => (bento.as_deref(), None),
+    };
+    let listed = timeout(wait.timeout, shelf(&store, name, patience(wait))).await;
+    let mut shelf = listed.unwrap_or_else(|_| Err(hint::too_slow(wait.timeout)))?;
+    match version {
+        Some("latest") => {
+            shelf.retain(|book| book.details.is_ok());
+            shelf.truncate(1);
+        }
+        Some(version) => shelf.retain(|book| book.is(version)),
+        None => {}
+    }
     let text = match output {
+        Output::Text if shelf.is_empty() => {
+            let what = bento.map(|bento| format!(" `{bento}`")).unwrap_or_default();
+            tracing::info!("there is no bento{what} in `{}`", store.location);
+            return Ok(Outcome::Done);
+        }
         Output::Text => table(&shelf),
         Output::Json => json(&shelf)?,
     };
@@ -59,6 +76,10 @@ impl Book {
             Ok(details) if !details.created.is_empty() => &details.created,
             _ => &self.saved.modified,
         }
+    }
+
+    fn is(&self, version: &str) -> bool {
+        self.details.as_ref().is_ok_and(|details| details.version == version)
     }
 }
 

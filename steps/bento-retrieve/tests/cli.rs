@@ -563,6 +563,19 @@ fn list_prints_what_is_there_newest_first_from_the_manifests_alone() {
 }
 
 #[test]
+fn list_knows_versions_and_latest_and_says_when_there_is_nothing() {
+    let server = shelf();
+    let listed = |bento| look(&server, &["list", "--store=s3://bentos/team", bento]);
+    for (bento, rows) in [("iris", 5), ("iris:latest", 2), ("iris:v1", 2)] {
+        let (_, stdout, stderr) = listed(bento);
+        assert_eq!(stdout.lines().count(), rows, "{bento}: {stdout}{stderr}");
+    }
+    assert!(listed("iris:latest").1.contains("\niris:v2 "));
+    let nothing = "there is no bento `none` in `s3://bentos/team`\n";
+    assert_eq!(listed("none"), (Some(0), String::new(), nothing.into()));
+}
+
+#[test]
 fn show_prints_one_and_latest_is_the_newest_by_its_manifest() {
     let server = shelf();
     let (code, stdout, stderr) =
