@@ -24,9 +24,10 @@ use crate::{
 
 /// Pieces that may wait between network and unpacking; more would take memory and not make it faster.
 const WAITING: usize = 8;
-/// Bytes after which it is judged whether one connection is the limit: 8 MiB are a tenth of a second of a fast one,
-/// which is long past its start.
-const JUDGED_AFTER: u64 = 8 << 20;
+/// Bytes and time after which it is judged whether one connection is the limit: less says nothing of what is to come.
+const JUDGED_AFTER: Rate = Rate { bytes: 8 << 20, time: Duration::from_millis(200) };
+/// The same for whether more connections brought more; they have to be made first.
+const COMPARED_AFTER: Rate = Rate { bytes: 32 << 20, time: Duration::from_millis(400) };
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -135,8 +136,8 @@ pub struct Download<'a> {
     checksum: Option<Checksum>,
     sha256: Sha256,
     connections: usize,
-    /// Whether one connection turned out to be the limit
-    in_parts: bool,
+    /// What one connection brought, once it turned out to be the limit
+    alone: Option<Rate>,
 }
 
 /// Why reading ended without a fault.
@@ -145,8 +146,10 @@ enum Ended {
     Whole,
     /// Nobody wants the rest: the unpacking has ended, and knows why
     Unwanted,
-    /// More connections would bring more
-    Starved,
+    /// More connections may bring more than this
+    Starved(Rate),
+    /// They did not
+    NoFaster,
 }
 
 impl<'a> Download<'a> {
@@ -172,7 +175,7 @@ impl<'a> Download<'a> {
             checksum: None,
             sha256: Sha256::new(),
             connections,
-            in_parts: false,
+            alone: None,
         }
     }
 
@@ -181,13 +184,19 @@ impl<'a> Download<'a> {
         let mut waits = self.patience.waits();
         loop {
             let before = self.at;
-            let ended =
-                if self.in_parts { self.read_in_parts().await } else { self.read_on().await };
+            let ended = match self.alone {
+                Some(alone) => self.read_in_parts(alone).await,
+                None => self.read_on().await,
+            };
             let fault = match ended {
                 Ok(Ended::Whole) => break,
                 Ok(Ended::Unwanted) => return Ok(None),
-                Ok(Ended::Starved) => {
-                    self.in_parts = true;
+                Ok(Ended::Starved(alone)) => {
+                    self.alone = Some(alone);
+                    continue;
+                }
+                Ok(Ended::NoFaster) => {
+                    (self.alone, self.connections) = (None, 1);
                     continue;
                 }
                 Err(fault) => fault,
@@ -245,8 +254,8 @@ impl<'a> Download<'a> {
                         return Ok(Ended::Unwanted);
                     }
                     let starved = hunger.after(length, came - asked, came.elapsed());
-                    if starved && self.could_read_in_parts() {
-                        return Ok(Ended::Starved);
+                    if let Some(alone) = starved.filter(|_| self.could_read_in_parts()) {
+                        return Ok(Ended::Starved(alone));
                     }
                 }
                 None if self.total.is_none_or(|total| total == self.at) => return Ok(Ended::Whole),
@@ -260,16 +269,24 @@ impl<'a> Download<'a> {
         self.connections > 1 && self.mark.is_some() && left > 2 * parts::SIZE
     }
 
-    /// Several requests at once, each for a part of the rest.
-    async fn read_in_parts(&mut self) -> Result<Ended, Fault> {
+    /// Several requests at once, each for a part of the rest, as long as they bring more than one.
+    async fn read_in_parts(&mut self, alone: Rate) -> Result<Ended, Fault> {
         let whole =
             Whole { source: self.source.clone(), mark: self.mark.clone(), total: self.total };
         let mut parts = Parts::new(whole, self.at, self.connections, self.patience.idle);
+        let (from, start, mut compared) = (self.at, Instant::now(), false);
         loop {
             match parts.next().await {
                 Some(Ok(piece)) => {
                     if self.take(piece).await.is_err() {
                         return Ok(Ended::Unwanted);
+                    }
+                    let together = Rate { bytes: self.at - from, time: start.elapsed() };
+                    if !compared && together.reaches(COMPARED_AFTER) {
+                        if !together.is_faster_than(alone) {
+                            return Ok(Ended::NoFaster);
+                        }
+                        compared = true;
                     }
                 }
                 Some(Err(fault)) => return Err(fault),
@@ -301,6 +318,25 @@ impl<'a> Download<'a> {
     }
 }
 
+/// Bytes that come in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rate {
+    bytes: u64,
+    time: Duration,
+}
+
+impl Rate {
+    fn reaches(self, other: Self) -> bool {
+        self.bytes >= other.bytes && self.time >= other.time
+    }
+
+    /// By more than a fifth, which is worth the further requests.
+    fn is_faster_than(self, other: Self) -> bool {
+        let product = |bytes: u64, time: Duration| u128::from(bytes) * time.as_micros();
+        5 * product(self.bytes, other.time) > 6 * product(other.bytes, self.time)
+    }
+}
+
 /// What the time of a download goes into: waiting for the network, or for the unpacking.
 #[derive(Default)]
 struct Hunger {
@@ -310,17 +346,17 @@ struct Hunger {
 }
 
 impl Hunger {
-    /// Whether the network was the limit over the last bytes, after another piece.
-    fn after(&mut self, bytes: u64, network: Duration, unpacking: Duration) -> bool {
+    /// After another piece: what came over the last bytes, if the network was the limit.
+    fn after(&mut self, bytes: u64, network: Duration, unpacking: Duration) -> Option<Rate> {
         self.bytes += bytes;
         self.for_the_network += network;
         self.for_the_unpacking += unpacking;
-        if self.bytes < JUDGED_AFTER {
-            return false;
+        let rate = Rate { bytes: self.bytes, time: self.for_the_network + self.for_the_unpacking };
+        if !rate.reaches(JUDGED_AFTER) {
+            return None;
         }
-        let starved = self.for_the_network > 2 * self.for_the_unpacking;
-        *self = Self::default();
-        starved
+        let Self { for_the_network, for_the_unpacking, .. } = std::mem::take(self);
+        (for_the_network > 2 * for_the_unpacking).then_some(rate)
     }
 }
 
@@ -331,16 +367,25 @@ mod tests {
     #[test]
     fn a_download_starves_when_most_of_its_time_goes_into_waiting_for_the_network() {
         let second = Duration::from_secs(1);
-        assert!(
-            !Hunger::default().after(JUDGED_AFTER - 1, second, Duration::ZERO),
-            "too early to tell"
-        );
-        assert!(Hunger::default().after(JUDGED_AFTER, second * 3, second));
+        let enough = JUDGED_AFTER.bytes;
+        let too_early = Hunger::default().after(enough - 1, second, Duration::ZERO);
+        assert_eq!(too_early, None);
+        let too_soon = Hunger::default().after(enough, JUDGED_AFTER.time / 2, Duration::ZERO);
+        assert_eq!(too_soon, None);
+        let rate = Hunger::default().after(enough, second * 3, second);
+        assert_eq!(rate, Some(Rate { bytes: enough, time: second * 4 }));
         let mut hunger = Hunger::default();
-        assert!(!hunger.after(JUDGED_AFTER, second, second), "the unpacking is the limit");
-        assert!(
-            hunger.after(JUDGED_AFTER, second, Duration::ZERO),
-            "each stretch is judged by itself"
-        );
+        assert_eq!(hunger.after(enough, second, second), None, "the unpacking is the limit");
+        let next = hunger.after(enough, second, Duration::ZERO);
+        assert!(next.is_some(), "each stretch is judged by itself");
+    }
+
+    #[test]
+    fn more_connections_are_worth_it_when_they_bring_a_fifth_more() {
+        let rate = |bytes, seconds| Rate { bytes, time: Duration::from_secs(seconds) };
+        assert!(rate(13, 1).is_faster_than(rate(20, 2)));
+        assert!(!rate(12, 1).is_faster_than(rate(20, 2)));
+        assert!(!rate(1, 1).is_faster_than(rate(20, 2)));
+        assert!(!rate(u64::MAX, 2).is_faster_than(rate(u64::MAX, 2)));
     }
 }

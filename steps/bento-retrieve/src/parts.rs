@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Bytes that one request asks for. As many requests are under way as there are connections, and what comes early
-/// waits in memory: 4 × 1 MiB. Larger parts would cost memory, smaller ones a round trip each.
-pub(crate) const SIZE: u64 = 1 << 20;
+/// waits in memory: 4 × 768 KiB. Larger parts would cost memory, smaller ones a round trip each.
+pub(crate) const SIZE: u64 = 768 << 10;
 
 /// What the parts are of.
 #[derive(Clone)]
