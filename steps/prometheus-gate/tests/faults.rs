@@ -117,6 +117,15 @@ fn sound(request: &str) -> Vec<u8> {
     ))
 }
 
+/// Sound as to the clock, with this answer to all else.
+fn knowing_only_the_time(answer: Vec<u8>) -> Box<Answer> {
+    Box::new(
+        move |request| {
+            if request.contains("query=time") { sound(request) } else { answer.clone() }
+        },
+    )
+}
+
 fn gate(url: &str, more: &[&str]) -> Output {
     Command::cargo_bin("prometheus-gate")
         .unwrap()
@@ -198,17 +207,11 @@ fn a_redirect_to_a_login_page_is_not_followed() {
 fn a_query_that_cannot_be_carried_out_ends_after_three_tries() {
     let body =
         r#"{"status":"error","errorType":"execution","error":"many-to-many matching not allowed"}"#;
-    let fails = move |request: &str| {
-        if request.contains("query=time") {
-            return sound(request);
-        }
-        format!(
-            "HTTP/1.1 422 X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes()
-    };
-    let port = serve(Box::new(fails), None);
+    let refused = format!(
+        "HTTP/1.1 422 X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let port = serve(knowing_only_the_time(refused.into_bytes()), None);
     let output = gate(&format!("http://127.0.0.1:{port}"), &[]);
     assert_eq!(output.status.code(), Some(1), "{}", log(&output));
     assert!(
@@ -219,15 +222,12 @@ fn a_query_that_cannot_be_carried_out_ends_after_three_tries() {
 
 #[test]
 fn a_query_that_the_server_doubts_ends_after_three_tries() {
-    let doubts = |request: &str| {
-        if request.contains("query=time") {
-            return sound(request);
-        }
-        ok(
+    let port = serve(
+        knowing_only_the_time(ok(
             r#"{"status":"success","warnings":["PromQL warning: bucket label \"le\" is missing"],"data":{"resultType":"matrix","result":[]}}"#,
-        )
-    };
-    let port = serve(Box::new(doubts), None);
+        )),
+        None,
+    );
     let output = gate(&format!("http://127.0.0.1:{port}"), &[]);
     assert_eq!(output.status.code(), Some(1), "{}", log(&output));
     assert!(log(&output).contains("hint: the server doubts the query"), "{}", log(&output));
@@ -235,15 +235,12 @@ fn a_query_that_the_server_doubts_ends_after_three_tries() {
 
 #[test]
 fn native_histograms_are_no_numbers() {
-    let native = |request: &str| {
-        if request.contains("query=time") {
-            return sound(request);
-        }
-        ok(
+    let port = serve(
+        knowing_only_the_time(ok(
             r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"histograms":[[1,{"count":"1","sum":"2","buckets":[]}]]}]}}"#,
-        )
-    };
-    let port = serve(Box::new(native), None);
+        )),
+        None,
+    );
     let output = gate(&format!("http://127.0.0.1:{port}"), &["--deadline=4m"]);
     assert_eq!(output.status.code(), Some(3), "{}", log(&output));
     assert!(log(&output).contains("inconclusive: nodata: query: no data"), "{}", log(&output));
