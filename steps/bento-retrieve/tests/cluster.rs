@@ -6,7 +6,7 @@
 mod support;
 
 use std::{
-    env, fs,
+    fs,
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -126,10 +126,7 @@ impl Drop for Store {
 }
 
 fn versitygw() -> PathBuf {
-    let home = PathBuf::from(env::var_os("HOME").unwrap());
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map_or_else(|| home.join(".cache"), PathBuf::from)
-        .join("kanaria/bin");
+    let cache = support::cache().join("bin");
     let builds = fs::read_dir(&cache).into_iter().flatten().flatten();
     let found =
         builds.map(|build| build.path().join("versitygw")).find(|program| program.is_file());

@@ -5,6 +5,8 @@
 //! have, and are left out, with a line that says so, where theirs is missing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod support;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -12,6 +14,7 @@ use std::{
 };
 
 use assert_cmd::cargo::cargo_bin;
+use support::{cache, home};
 
 /// What pip would choose by itself for these old releases no longer works together.
 const OLD: [&str; 8] = [
@@ -141,8 +144,7 @@ else: tarfile.open(sys.argv[1]).extractall(sys.argv[2])";
 
 /// A virtual environment with this release, made once for a machine.
 fn environment(name: &str, release: &str, interpreter: &Path, requirements: &[&str]) -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
-    let place = cache.join("kanaria/bentoml").join(name);
+    let place = cache().join("bentoml").join(name);
     if place.join("complete").exists() {
         return place;
     }
@@ -168,10 +170,6 @@ fn interpreter(python: &str) -> Option<PathBuf> {
         Command::new(place).arg("--version").output().is_ok_and(|output| output.status.success())
     };
     places.into_iter().find(works)
-}
-
-fn home() -> PathBuf {
-    env::var_os("HOME").unwrap().into()
 }
 
 fn run(command: &mut Command) {
