@@ -82,7 +82,7 @@ async fn tell(args: Args) -> Result<Outcome> {
     timeline.remark(&format!(
         "of {} answers while v3 was tried, {} were errors",
         seen.total(),
-        seen.errors
+        seen.errors()
     ));
     timeline.stage("users ask", counted(&site, &host)).await?;
     drop(traffic);
@@ -255,7 +255,7 @@ async fn by_own_url(site: &Site) -> Result<((), String)> {
         .find(|target| target["tag"] == "latest")
         .and_then(|target| target["url"].as_str());
     let host = url.context("failed to find the canary's URL")?.trim_start_matches("http://");
-    let (answer, _) = site.ask(host).await?;
+    let answer = site.ask(host).await?.text;
     Ok(((), format!("{host} answers {}", answer.trim())))
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -16,24 +17,33 @@ use crate::Site;
 /// Nobody leaves a generator running: this is its end, whatever happens to its owner.
 const LONGEST: Duration = Duration::from_mins(30);
 
-/// Answers counted by the version that gave them; an answer that is no prediction counts as an error.
+/// Answers counted by the version that gave them; what is no prediction is counted by what it was instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     pub by_version: BTreeMap<String, usize>,
-    pub errors: usize,
+    pub by_error: BTreeMap<String, usize>,
 }
 
 impl Answers {
     #[must_use]
     pub fn total(&self) -> usize {
-        self.by_version.values().sum::<usize>() + self.errors
+        self.by_version.values().sum::<usize>() + self.errors()
     }
 
-    fn count(&mut self, answer: Option<String>) {
-        match answer {
-            Some(version) => *self.by_version.entry(version).or_default() += 1,
-            None => self.errors += 1,
-        }
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.by_error.values().sum()
+    }
+
+    fn count(&mut self, answer: Result<Answer>) {
+        let (answers, of) = match answer {
+            Ok(Answer { version: Some(version), .. }) => (&mut self.by_version, version),
+            Ok(answer) => {
+                (&mut self.by_error, format!("{}: {}", answer.status, answer.text.trim()))
+            }
+            Err(error) => (&mut self.by_error, format!("{error:#}")),
+        };
+        *answers.entry(of).or_default() += 1;
     }
 }
 
@@ -43,8 +53,16 @@ impl fmt::Display for Answers {
         for (version, answers) in &self.by_version {
             write!(f, "{version} {answers} ({} %), ", (answers * 100 + total / 2) / total)?;
         }
-        write!(f, "errors {}", self.errors)
+        write!(f, "errors {}", self.errors())
     }
+}
+
+/// What one user got.
+pub struct Answer {
+    pub status: StatusCode,
+    pub text: String,
+    /// Who gave it, if it is a prediction
+    pub version: Option<String>,
 }
 
 /// Requests at a steady rate, until it is dropped.
@@ -66,7 +84,7 @@ impl Traffic {
                 beat.tick().await;
                 let (user, counted) = (user.clone(), Arc::clone(&counted));
                 tokio::spawn(async move {
-                    let answer = user.ask().await.ok().and_then(|(_, version)| version);
+                    let answer = user.ask().await;
                     counted.lock().unwrap_or_else(PoisonError::into_inner).count(answer);
                 });
             }
@@ -92,8 +110,8 @@ impl Drop for Traffic {
 }
 
 impl Site {
-    /// Asks a host for one prediction: the whole answer, and the version that gave it if it is a prediction.
-    pub async fn ask(&self, host: &str) -> Result<(String, Option<String>)> {
+    /// Asks a host for one prediction.
+    pub async fn ask(&self, host: &str) -> Result<Answer> {
         User::of(self, host)?.ask().await
     }
 
@@ -102,7 +120,7 @@ impl Site {
         let user = User::of(self, host)?;
         let mut answers = Answers::default();
         for _ in 0..times {
-            answers.count(user.ask().await.ok().and_then(|(_, version)| version));
+            answers.count(user.ask().await);
         }
         Ok(answers)
     }
@@ -124,15 +142,16 @@ impl User {
         Ok(Self { http, url: format!("{}/classify", site.cluster.gateway), host: host.into() })
     }
 
-    async fn ask(&self) -> Result<(String, Option<String>)> {
+    async fn ask(&self) -> Result<Answer> {
         let flower = json!({ "sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
         let request = self.http.post(&self.url).header("host", &self.host).json(&flower);
         let answer = request.send().await.context("failed to ask the model")?;
-        let is_good = answer.status().is_success();
+        let status = answer.status();
         let text = answer.text().await.context("failed to read the answer")?;
-        let version = serde_json::from_str::<Value>(&text).ok().and_then(|answer| {
-            is_good.then(|| answer["version"].as_str().map(ToOwned::to_owned)).flatten()
-        });
-        Ok((text, version))
+        let version = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|answer| answer["version"].as_str().map(ToOwned::to_owned))
+            .filter(|_| status.is_success());
+        Ok(Answer { status, text, version })
     }
 }

@@ -114,7 +114,7 @@ impl Canary {
     async fn assert_everybody_has(&self, version: &str) {
         let host = self.site.host(SERVICE).await.unwrap();
         let answers = self.site.ask_often(&host, 40).await.unwrap();
-        assert_eq!(answers.by_version.get(version), Some(&40), "{answers}");
+        assert_eq!(answers.by_version.get(version), Some(&40), "{answers:?}");
         let predictor = self.predictor().await;
         assert_eq!(predictor["canaryTrafficPercent"], Value::Null, "{predictor}");
         let traffic = self.traffic().await;
