@@ -85,6 +85,25 @@ fn up_with_nothing_to_do_starts_nothing() {
 }
 
 #[test]
+#[ignore = "works on the cluster of this machine"]
+fn every_pod_of_the_engines_keeps_some_processor_while_images_are_built() {
+    let _alone = alone();
+    let cluster = up().cluster;
+    let pods = cluster
+        .kubectl([
+            "get",
+            "pods",
+            "--all-namespaces",
+            "--output",
+            r#"jsonpath={range .items[*]}{.metadata.name} {.status.qosClass}{"\n"}{end}"#,
+        ])
+        .unwrap();
+    assert!(pods.contains("kourier-gateway"), "{pods}");
+    let starved: Vec<_> = pods.lines().filter(|pod| pod.ends_with("BestEffort")).collect();
+    assert_eq!(starved, Vec::<&str>::new());
+}
+
+#[test]
 #[ignore = "kills a part of the cluster of this machine"]
 fn a_part_that_died_is_started_again_and_no_other() {
     let _alone = alone();
