@@ -70,6 +70,9 @@ pub fn up(progress: &Progress) -> Result<Report> {
     started.extend(start(&state, progress)?);
     started.extend(start(&api, progress)?);
     let kubeconfig = certificates::kubeconfig("admin");
+    if !started.is_empty() {
+        free_leases(&kubeconfig)?;
+    }
     admit_observer(&kubeconfig)?;
     started.extend(start(&rest, progress)?);
     install::engines(&kubeconfig, &built, progress)?;
@@ -129,6 +132,18 @@ fn start(group: &[Part], progress: &Progress) -> Result<Vec<&'static str>> {
         part.wait_until_ready()?;
     }
     Ok(started)
+}
+
+/// Engines that were killed gave no lease back, and those that start now would do nothing for the minute
+/// until it runs out. One that still lives takes its lease again: there is one of each.
+fn free_leases(kubeconfig: &Path) -> Result<()> {
+    for namespace in install::NAMESPACES {
+        let mut line = Command::new(run("bin/kubectl"));
+        line.arg("--kubeconfig").arg(kubeconfig).args(["delete", "leases", "--all"]);
+        command::read(line.args(["--namespace", namespace]))
+            .context("failed to free the engines' leases")?;
+    }
+    Ok(())
 }
 
 fn admit_observer(kubeconfig: &Path) -> Result<()> {

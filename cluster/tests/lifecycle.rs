@@ -42,6 +42,15 @@ fn labelled(part: &str) -> BTreeSet<String> {
     .collect()
 }
 
+/// What the engines hold: who holds one does the work.
+fn leases(cluster: &Cluster) -> BTreeSet<String> {
+    let uids = "jsonpath={.items[*].metadata.uid}";
+    let found = ["tekton-pipelines", "knative-serving"].map(|namespace| {
+        cluster.kubectl(["get", "leases", "--namespace", namespace, "--output", uids]).unwrap()
+    });
+    found.iter().flat_map(|uids| uids.split_whitespace()).map(str::to_owned).collect()
+}
+
 fn kill(pids: &BTreeSet<String>) {
     let killed = Command::new("kill").arg("-9").args(pids).status().unwrap();
     assert!(killed.success());
@@ -132,9 +141,12 @@ fn a_cluster_whose_every_process_was_killed_comes_back_with_what_it_knew() {
                     .collect::<Vec<_>>()
             })
             .collect();
+    let leases = leases(&cluster);
+    assert!(!leases.is_empty());
     kill(&labelled("").union(&pods).cloned().collect());
 
     let Report { cluster, .. } = up();
+    assert!(self::leases(&cluster).is_disjoint(&leases), "nobody waits for the dead");
     let kept = cluster.kubectl(["get", "configmap", name, "-o", "jsonpath={.data.day}"]).unwrap();
     assert_eq!(kept, "tuesday");
     cluster.kubectl(["delete", "configmap", name]).unwrap();
