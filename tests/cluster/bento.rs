@@ -1,7 +1,11 @@
 //! A bento in miniature: what BentoML writes around a model, around a server that starts at once.
 //! Its own Dockerfile needs no other image, so that a whole release takes seconds.
 
-use std::io::Write as _;
+use std::{
+    fs::{self, Permissions},
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+};
 
 use aws_sdk_s3::{
     Client,
@@ -11,6 +15,7 @@ use aws_sdk_s3::{
 use demo::Site;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
+use tempfile::TempDir;
 
 /// What a model does to its users; `tests/model` tells more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,30 @@ pub(crate) async fn save_for_samples(site: &Site) {
     }
 }
 
+/// A folder with the bento that the samples ask for, which the site's claim `bentos` brings to a pod.
+pub(crate) fn save_on_a_volume(site: &Site) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    // Kubernetes changes no owner of such a folder, so whoever runs the step has to be let in.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    fs::create_dir(folder.path().join("iris")).unwrap();
+    fs::write(folder.path().join("iris/v1.tar.gz"), archive("iris", "v1", Model::Good)).unwrap();
+
+    let room = json!({ "storage": "1Gi" });
+    let volume = json!({ "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": { "name": site.namespace },
+        "spec": { "accessModes": ["ReadWriteOnce"], "capacity": room, "hostPath": { "path": folder.path() },
+                  "claimRef": { "namespace": site.namespace, "name": "bentos" } } });
+    let claim = json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": { "namespace": site.namespace, "name": "bentos" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": room },
+                  "storageClassName": "", "volumeName": site.namespace } });
+    let file = folder.path().join("claim.json");
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [volume, claim] });
+    fs::write(&file, list.to_string()).unwrap();
+    site.cluster.kubectl(["apply", "-f", &file.display().to_string()]).unwrap();
+    folder
+}
+
 async fn put(site: &Site, key: &str, archive: Vec<u8>) {
     let request = client(site).put_object().bucket(&site.cluster.store.bucket).key(key);
     request.body(ByteStream::from(archive)).send().await.unwrap();
@@ -76,7 +105,7 @@ fn client(site: &Site) -> Client {
 
 /// The static model server, as `make images` left it.
 pub(crate) fn server() -> Vec<u8> {
-    std::fs::read(demo::built("model").unwrap()).unwrap()
+    fs::read(demo::built("model").unwrap()).unwrap()
 }
 
 fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {

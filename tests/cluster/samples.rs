@@ -13,6 +13,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 async fn every_sample_of_bento_retrieve_brings_the_bento() {
     in_namespace("samples", async |site| {
         bento::save_for_samples(&site).await;
+        let volume = bento::save_on_a_volume(&site);
         let samples = demo::tree().unwrap().join("tasks/bento-retrieve/samples");
         let mut started = Vec::new();
         for file in fs::read_dir(samples).unwrap() {
@@ -26,6 +27,8 @@ async fn every_sample_of_bento_retrieve_brings_the_bento() {
             let bento = run.results.get("bento").map(String::as_str);
             assert_eq!(bento, Some("iris:v1"), "{}: {run:?}", file.display());
         }
+        assert!(volume.path().join("unpacked/iris/bento.yaml").is_file(), "it is on the volume");
+        site.cluster.kubectl(["delete", "pv", &site.namespace, "--wait=false"]).unwrap();
     })
     .await;
 }
