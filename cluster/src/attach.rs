@@ -246,6 +246,19 @@ export KANARIA_GATEWAY={}",
     }
 }
 
+/// A program of the cluster that runs on this machine, such as `versitygw`, for a test that starts one of its own.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let program = run("bin").join(name);
+    if program.exists() {
+        return Ok(program);
+    }
+    Err(Failure {
+        what: format!("failed to find `{name}`: no cluster runs on this machine"),
+        hint: "`make cluster-up` builds and starts it".into(),
+    }
+    .into())
+}
+
 fn is_current() -> bool {
     env::var("CLUSTER").is_ok_and(|which| which == "current")
 }

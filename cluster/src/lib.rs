@@ -25,7 +25,7 @@ mod store;
 mod sysctls;
 mod up;
 
-pub use attach::{Cluster, Endpoint, Store};
+pub use attach::{Cluster, Endpoint, Store, program};
 pub use down::down;
 pub use places::{Cache, RUN};
 pub use progress::Progress;

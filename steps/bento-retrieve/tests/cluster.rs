@@ -8,7 +8,6 @@ mod support;
 use std::{
     fs,
     net::TcpListener,
-    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -50,7 +49,7 @@ impl Store {
     }
 
     fn resume(&mut self) {
-        let mut command = Command::new(versitygw());
+        let mut command = Command::new(cluster::program("versitygw").unwrap());
         command
             .args([&format!("--port=127.0.0.1:{}", self.port), "--quiet"])
             .args(["--virtual-domain=s3.test", "posix"])
@@ -123,16 +122,6 @@ impl Drop for Store {
             self.stop();
         }
     }
-}
-
-fn versitygw() -> PathBuf {
-    let cache = support::cache().join("bin");
-    let builds = fs::read_dir(&cache).into_iter().flatten().flatten();
-    let found =
-        builds.map(|build| build.path().join("versitygw")).find(|program| program.is_file());
-    found.unwrap_or_else(|| {
-        panic!("no versitygw in {}: `make cluster-up` builds it", cache.display())
-    })
 }
 
 #[tokio::test]

@@ -5,8 +5,6 @@
 //! have, and are left out, with a line that says so, where theirs is missing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod support;
-
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -14,7 +12,6 @@ use std::{
 };
 
 use assert_cmd::cargo::cargo_bin;
-use support::{cache, home};
 
 /// What pip would choose by itself for these old releases no longer works together.
 const OLD: [&str; 8] = [
@@ -156,6 +153,17 @@ fn environment(name: &str, release: &str, interpreter: &Path, requirements: &[&s
     run(pip.arg(format!("bentoml=={release}")).args(requirements));
     fs::write(place.join("complete"), "").unwrap();
     place
+}
+
+/// Where what was built or installed once is kept.
+fn cache() -> PathBuf {
+    env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| home().join(".cache"), PathBuf::from)
+        .join("kanaria")
+}
+
+fn home() -> PathBuf {
+    env::var_os("HOME").unwrap().into()
 }
 
 /// From the path or from pyenv.

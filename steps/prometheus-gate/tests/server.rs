@@ -1,14 +1,13 @@
 //! The gate and a real Prometheus, which scrapes two revisions that are made up here.
 //!
-//! `cargo test -p prometheus-gate --test server -- --ignored` runs them, with the server that PROMETHEUS names, the one on
-//! the PATH, or the one that `make cluster-up` has built.
+//! `make cluster-tests` runs these, because bringing the cluster up is what builds the server.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
-    env, fs,
+    fs,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -59,7 +58,7 @@ impl Prometheus {
         fs::write(folder.path().join("prometheus.yml"), config(&exporter.address().to_string()))
             .unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(binary())
+        let child = Command::new(cluster::program("prometheus").unwrap())
             .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
@@ -98,22 +97,6 @@ impl Prometheus {
     fn told(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
-}
-
-fn binary() -> PathBuf {
-    if let Some(path) = env::var_os("PROMETHEUS") {
-        return path.into();
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap_or_default();
-    let built = fs::read_dir(cache.join("kanaria/bin"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let mut found = env::split_paths(&path).chain(built).map(|folder| folder.join("prometheus"));
-    found.find(|path| path.is_file()).unwrap_or_else(|| "prometheus".into())
 }
 
 fn result(folder: &Path, name: &str) -> String {

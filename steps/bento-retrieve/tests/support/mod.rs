@@ -6,22 +6,7 @@ pub(crate) mod server;
 pub(crate) mod tar;
 pub(crate) mod zip;
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-};
-
-pub(crate) fn home() -> PathBuf {
-    env::var_os("HOME").unwrap().into()
-}
-
-/// Where what was built or installed once is kept.
-pub(crate) fn cache() -> PathBuf {
-    env::var_os("XDG_CACHE_HOME")
-        .map_or_else(|| home().join(".cache"), PathBuf::from)
-        .join("kanaria")
-}
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// A small bento of 1.4, as its files lie in the archive.
 pub(crate) fn bento_files(name: &str, version: &str) -> Vec<(String, Vec<u8>)> {
