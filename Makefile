@@ -69,7 +69,7 @@ target/images/binaries:
 	@printf 'FROM scratch\nCOPY out /out\n' | $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false \
 	  --timestamp 0 --tag localhost/kanaria/binaries --file - target/images/context > /dev/null
 
-cluster-up: ## Bring the one-node cluster up (the first time builds its engines, some 25 minutes)
+cluster-up: ## Bring the one-node cluster up (the first time builds its engines, some 15 minutes)
 	@cargo run -q --locked -p cluster -- up
 
 cluster-down: ## Remove the cluster and all it left on the machine; the cache stays
