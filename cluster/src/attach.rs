@@ -16,7 +16,7 @@ use crate::{
     certificates, command,
     install::NAMESPACES,
     part::{LOOK_AGAIN, STARTS, answers},
-    places::run,
+    parts::bin,
     progress::Progress,
     store::{BUCKET, Keys, REGION},
     up,
@@ -103,7 +103,7 @@ impl Cluster {
         };
         let mut cluster = Self {
             kubeconfig,
-            kubectl: run("bin/kubectl"),
+            kubectl: bin("kubectl"),
             registry: Endpoint { host: "127.0.0.1:5000".into(), pod: "registry.local:5000".into() },
             store: Store {
                 endpoint: url("s3", 9000),
@@ -248,7 +248,7 @@ export KANARIA_GATEWAY={}",
 
 /// A program of the cluster that runs on this machine, such as `versitygw`, for a test that starts one of its own.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let program = run("bin").join(name);
+    let program = bin(name);
     if program.exists() {
         return Ok(program);
     }

@@ -33,8 +33,7 @@ const STARTS: Duration = Duration::from_mins(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Installs what the cluster lacks and waits until it can be used.
-pub(crate) fn engines(kubeconfig: &Path, built: &Built, progress: &Progress) -> Result<()> {
-    let cluster = Kubectl { program: &built.bin("kubectl"), kubeconfig };
+pub(crate) fn engines(cluster: &Kubectl, built: &Built, progress: &Progress) -> Result<()> {
     let manifests = manifests(built)?;
     let version = hash(&manifests);
     let is_installed = cluster.mark() == version;
@@ -48,6 +47,17 @@ pub(crate) fn engines(kubeconfig: &Path, built: &Built, progress: &Progress) -> 
     patiently(&stage, || cluster.all_admitted())
         .context("failed to wait for the engines' webhooks")?;
     if is_installed { Ok(()) } else { cluster.set_mark(&version) }
+}
+
+/// Engines that were killed gave no lease back, and those that start now would do nothing for the minute
+/// until it runs out. One that still lives takes its lease again: there is one of each.
+pub(crate) fn free_leases(cluster: &Kubectl) -> Result<()> {
+    for namespace in NAMESPACES {
+        cluster
+            .run(&["delete", "leases", "--all", "--namespace", namespace])
+            .context("failed to free the engines' leases")?;
+    }
+    Ok(())
 }
 
 /// All manifests, with this cluster's own certificate in them.
@@ -105,9 +115,10 @@ fn patiently(stage: &Stage, ask: impl Fn() -> Result<(), String>) -> Result<()> 
     }
 }
 
-struct Kubectl<'a> {
-    program: &'a Path,
-    kubeconfig: &'a Path,
+/// The build's own kubectl, on this cluster.
+pub(crate) struct Kubectl<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) kubeconfig: &'a Path,
 }
 
 impl Kubectl<'_> {
@@ -117,7 +128,7 @@ impl Kubectl<'_> {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn run(&self, args: &[&str]) -> Result<String> {
         command::read(&mut self.command(args))
     }
 

@@ -371,7 +371,7 @@ fn part(
 
 /// A built program, by the link that says which build this cluster runs. Kubernetes' programs are
 /// one file that goes by the name it is called with.
-fn bin(name: &str) -> PathBuf {
+pub(crate) fn bin(name: &str) -> PathBuf {
     run("bin").join(name)
 }
 

@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -12,9 +11,9 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::{
-    Cluster, build, certificates, cgroups, command,
+    Cluster, build, certificates, cgroups,
     down::clear,
-    install,
+    install::{self, Kubectl},
     lock::Lock,
     mounts, network,
     part::Part,
@@ -69,13 +68,14 @@ pub fn up(progress: &Progress) -> Result<Report> {
     build::images(&cache, &built, progress)?;
     started.extend(start(&state, progress)?);
     started.extend(start(&api, progress)?);
-    let kubeconfig = certificates::kubeconfig("admin");
+    let kubectl =
+        Kubectl { program: &built.bin("kubectl"), kubeconfig: &certificates::kubeconfig("admin") };
     if !started.is_empty() {
-        free_leases(&kubeconfig)?;
+        install::free_leases(&kubectl)?;
     }
-    admit_observer(&kubeconfig)?;
+    admit_observer(&kubectl)?;
     started.extend(start(&rest, progress)?);
-    install::engines(&kubeconfig, &built, progress)?;
+    install::engines(&kubectl, &built, progress)?;
 
     let cluster = Cluster::attach()?;
     cluster.wait_for_gateway()?;
@@ -134,25 +134,11 @@ fn start(group: &[Part], progress: &Progress) -> Result<Vec<&'static str>> {
     Ok(started)
 }
 
-/// Engines that were killed gave no lease back, and those that start now would do nothing for the minute
-/// until it runs out. One that still lives takes its lease again: there is one of each.
-fn free_leases(kubeconfig: &Path) -> Result<()> {
-    for namespace in install::NAMESPACES {
-        let mut line = Command::new(run("bin/kubectl"));
-        line.arg("--kubeconfig").arg(kubeconfig).args(["delete", "leases", "--all"]);
-        command::read(line.args(["--namespace", namespace]))
-            .context("failed to free the engines' leases")?;
-    }
-    Ok(())
-}
-
-fn admit_observer(kubeconfig: &Path) -> Result<()> {
-    let mut line = Command::new(run("bin/kubectl"));
-    line.arg("--kubeconfig")
-        .arg(kubeconfig)
-        .args(["apply", "--server-side", "-f"])
-        .arg(run(parts::OBSERVER));
-    command::read(&mut line).context("failed to give Prometheus and CoreDNS their rights")?;
+fn admit_observer(cluster: &Kubectl) -> Result<()> {
+    let rights = run(parts::OBSERVER).display().to_string();
+    cluster
+        .run(&["apply", "--server-side", "-f", &rights])
+        .context("failed to give Prometheus and CoreDNS their rights")?;
     Ok(())
 }
 

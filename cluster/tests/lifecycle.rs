@@ -141,12 +141,12 @@ fn a_cluster_whose_every_process_was_killed_comes_back_with_what_it_knew() {
                     .collect::<Vec<_>>()
             })
             .collect();
-    let leases = leases(&cluster);
-    assert!(!leases.is_empty());
+    let held = leases(&cluster);
+    assert!(!held.is_empty());
     kill(&labelled("").union(&pods).cloned().collect());
 
     let Report { cluster, .. } = up();
-    assert!(self::leases(&cluster).is_disjoint(&leases), "nobody waits for the dead");
+    assert!(leases(&cluster).is_disjoint(&held), "nobody waits for the dead");
     let kept = cluster.kubectl(["get", "configmap", name, "-o", "jsonpath={.data.day}"]).unwrap();
     assert_eq!(kept, "tuesday");
     cluster.kubectl(["delete", "configmap", name]).unwrap();
