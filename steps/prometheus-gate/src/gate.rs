@@ -8,13 +8,17 @@ use tokio::time::sleep;
 
 use crate::{
     combine::Combine,
-    criteria::{Candidate, which_exist},
+    counters::{ROLE, SeriesRole},
+    forecast,
     ledger::{Account, End, Last, Ledger, Of, Span},
     override_file,
-    prometheus::{Prometheus, Trouble, local_clock},
-    samples::{Labels, PART},
+    plan::in_the_future,
+    presets::Candidate,
+    prometheus::{Answer, Prometheus, Trouble, local_clock},
+    queries::{Shape, labelled, which_exist},
+    samples::{Labels, Series},
     spec::{Criterion, Ms, Policy, Role, SECOND, Several, Spec, Test, Timing},
-    verdict::Verdict,
+    verdict::{Judgement, Verdict, length},
     view::View,
 };
 
@@ -30,9 +34,14 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// So that a decision that is due is not waited for in a busy loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
-const HISTORY: Ms = 3600 * SECOND;
-const HISTORY_STEP: Ms = 15 * SECOND;
+/// A start may be told by a clock that is this much ahead; more is a mistake.
+const AHEAD: Ms = 60 * SECOND;
+
+/// Samples of one answer: a gate's memory does not depend on how many pods a site has.
+const SAMPLES_AT_ONCE: usize = 40_000;
+
+/// Until the series are known, so many points are asked for.
+const POINTS_AT_FIRST: Ms = 10;
 
 /// What is asked, of whom, and since when.
 pub(crate) struct Gate {
@@ -42,7 +51,8 @@ pub(crate) struct Gate {
     pub(crate) timing: Timing,
     pub(crate) combine: Combine,
     pub(crate) policy: Policy,
-    pub(crate) t0: Ms,
+    /// When the canary got its first request; without it, when the gate first reads the clock.
+    pub(crate) start: Option<Ms>,
     pub(crate) poll: Duration,
     pub(crate) questions: Vec<Question>,
     pub(crate) override_file: Option<PathBuf>,
@@ -86,12 +96,13 @@ impl Question {
 
 /// Watches until there is a verdict, or a signal.
 pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Account, Ledger)> {
-    let mut watch = Watch::new(gate)?;
+    let mut watch = Watch::new(gate);
     let last = tokio::select! {
         last = watch.run() => last?,
         () = terminated.wait() => Last::Aborted,
     };
     watch.view.close();
+    watch.begin(watch.now())?; // a server that never told the time leaves a record all the same
     let end = End {
         now: watch.now(),
         clock_offset_ms: watch.clock.map_or(0, |clock| clock.offset),
@@ -108,10 +119,16 @@ struct Watch {
     ledger: Ledger,
     /// Refusals in a row, for each question.
     strikes: Vec<u32>,
+    /// Questions that the server does not answer together with the sign that it scrapes.
+    bare: Vec<bool>,
     clock: Option<Clock>,
     view: View,
     polls: u64,
     queries: u64,
+    has_begun: bool,
+    /// Whether it was said which labels there are, in place of those that are wanted.
+    told_labels: bool,
+    forecast: forecast::Forecast,
 }
 
 #[derive(Clone, Copy)]
@@ -131,7 +148,7 @@ enum Asked {
 }
 
 impl Watch {
-    fn new(gate: Gate) -> Result<Self> {
+    fn new(gate: Gate) -> Self {
         let criteria: Vec<Criterion> =
             gate.questions.iter().map(|question| question.criterion().clone()).collect();
         let strikes = vec![0; criteria.len()];
@@ -141,12 +158,43 @@ impl Watch {
             combine: gate.combine.clone(),
             policy: gate.policy,
         };
-        let mut ledger = Ledger::new(spec, gate.t0);
-        if let Some(path) = &gate.record {
-            ledger.record(path)?;
-        }
+        let bare = vec![false; spec.criteria.len()];
+        let ledger = Ledger::new(spec, gate.start.unwrap_or_else(local_clock));
         let view = View::new(gate.timing);
-        Ok(Self { gate, ledger, strikes, clock: None, view, polls: 0, queries: 0 })
+        Self {
+            gate,
+            ledger,
+            strikes,
+            bare,
+            clock: None,
+            view,
+            polls: 0,
+            queries: 0,
+            has_begun: false,
+            told_labels: false,
+            forecast: forecast::Forecast::default(),
+        }
+    }
+
+    /// Fixes the start, at the latest by the first look at the server's clock: all moments are the
+    /// server's, and what was before the start is not judged.
+    fn begin(&mut self, now: Ms) -> Result<()> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(());
+        }
+        if self.clock.is_some() {
+            let start = self.gate.start.unwrap_or(now);
+            if start > now + AHEAD {
+                return Err(in_the_future(start).into());
+            }
+            let failing_since = self.ledger.samples.failing_since;
+            self.ledger = Ledger::new(self.ledger.spec.clone(), start);
+            self.ledger.samples.failing_since = failing_since;
+        }
+        if let Some(path) = self.gate.record.clone() {
+            self.ledger.record(&path)?;
+        }
+        Ok(())
     }
 
     async fn run(&mut self) -> Result<Last> {
@@ -176,6 +224,7 @@ impl Watch {
             self.polls += 1;
             let judgement = self.ledger.judge(now);
             self.view.show(&judgement, now);
+            self.foresee(&judgement, now);
             if judgement.verdict != Verdict::Pending {
                 return Ok(Last::Judged);
             }
@@ -189,11 +238,20 @@ impl Watch {
         let varied =
             pause + pause * u32::try_from(local_clock().rem_euclid(100)).unwrap_or(0) / 1000;
         let timing = &self.ledger.spec.timing;
-        let deadline = self.gate.t0 + timing.deadline;
+        let deadline = self.ledger.t0 + timing.deadline;
         let outage = self.ledger.samples.failing_since.map(|since| since + timing.max_outage);
         let next = outage.map_or(deadline, |outage| outage.min(deadline));
         let left = Duration::from_millis(u64::try_from(next - now).unwrap_or(0));
         varied.min(left).max(SHORTEST_PAUSE)
+    }
+
+    /// Says how long a verdict will take, as soon as that can be told.
+    fn foresee(&mut self, judgement: &Judgement, now: Ms) {
+        let Ledger { spec, t0, samples, .. } = &self.ledger;
+        let lines = self.forecast.lines(spec, *t0, samples, judgement, now);
+        for line in lines {
+            self.view.line(&line);
+        }
     }
 
     fn now(&self) -> Ms {
@@ -205,7 +263,11 @@ impl Watch {
         if self.clock.is_none_or(|clock| local_clock() - clock.read_at > CLOCK_IS_GOOD_FOR) {
             self.queries += 1;
             match self.gate.prometheus.clock_offset().await {
-                Ok(offset) => self.clock = Some(Clock { offset, read_at: local_clock() }),
+                Ok(offset) => {
+                    self.clock = Some(Clock { offset, read_at: local_clock() });
+                    self.tell_offset(offset);
+                    self.begin(self.now())?;
+                }
                 // An old offset is better than none; without any, no time can be asked for.
                 Err(_) if self.clock.is_some() => {}
                 Err(trouble) => return self.weigh(0, trouble).map(Asked::Nobody),
@@ -231,31 +293,45 @@ impl Watch {
         Ok(asked)
     }
 
+    /// Clocks that differ are no fault of the gate's, and a start may have been told by the other.
+    fn tell_offset(&mut self, offset: Ms) {
+        let skew = self.ledger.spec.timing.skew;
+        if offset.abs() > skew && !self.has_begun {
+            let way = if offset > 0 { "ahead of" } else { "behind" };
+            self.view.line(&format!(
+                "the clock of Prometheus is {} {way} this machine's, more than the {} that are allowed for; all times are its",
+                length(offset), length(skew)
+            ));
+        }
+    }
+
     /// Whether there was something to ask, and it was answered.
     async fn ask_one(&mut self, at: usize) -> Result<Result<bool, Trouble>> {
-        let Timing { step, .. } = self.ledger.spec.timing;
+        let timing = self.ledger.spec.timing;
+        let t0 = self.ledger.t0;
         let now = self.now();
-        let first = self.ledger.spec.timing.first_from(self.gate.t0);
+        let first = timing.first_from(t0);
         // Nothing after the deadline has a say, however late a gate is started again.
-        let timing = &self.ledger.spec.timing;
-        let to = timing.last_final(now.min(self.gate.t0 + timing.deadline));
+        let to = timing.last_final(now.min(t0 + timing.deadline));
         let mut found = false;
         if to < first {
             return Ok(Ok(false));
         }
-        if self.ledger.samples.criteria[at].points.next(first, step) <= to {
+        if self.next(at) <= to {
             match self.settle_source(at, now).await? {
                 Ok(true) => {}
                 Ok(false) => {
                     self.ledger.answer(
                         at,
                         Of::Points,
-                        (first, to, step),
+                        (self.next(at), to, timing.step),
                         now,
                         (&[], Vec::new()),
                     )?;
-                    if self.ledger.spec.criteria[at].wants_history() {
-                        let span = self.history();
+                    if self.ledger.spec.criteria[at].past.is_some() {
+                        let (from, to, step) = timing.history(t0);
+                        let past = &self.ledger.samples.criteria[at].history;
+                        let span = (past.next(from, step), to, step);
                         self.ledger.answer(at, Of::History, span, now, (&[], Vec::new()))?;
                     }
                     return Ok(Ok(true));
@@ -263,9 +339,8 @@ impl Watch {
                 Err(trouble) => return Ok(Err(trouble)),
             }
         }
-        for (of, query, span) in self.wanted(at, to) {
-            self.queries += 1;
-            let answer = match self.gate.prometheus.range(&query, span).await {
+        while let Some((of, query, span)) = self.wanted(at, to) {
+            let answer = match self.range(at, of, &query, span).await {
                 Ok(answer) => answer,
                 Err(trouble) => return Ok(Err(trouble)),
             };
@@ -278,60 +353,120 @@ impl Watch {
         Ok(Ok(found))
     }
 
-    /// What is not known yet for a criterion up to a point.
-    fn wanted(&self, at: usize, to: Ms) -> Vec<(Of, String, Span)> {
-        let criterion = &self.ledger.spec.criteria[at];
-        let material = &self.ledger.samples.criteria[at];
-        let Timing { step, .. } = self.ledger.spec.timing;
-        let first = self.ledger.spec.timing.first_from(self.gate.t0);
-        let mut wanted = Vec::new();
-        if criterion.wants_history() && material.history.is_none() {
-            wanted.push((Of::History, criterion.query.clone(), self.history()));
+    /// Asks for a span of points. A query of one's own brings a sign of when the server scraped
+    /// last, because one that was away repeats its last samples for minutes.
+    async fn range(
+        &mut self,
+        at: usize,
+        of: Of,
+        query: &str,
+        span: Span,
+    ) -> Result<Answer, Trouble> {
+        self.queries += 1;
+        let own = of == Of::Points && !self.ledger.spec.criteria[at].is_counted();
+        if !own || self.bare[at] {
+            return self.gate.prometheus.range(query, span).await;
         }
-        wanted.push((
-            Of::Points,
-            criterion.query.clone(),
-            (material.points.next(first, step), to, step),
-        ));
-        if let Some(presence) = &criterion.presence {
-            wanted.push((
-                Of::Presence,
-                presence.clone(),
-                (material.presence.next(first, step), to, step),
-            ));
+        let scraped = labelled("max(timestamp(up))", SeriesRole::Scraped);
+        let both = format!("(\n{query}\n) or {scraped}");
+        match self.gate.prometheus.range(&both, span).await {
+            // A query may give a scalar, which nothing can be joined to.
+            Err(Trouble::Query(_) | Trouble::Execution(_)) => {
+                self.queries += 1;
+                let answer = self.gate.prometheus.range(query, span).await?;
+                self.bare[at] = true;
+                Ok(answer)
+            }
+            answered => answered,
         }
-        wanted.retain(|(_, _, (from, to, _))| from <= to);
-        wanted
+    }
+
+    /// The first point that no answer has covered.
+    fn next(&self, at: usize) -> Ms {
+        let Ledger { spec, t0, samples, .. } = &self.ledger;
+        let Timing { step, .. } = spec.timing;
+        samples.criteria[at].next(&spec.criteria[at], spec.timing.first_from(*t0), step)
+    }
+
+    /// What is not known yet for a criterion up to a point: one question at a time, for no more
+    /// points than there is room for.
+    fn wanted(&self, at: usize, to: Ms) -> Option<(Of, String, Span)> {
+        let Ledger { spec, t0, samples, .. } = &self.ledger;
+        let (criterion, material) = (&spec.criteria[at], &samples.criteria[at]);
+        let timing = spec.timing;
+        let first = timing.first_from(*t0);
+        let room = |from: Ms, to: Ms, step: Ms, breadth: usize| {
+            let points = match Ms::try_from(SAMPLES_AT_ONCE / breadth.max(1)) {
+                _ if breadth == 0 && criterion.is_counted() => POINTS_AT_FIRST,
+                points => points.unwrap_or(Ms::MAX).clamp(1, 10_000),
+            };
+            (from, to.min(from + (points - 1) * step), step)
+        };
+        if let Some(past) = &criterion.past {
+            let (from, to, step) = timing.history(*t0);
+            let from = material.history.next(from, step);
+            if from <= to {
+                let span = room(from, to, step, material.history.breadth);
+                return Some((Of::History, past.clone(), span));
+            }
+        }
+        let from = self.next(at);
+        if from <= to {
+            let breadth = material.counters.breadth.max(material.points.breadth);
+            let span = room(from, to, timing.step, breadth);
+            return Some((Of::Points, criterion.query.clone(), span));
+        }
+        let presence = criterion.presence.as_ref()?;
+        let from = material.presence.next(first, timing.step);
+        let span = room(from, to, timing.step, material.presence.breadth);
+        (from <= to).then(|| (Of::Presence, presence.clone(), span))
     }
 
     /// Whether it is settled by which series a question is asked.
     async fn settle_source(&mut self, at: usize, now: Ms) -> Result<Result<bool, Trouble>> {
-        let Question::Open(ways) = &self.gate.questions[at] else { return Ok(Ok(true)) };
-        self.queries += 1;
-        let found = match self.gate.prometheus.instant(&which_exist(ways), now).await {
-            Ok(found) => found,
-            Err(trouble) => return Ok(Err(trouble)),
-        };
-        let way = found
-            .series
-            .iter()
-            .filter_map(|series| series.labels.get(PART)?.parse::<usize>().ok())
-            .min();
-        let Some(Candidate { source, criterion, .. }) = way.and_then(|way| ways.get(way)).cloned()
-        else {
-            return Ok(Ok(false));
-        };
-        self.view.line(&format!("{} rests on the series of {source}", criterion.name));
-        self.ledger.choose(at, source, criterion.clone())?;
-        self.gate.questions[at] = Question::Asked(Box::new(criterion));
-        Ok(Ok(true))
+        match self.try_to_settle(at, now).await {
+            Err(trouble) => Ok(Err(trouble)),
+            Ok(None) => Ok(Ok(matches!(self.gate.questions[at], Question::Asked(_)))),
+            Ok(Some((source, criterion))) => {
+                if !source.is_empty() {
+                    self.view.line(&format!("{} rests on the series of {source}", criterion.name));
+                }
+                for note in &criterion.notes {
+                    self.view.line(&format!("{}: {note}", criterion.name));
+                }
+                self.ledger.choose(at, source, criterion.clone())?;
+                self.gate.questions[at] = Question::Asked(Box::new(criterion));
+                Ok(Ok(true))
+            }
+        }
     }
 
-    /// The points of the hour before the canary.
-    fn history(&self) -> Span {
-        let step = HISTORY_STEP.max(self.ledger.spec.timing.step);
-        let to = self.gate.t0.div_euclid(step) * step;
-        (to - HISTORY, to, step)
+    async fn try_to_settle(
+        &mut self,
+        at: usize,
+        now: Ms,
+    ) -> Result<Option<(&'static str, Criterion)>, Trouble> {
+        let Question::Open(ways) = &self.gate.questions[at] else { return Ok(None) };
+        let prometheus = &self.gate.prometheus;
+        self.queries += 1;
+        let way = existing(prometheus, ways, now).await?;
+        // Nothing is judged before, and the series of the best source, or their copies, may be a
+        // scrape later than others.
+        let timing = &self.ledger.spec.timing;
+        if now < self.ledger.t0 + timing.skew + timing.warmup {
+            return Ok(None);
+        }
+        self.queries += 1;
+        let Some(way) = way else {
+            if !std::mem::replace(&mut self.told_labels, true) {
+                for line in labels_there(prometheus, ways, now).await? {
+                    self.view.line(&line);
+                }
+            }
+            return Ok(None);
+        };
+        let shape = shape(prometheus, way, now).await?;
+        Ok(Some((way.source, way.settled(&shape))))
     }
 
     /// Tells a trouble, and gives up on one that will not heal.
@@ -384,6 +519,65 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// The best way to ask for which there are series.
+pub(crate) async fn existing<'a>(
+    prometheus: &Prometheus,
+    ways: &'a [Candidate],
+    now: Ms,
+) -> Result<Option<&'a Candidate>, Trouble> {
+    let found = prometheus.instant(&which_exist(ways), now).await?;
+    let best = found
+        .series
+        .iter()
+        .filter_map(|series| series.labels.get(ROLE)?.parse::<usize>().ok())
+        .min();
+    Ok(best.and_then(|way| ways.get(way)))
+}
+
+/// How the series of a way are labelled.
+pub(crate) async fn shape(
+    prometheus: &Prometheus,
+    way: &Candidate,
+    now: Ms,
+) -> Result<Shape, Trouble> {
+    let Some(query) = &way.query else { return Ok(Shape::default()) };
+    let series = prometheus.instant(&query.sample(), now).await?.series;
+    Ok(Shape::of(&series, query.own))
+}
+
+/// What there is in place of the series that are wanted, a line each.
+pub(crate) async fn labels_there(
+    prometheus: &Prometheus,
+    ways: &[Candidate],
+    now: Ms,
+) -> Result<Vec<String>, Trouble> {
+    let mut metrics: Vec<&str> = ways.iter().map(|way| way.metric.as_str()).collect();
+    metrics.dedup();
+    metrics.retain(|metric| !metric.is_empty());
+    let query = format!("topk by (__name__) (1, {{__name__=~\"{}\"}})", metrics.join("|"));
+    let found = match prometheus.instant(&query, now).await {
+        Ok(found) => found.series,
+        // It is a courtesy, and not every server has so general a selector.
+        Err(Trouble::Query(_) | Trouble::Execution(_)) => Vec::new(),
+        Err(trouble) => return Err(trouble),
+    };
+    if found.is_empty() {
+        return Ok(vec![format!(
+            "Prometheus has none of the series {} yet, of any revision",
+            metrics.join(", ")
+        )]);
+    }
+    let line = |Series { labels, .. }: &Series| {
+        let mut labels = labels.clone();
+        let name = labels.remove("__name__").unwrap_or_default();
+        format!(
+            "`{name}` is there, and not of these revisions yet; one of its series is {}",
+            shown(&labels)
+        )
+    };
+    Ok(found.iter().map(line).collect())
 }
 
 /// What is wrong with a question that several series answer.

@@ -80,10 +80,9 @@ struct Record {
 
 impl Ledger {
     pub(crate) fn new(spec: Spec, t0: Ms) -> Self {
-        let samples = Samples {
-            criteria: vec![Material::default(); spec.criteria.len()],
-            failing_since: None,
-        };
+        let material = |criterion| Material::new(criterion, t0);
+        let samples =
+            Samples { criteria: spec.criteria.iter().map(material).collect(), failing_since: None };
         Self { spec, t0, samples, record: None }
     }
 
@@ -104,7 +103,7 @@ impl Ledger {
             source: source.to_owned(),
             question: Box::new(question.clone()),
         })?;
-        self.samples.criteria[at] = Material::default();
+        self.samples.criteria[at] = Material::new(&question, self.t0);
         self.spec.criteria[at] = question;
         Ok(())
     }
@@ -142,11 +141,13 @@ impl Ledger {
     fn take(&mut self, at: usize, of: Of, span: Span, series: &[Series]) {
         let material = &mut self.samples.criteria[at];
         match of {
-            Of::Points => &mut material.points,
-            Of::Presence => &mut material.presence,
-            Of::History => material.history.get_or_insert_default(),
+            Of::Points if self.spec.criteria[at].is_counted() => {
+                material.counters.add(span, series);
+            }
+            Of::Points => material.points.add(span, series),
+            Of::Presence => material.presence.add(span, series),
+            Of::History => material.history.add(span, series),
         }
-        .add(span, series);
     }
 
     fn account(&self, end: &End) -> Account {

@@ -2,25 +2,31 @@
 
 mod args;
 mod check;
+mod codes;
 mod combine;
+mod comparison;
 mod condition;
-mod criteria;
+mod counters;
 mod evidence;
+mod forecast;
 mod gate;
 mod ledger;
 mod override_file;
 mod plan;
+mod presets;
 mod prometheus;
+mod queries;
 mod report;
 mod samples;
 mod simulate;
-#[cfg(test)]
+#[cfg(any())]
 #[path = "../benches/false_alarms/simulation.rs"]
 mod simulation;
+mod sources;
 mod spec;
 mod spec_file;
 mod track;
-mod trial;
+mod unended;
 mod verdict;
 mod view;
 
@@ -66,7 +72,7 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
         "watching {}{service} on {} since {}: hold {}, deadline {}",
         names.join(", "),
         gate.address,
-        rfc3339(gate.t0),
+        gate.start.map_or_else(|| "now".to_owned(), rfc3339),
         length(gate.timing.hold),
         length(gate.timing.deadline)
     );

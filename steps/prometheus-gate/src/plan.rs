@@ -12,8 +12,9 @@ use step::{Failure, Usage};
 
 use crate::{
     args::{AboutArgs, ServerArgs, WatchArgs, header, moment},
-    criteria::ReadyMade,
     gate::{Gate, Question},
+    ledger::rfc3339,
+    presets,
     prometheus::{Access, Prometheus, local_clock},
     spec::{Ms, SECOND, Timing},
     spec_file::{CriterionPart, Length, SpecFile, parse},
@@ -45,7 +46,7 @@ pub(crate) fn plan(args: &WatchArgs) -> Result<Gate> {
         timing,
         combine: file.combine.clone().unwrap_or_default(),
         policy: file.policy(),
-        t0: started(&file, args.start)?,
+        start: started(&file, args.start)?,
         poll: Duration::from_millis(file.poll().unsigned_abs()),
         questions,
         override_file: file.override_file.clone(),
@@ -67,15 +68,16 @@ fn from_flags(args: &WatchArgs) -> SpecFile {
             ..CriterionPart::default()
         });
     }
-    let mut ready_made = args.criteria.as_slice();
-    if ready_made.is_empty() && criteria.is_empty() && args.about.canary_revision.is_some() {
-        ready_made = &[ReadyMade::NoRestarts, ReadyMade::Errors];
+    let mut presets = args.criteria.as_slice();
+    if presets.is_empty() && criteria.is_empty() && args.about.canary_revision.is_some() {
+        presets = &presets::DEFAULT;
     }
-    criteria.extend(ready_made.iter().map(|ready_made| CriterionPart {
-        ready_made: Some(*ready_made),
+    criteria.extend(presets.iter().map(|preset| CriterionPart {
+        preset: Some(*preset),
         max_ratio: args.max_ratio,
         min_requests: args.min_requests,
         objective: args.objective,
+        rejection_codes: args.rejection_codes.clone(),
         ..CriterionPart::default()
     }));
     SpecFile { criteria, ..SpecFile::default() }
@@ -179,14 +181,33 @@ fn headers(written: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, Header
     written.iter().map(one).collect()
 }
 
-fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Ms> {
-    match (flag, &file.rollout.start) {
-        (Some(start), _) => Ok(start),
-        (None, Some(text)) => moment(text).map_err(|why| {
-            Usage { what: format!("`rollout.start` is `{text}`, which is no time"), hint: why }
-                .into()
+/// When the canary got its first request, as far as somebody says so. Whether that is to come is
+/// for the server's clock to tell; what is far off by any clock is refused before it is asked.
+fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Option<Ms>> {
+    let start = match (flag, &file.rollout.start) {
+        (Some(start), _) => Ok(Some(start)),
+        (None, Some(text)) => moment(text).map(Some).map_err(|why| {
+            anyhow::Error::new(Usage {
+                what: format!("`rollout.start` is `{text}`, which is not a valid time"),
+                hint: why,
+            })
         }),
-        (None, None) => Ok(local_clock()),
+        (None, None) => Ok(None),
+    };
+    let start: Option<Ms> = start?;
+    match start {
+        Some(start) if start > local_clock() + 3600 * SECOND => Err(in_the_future(start).into()),
+        start => Ok(start),
+    }
+}
+
+/// What is wrong with a start that is to come.
+pub(crate) fn in_the_future(start: Ms) -> Usage {
+    Usage {
+        what: format!("the start `{}` is in the future", rfc3339(start)),
+        hint:
+            "give the moment at which the canary got its first request, in UTC or with its offset"
+                .to_owned(),
     }
 }
 

@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use step::Failure;
 
 use crate::{
+    comparison::percent,
     ledger::{Account, Ledger},
     samples::as_float,
     spec::{Criterion, Ms, SECOND, Test},
     track::{Class, State, Step},
-    trial::percent,
     verdict::length,
 };
 

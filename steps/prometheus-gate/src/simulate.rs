@@ -11,10 +11,11 @@ use serde::Deserialize;
 use step::{Failure, Outcome, Usage};
 
 use crate::{
+    counters::ROLE,
     ledger::{Account, End, Last, Ledger, Of},
     plan::refuse_impossible,
     report,
-    samples::{Labels, PART, Series},
+    samples::{Labels, Series},
     say,
     spec::{Ms, SECOND, Spec},
     spec_file::{Length, SpecFile, parse},
@@ -36,7 +37,7 @@ struct Case {
     name: String,
     /// Distance of the samples.
     interval: Length,
-    /// For each criterion its values, in promtool's notation; `NAME/PART` for one of several series.
+    /// For each criterion its values, in promtool's notation; `NAME/ROLE` for one of several series.
     series: BTreeMap<String, String>,
     expect: Expected,
 }
@@ -134,7 +135,7 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Account, Ledger)> {
                 format!("test `{}` has a series `{key}`, which belongs to no criterion", case.name);
             return Err(Usage {
                 what,
-                hint: "name series after the criteria of the spec, `NAME` or `NAME/PART`"
+                hint: "name series after the criteria of the spec, `NAME` or `NAME/ROLE`"
                     .to_owned(),
             }
             .into());
@@ -202,7 +203,7 @@ fn labels(part: &str) -> Labels {
         .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
         .collect();
     if !part.is_empty() {
-        labels.insert(PART.to_owned(), part.to_owned());
+        labels.insert(ROLE.to_owned(), part.to_owned());
     }
     labels
 }
@@ -466,7 +467,7 @@ mod tests {
         );
         let message = account(COMPARED, &idle).unwrap().judgement.message;
         assert!(
-            message.ends_with("e: no requests to the canary; 50 requests to the canary are wanted"),
+            message.ends_with("e: no requests to the canary; 50 requests to the canary are needed"),
             "{message}"
         );
     }
@@ -511,7 +512,7 @@ mod tests {
             ("criteria: []", "no criterion has to hold"),
             (
                 "criteria: [{name: a}]",
-                "needs exactly one of readyMade, query, compare, latency and slo",
+                "needs exactly one of preset, query, compare, latency and slo",
             ),
             ("criteria: [{name: a, query: q}]", "has a query and no condition"),
             ("criteria: [{query: q, when: value == 0}]", "a criterion has no name"),

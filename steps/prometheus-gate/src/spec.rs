@@ -9,6 +9,10 @@ pub(crate) type Ms = i64;
 
 pub(crate) const SECOND: Ms = 1000;
 
+/// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
+const HISTORY: Ms = 3600 * SECOND;
+pub(crate) const HISTORY_STEP: Ms = 15 * SECOND;
+
 /// All that a verdict depends on, besides the samples and the time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
@@ -57,6 +61,13 @@ impl Timing {
     pub(crate) fn last_final(&self, now: Ms) -> Ms {
         (now - self.settle).div_euclid(self.step) * self.step
     }
+
+    /// The points of the hour before the canary: from, to, step.
+    pub(crate) fn history(&self, t0: Ms) -> (Ms, Ms, Ms) {
+        let step = HISTORY_STEP.max(self.step);
+        let to = t0.div_euclid(step) * step;
+        (to - HISTORY, to, step)
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +77,15 @@ pub(crate) struct Criterion {
     pub(crate) query: String,
     /// A query that has a sample wherever no sample of the other means 0.
     pub(crate) presence: Option<String>,
+    /// A query for the baseline's counters alone, whose past tells whether errors come in bursts.
+    #[serde(default)]
+    pub(crate) past: Option<String>,
+    /// Whose series it rests on, where there was a choice.
+    #[serde(default)]
+    pub(crate) source: String,
+    /// What that source cannot see, and what else a reader of the verdict has to know.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
     pub(crate) role: Role,
     /// How far back a value of the query reaches: its range, offset and subquery.
     pub(crate) window: Ms,
@@ -79,8 +99,8 @@ pub(crate) struct Criterion {
 }
 
 impl Criterion {
-    /// Whether its errors may come in bursts, which the baseline's past tells.
-    pub(crate) fn wants_history(&self) -> bool {
+    /// Whether it rests on raw counters.
+    pub(crate) const fn is_counted(&self) -> bool {
         !matches!(self.test, Test::Value(_))
     }
 }
@@ -200,6 +220,41 @@ pub(crate) struct CompareTest {
     pub(crate) alpha: f64,
     /// Requests to the canary without which there is no pass.
     pub(crate) min_requests: f64,
+    /// What counts as an error.
+    #[serde(default)]
+    pub(crate) counted: Counted,
+    /// A canary with a greater share of errors is refused whatever the baseline does, 0 to 1.
+    #[serde(default)]
+    pub(crate) absolute: Option<f64>,
+    /// The canary's part of the traffic, 0 to 1, where it is known.
+    #[serde(default)]
+    pub(crate) weight: Option<f64>,
+    /// Whether the source counts requests that begin, and not only those that end.
+    #[serde(default)]
+    pub(crate) counts_starts: bool,
+}
+
+/// What a comparison counts against a revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Counted {
+    /// Requests that failed, whoever made them fail.
+    Failed,
+    /// Requests that were refused as the client's mistake.
+    Rejected,
+    /// What a spec of one's own calls an error.
+    #[default]
+    Own,
+}
+
+impl Counted {
+    /// The end of "3 of 50 requests to the canary …".
+    pub(crate) const fn verb(self) -> &'static str {
+        match self {
+            Self::Failed | Self::Own => "failed",
+            Self::Rejected => "were rejected",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

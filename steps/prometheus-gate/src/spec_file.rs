@@ -7,13 +7,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use step::Usage;
 
 use crate::{
+    codes::Codes,
     combine::Combine,
     condition::Condition,
-    criteria::{ReadyMade, Release, counters, matched},
     gate::Question,
+    presets::{Candidate, Preset, Release},
+    queries::{Own, Query, Sides},
     spec::{
-        CompareTest, Criterion, FastFail, Inf, LatencyTest, Missing, Ms, Nan, Policy, Role, SECOND,
-        Several, SloTest, Test, Timing, ValueTest, window,
+        CompareTest, Counted, Criterion, FastFail, Inf, LatencyTest, Missing, Ms, Nan, Policy,
+        Role, SECOND, Several, SloTest, Test, Timing, ValueTest, window,
     },
     verdict::length,
 };
@@ -81,10 +83,12 @@ pub(crate) struct RolloutPart {
     pub(crate) canary_revision: Option<String>,
     /// The revision that it has to be no worse than; `$baseline` in queries
     pub(crate) baseline_revision: Option<String>,
-    /// Label matchers that select the canary's series. `namespace="…",revision="…"` unless given
+    /// Label matchers that select the canary's series of a spec's own counters. `namespace="…",revision="…"` unless given
     pub(crate) canary_selector: Option<String>,
     /// Label matchers that select the baseline's series
     pub(crate) baseline_selector: Option<String>,
+    /// The canary's part of the traffic in percent, 0 to 100. It tells requests that never end, where only ends are counted
+    pub(crate) percent: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -107,21 +111,24 @@ pub(crate) struct TimingPart {
     pub(crate) max_outage: Option<Length>,
 }
 
-/// One criterion: a query and a condition, one of `compare`, `latency` and `slo`, or a ready-made one
+/// One criterion: a query and a condition, one of `compare`, `latency` and `slo`, or a preset
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CriterionPart {
-    /// What it is called in verdicts and formulas; a ready-made one has a name
+    /// What it is called in verdicts and formulas; a preset has a name of its own
     pub(crate) name: Option<String>,
-    /// A question about a canary of KServe that knows its series
-    pub(crate) ready_made: Option<ReadyMade>,
-    /// Of a ready-made comparison: how many times the baseline's share is tolerated. 1.25 unless given
+    /// A criterion about a canary of KServe that knows which series to ask for
+    pub(crate) preset: Option<Preset>,
+    /// Of a preset comparison: how many times the baseline's share is tolerated. 1.25 unless given
     pub(crate) max_ratio: Option<f64>,
-    /// Of a ready-made comparison: requests to the canary without which there is no pass. 50 unless given
+    /// Of a preset comparison: requests to the canary without which there is no pass. 50 unless given
     pub(crate) min_requests: Option<u32>,
-    /// Of the ready-made objective: the share of failed requests that is allowed, 0 to 1. 0.02 unless given
+    /// Of the preset `slo`: the share of failed requests that is allowed, 0 to 1. 0.02 unless given
     pub(crate) objective: Option<f64>,
+    /// Of the preset `rejections`: the codes that count, such as `401,403,422` or `4xx`. `3xx,4xx` unless given, without 429
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(crate) rejection_codes: Option<Codes>,
     /// `gate` has to hold and can fail, `observe` decides nothing, `failfast` can fail and need not hold
     #[serde(default)]
     pub(crate) role: Role,
@@ -270,9 +277,12 @@ impl Serialize for Length {
 
 /// A length of time such as `90s`, `5m` or `1h30m`, in milliseconds.
 pub(crate) fn duration(text: &str) -> Result<Ms, String> {
+    /// A year: sums of a few of these stay far within range.
+    const LONGEST: Ms = 366 * 24 * 3600 * SECOND;
     let length = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write `90s`, `5m` or `1h30m`"))?;
-    Ms::try_from(length.as_millis()).map_err(|_| "that is too long".to_owned())
+    let length = Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX);
+    if length > LONGEST { Err("it is longer than a year".to_owned()) } else { Ok(length) }
 }
 
 /// A spec from YAML, of which JSON is a part.
@@ -352,7 +362,7 @@ impl SpecFile {
 
     fn question(&self, part: &CriterionPart) -> Result<Question> {
         let kinds = [
-            part.ready_made.is_some(),
+            part.preset.is_some(),
             part.query.is_some(),
             part.compare.is_some(),
             part.latency.is_some(),
@@ -361,14 +371,14 @@ impl SpecFile {
         if kinds.iter().filter(|given| **given).count() != 1 {
             let name = part.name.as_deref().unwrap_or("without a name");
             let what = format!(
-                "criterion `{name}` needs exactly one of readyMade, query, compare, latency and slo"
+                "criterion `{name}` needs exactly one of preset, query, compare, latency and slo"
             );
             return Err(
                 Usage { what, hint: "split it into criteria of their own".to_owned() }.into()
             );
         }
-        if let Some(ready_made) = part.ready_made {
-            let mut ways = ready_made.candidates(&self.release(ready_made, part)?);
+        if let Some(preset) = part.preset {
+            let mut ways = preset.candidates(&self.release(preset, part)?);
             for way in &mut ways {
                 way.criterion.role = part.role;
                 if let Some(name) = &part.name {
@@ -381,11 +391,39 @@ impl SpecFile {
             let hint = "give it a `name`".to_owned();
             return Err(Usage { what: "a criterion has no name".to_owned(), hint }.into());
         };
-        let (query, test) = self.test(part, &name)?;
+        if let Some(query) = &part.query {
+            return Ok(Question::Asked(Box::new(self.own(part, name, self.filled_in(query))?)));
+        }
+        let (query, test) = self.counted(part, &name)?;
+        let metric = query.bucket.as_ref().unwrap_or(&query.total);
+        let metric = metric.split('{').next().unwrap_or_default().trim().to_owned();
+        Ok(Question::Open(vec![Candidate {
+            source: "the spec's own series",
+            metric,
+            probe: query.probe(),
+            criterion: Criterion {
+                name,
+                query: query.text(""),
+                presence: None,
+                past: query.past(""),
+                source: String::new(),
+                notes: Vec::new(),
+                role: part.role,
+                window: 0,
+                coverage: part.coverage.unwrap_or(0.9),
+                max_gap: part.max_gap.map_or(90 * SECOND, |Length(gap)| gap),
+                unit: part.unit.clone().unwrap_or_default(),
+                test,
+            },
+            query: Some(query),
+        }]))
+    }
+
+    /// A criterion of a query of one's own.
+    fn own(&self, part: &CriterionPart, name: String, query: String) -> Result<Criterion> {
         let presence = part.presence.as_deref().map(|query| self.filled_in(query));
-        let counted = !matches!(test, Test::Value(_));
         let reach = match part.window {
-            _ if part.scoped || counted => 0,
+            _ if part.scoped => 0,
             Some(Length(window)) => window,
             None => [Some(&query), presence.as_ref()].into_iter().flatten().try_fold(
                 0,
@@ -395,33 +433,56 @@ impl SpecFile {
                 },
             )?,
         };
-        Ok(Question::Asked(Box::new(Criterion {
+        Ok(Criterion {
+            test: Test::Value(value_test(part, &name)?),
             name,
             query,
             presence,
+            past: None,
+            source: String::new(),
+            notes: Vec::new(),
             role: part.role,
             window: reach,
             coverage: part.coverage.unwrap_or(0.9),
-            max_gap: part
-                .max_gap
-                .map_or(if counted { 90 * SECOND } else { 45 * SECOND }, |Length(gap)| gap),
+            max_gap: part.max_gap.map_or(45 * SECOND, |Length(gap)| gap),
             unit: part.unit.clone().unwrap_or_default(),
-            test,
-        })))
+        })
     }
 
-    fn test(&self, part: &CriterionPart, name: &str) -> Result<(String, Test)> {
-        if let Some(query) = &part.query {
-            return Ok((self.filled_in(query), Test::Value(value_test(part, name)?)));
-        }
-        let sides = self.selectors()?;
+    /// A criterion of counters that a spec names.
+    fn counted(&self, part: &CriterionPart, name: &str) -> Result<(Query, Test)> {
+        let (canary, baseline) = self.selectors()?;
+        let query = |errors: &str, total: &str, bucket: Option<&String>| Query {
+            total: total.to_owned(),
+            errors: errors.to_owned(),
+            inner: None,
+            bucket: bucket.cloned(),
+            under_way: None,
+            own: Own::Unknown,
+            sides: Sides { canary: canary.clone(), baseline: baseline.clone() },
+        };
+        let compared = |query| {
+            if baseline.is_some() {
+                return Ok(query);
+            }
+            Err(Usage {
+                what: format!(
+                    "criterion `{name}` compares the canary with a baseline, and there is none"
+                ),
+                hint: "give `--baseline-revision`, or `rollout.baselineSelector`".to_owned(),
+            })
+        };
         if let Some(ComparePart { errors, total, max_ratio, alpha, min_requests }) = &part.compare {
             let test = CompareTest {
                 max_ratio: max_ratio.unwrap_or(1.25),
                 alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
                 min_requests: f64::from(min_requests.unwrap_or(50)),
+                counted: Counted::Own,
+                absolute: None,
+                weight: None,
+                counts_starts: false,
             };
-            return Ok((counters(errors, total, &sides), Test::Compare(test)));
+            return Ok((compared(query(errors, total, None))?, Test::Compare(test)));
         }
         if let Some(LatencyPart { bucket, max_ratio, alpha, min_requests, thresholds }) =
             &part.latency
@@ -432,7 +493,7 @@ impl SpecFile {
                 min_requests: f64::from(min_requests.unwrap_or(50)),
                 thresholds: thresholds.clone(),
             };
-            return Ok((matched(&[("bucket", bucket)], &sides), Test::Latency(test)));
+            return Ok((compared(query("", "", Some(bucket)))?, Test::Latency(test)));
         }
         let Some(SloPart { errors, total, fail, pass, alpha, beta }) = &part.slo else {
             unreachable!("a criterion has one of its kinds")
@@ -447,14 +508,13 @@ impl SpecFile {
             alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
             beta: beta.unwrap_or(0.05),
         };
-        Ok((counters(errors, total, &sides), Test::Slo(test)))
+        Ok((query(errors, total, None), Test::Slo(test)))
     }
 
     /// The chance of a false alarm for each criterion that collects evidence and names none.
     fn shared_alpha(&self) -> f64 {
         let takes = |part: &&CriterionPart| {
-            let ready =
-                part.ready_made.is_some_and(|ready_made| ready_made != ReadyMade::NoRestarts);
+            let ready = part.preset.is_some_and(|preset| preset != Preset::NoRestarts);
             let own = |alpha: Option<f64>| alpha.is_none();
             ready
                 || part.compare.as_ref().is_some_and(|part| own(part.alpha))
@@ -498,12 +558,12 @@ impl SpecFile {
         ))
     }
 
-    fn release(&self, question: ReadyMade, part: &CriterionPart) -> Result<Release> {
+    fn release(&self, question: Preset, part: &CriterionPart) -> Result<Release> {
         let missing =
             |what: &str, hint: &str| Usage { what: what.to_owned(), hint: hint.to_owned() };
-        let RolloutPart { namespace, canary_revision, baseline_revision, .. } = &self.rollout;
-        let compares = matches!(question, ReadyMade::Errors | ReadyMade::Latency);
-        if baseline_revision.is_none() && compares {
+        let RolloutPart { namespace, canary_revision, baseline_revision, percent, .. } =
+            &self.rollout;
+        if baseline_revision.is_none() && question.needs_baseline() {
             let what = format!(
                 "`{}` compares the canary with a baseline, and there is none",
                 question.name()
@@ -525,6 +585,8 @@ impl SpecFile {
             min_requests: f64::from(part.min_requests.unwrap_or(50)),
             // 163 clean requests prove it, which a quiet service has before the deadline.
             objective: part.objective.unwrap_or(0.02),
+            weight: percent.map(|percent| percent / 100.0),
+            codes: part.rejection_codes.clone().unwrap_or_default(),
         })
     }
 

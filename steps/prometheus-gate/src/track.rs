@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::{
     combine::Say,
+    comparison::{Comparison, Evidence},
     samples::{Material, seconds},
     spec::{Criterion, Inf, Missing, Ms, Nan, Role, Several, Spec, Test, ValueTest},
-    trial::{Evidence, Trial},
     verdict::{Reason, length},
 };
 
@@ -48,6 +48,12 @@ pub(crate) struct State {
     /// Requests to the canary that a pass still needs at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) missing_requests: Option<f64>,
+    /// Requests to the canary that were judged.
+    #[serde(skip)]
+    pub(crate) requests: f64,
+    /// What a reader has to know about the series that it rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// The same for a person.
     pub(crate) told: String,
     /// What each point showed, for a picture.
@@ -125,7 +131,7 @@ pub(crate) struct Track<'a> {
     last: Option<Sample>,
     worst: Option<Sample>,
     class: Class,
-    trial: Option<Trial<'a>>,
+    comparison: Option<Comparison<'a>>,
     /// A criterion that has failed stays so.
     pub(crate) failed: Option<Failed>,
     trail: Vec<Step>,
@@ -156,7 +162,7 @@ impl<'a> Track<'a> {
             last: None,
             worst: None,
             class: Class::Warmup,
-            trial: Trial::new(&criterion.test, &material.points, material.history.as_ref(), t0),
+            comparison: Comparison::new(&criterion.test, &material.counters, &material.history),
             failed: None,
             trail: Vec::new(),
         }
@@ -164,8 +170,8 @@ impl<'a> Track<'a> {
 
     pub(crate) fn step(&mut self, point: Ms, other: Other) {
         let warm = point >= self.judged_from;
-        if let Some(trial) = &mut self.trial {
-            trial.step(point, point - self.step >= self.judged_from);
+        if let Some(comparison) = &mut self.comparison {
+            comparison.step(point, self.judged_from);
         }
         let (class, value) = self.classify(point, other);
         self.class = if warm { class } else { Class::Warmup };
@@ -190,12 +196,14 @@ impl<'a> Track<'a> {
                     .or_else(|| self.proven_worse());
             }
         }
-        let (log_e, log_good) =
-            self.trial.as_ref().map_or((None, None), |trial| (trial.log_e(), trial.log_good()));
+        let (log_e, log_good) = self
+            .comparison
+            .as_ref()
+            .map_or((None, None), |comparison| (comparison.log_e(), comparison.log_good()));
         let value = value
-            .or_else(|| self.trial.as_ref().and_then(Trial::share))
+            .or_else(|| self.comparison.as_ref().and_then(Comparison::share))
             .filter(|value| !value.is_nan());
-        let usual = self.trial.as_ref().and_then(Trial::usual);
+        let usual = self.comparison.as_ref().and_then(Comparison::usual);
         self.trail.push(Step {
             at: point,
             class: self.class,
@@ -209,7 +217,7 @@ impl<'a> Track<'a> {
 
     /// Counts the final points from `from` to `to` that the server has not answered for.
     pub(crate) fn miss(&mut self, from: Ms, to: Ms) {
-        let mut point = self.material.points.next(from, self.step);
+        let mut point = self.material.next(self.criterion, from, self.step);
         while point <= to {
             self.points.unknown += 1;
             point += self.step;
@@ -217,9 +225,9 @@ impl<'a> Track<'a> {
     }
 
     fn classify(&self, point: Ms, other: Other) -> (Class, Option<f64>) {
-        match (&self.criterion.test, &self.trial) {
+        match (&self.criterion.test, &self.comparison) {
             (Test::Value(test), _) => self.classify_value(test, point, other),
-            (_, Some(trial)) if trial.sees(point) => (Class::Good, None),
+            (_, Some(comparison)) if comparison.sees(point) => (Class::Good, None),
             _ => (Class::Missing, None),
         }
     }
@@ -233,7 +241,11 @@ impl<'a> Track<'a> {
             Some(false) => Class::Bad,
             None => Class::Missing,
         };
-        let values = self.material.points.at(point);
+        let answers = &self.material.points;
+        if answers.is_stale(point, self.step, self.criterion.max_gap) {
+            return (Class::Missing, None);
+        }
+        let values = answers.at(point);
         if values.is_empty() {
             return match test.missing {
                 Missing::Pending => (Class::Missing, None),
@@ -313,7 +325,7 @@ impl<'a> Track<'a> {
 
     pub(crate) fn holds(&self) -> bool {
         self.failed.is_none()
-            && self.trial.as_ref().is_none_or(Trial::has_requests)
+            && self.comparison.as_ref().is_none_or(Comparison::is_enough)
             && self.run.is_some()
             && self.held() >= self.hold
     }
@@ -338,12 +350,8 @@ impl<'a> Track<'a> {
 
     /// Whether it has been judged for so long without one request to the canary.
     pub(crate) fn idle(&self, point: Ms) -> bool {
-        let none = self.trial.as_ref().is_some_and(|trial| trial.requests() <= 0.0);
+        let none = self.comparison.as_ref().is_some_and(|comparison| comparison.requests() <= 0.0);
         none && point >= self.judged_from + self.hold
-    }
-
-    fn missing_requests(&self) -> f64 {
-        self.trial.as_ref().map_or(0.0, Trial::missing_requests)
     }
 
     fn terribly_bad(&mut self, point: Ms, value: Option<f64>, other: Other) -> Option<Failed> {
@@ -394,8 +402,8 @@ impl<'a> Track<'a> {
     }
 
     fn proven_worse(&self) -> Option<Failed> {
-        let trial = self.trial.as_ref().filter(|trial| trial.is_worse())?;
-        let message = format!("{}; {}", self.told(), trial.verdict_told());
+        let comparison = self.comparison.as_ref().filter(|comparison| comparison.is_worse())?;
+        let message = format!("{}; {}", self.told(), comparison.verdict_told());
         Some(Failed { reason: Reason::Evidence, message })
     }
 
@@ -413,14 +421,16 @@ impl<'a> Track<'a> {
     /// What it shows, in a few words with numbers and units.
     pub(crate) fn told(&self) -> String {
         let name = &self.criterion.name;
-        let seen = self.material.points.has_samples();
-        let told = match (&self.criterion.test, &self.trial, self.last) {
+        let seen = self.material.has_samples();
+        let told = match (&self.criterion.test, &self.comparison, self.last) {
             _ if !seen && self.points.unknown > 0 => "no answer from Prometheus".to_owned(),
             (_, Some(_), _) if !seen && self.class != Class::Warmup => {
-                "none of the series it can rest on is there".to_owned()
+                "none of the series that it can rest on exists".to_owned()
             }
-            (_, Some(trial), _) if trial.requests() > 0.0 || self.class != Class::Warmup => {
-                trial.told(&self.criterion.unit)
+            (_, Some(comparison), _)
+                if comparison.requests() > 0.0 || self.class != Class::Warmup =>
+            {
+                comparison.told(&self.criterion.unit)
             }
             (Test::Value(test), _, Some(Sample { v, .. })) => match self.class {
                 Class::Bad => format!("{}, wanted `{}`", self.amount(v), test.when),
@@ -435,17 +445,9 @@ impl<'a> Track<'a> {
 
     /// What kept it from holding, as the end of a sentence.
     pub(crate) fn lacks(&self) -> String {
-        let missing = self.missing_requests();
-        let more = if self.trial.as_ref().is_some_and(|trial| trial.requests() > 0.0) {
-            "more "
-        } else {
-            ""
-        };
-        if missing > 0.0 {
-            format!("{missing} {more}requests to the canary are wanted")
-        } else {
+        self.comparison.as_ref().and_then(Comparison::lacks).unwrap_or_else(|| {
             format!("too late to hold for {} before the deadline", length(self.hold))
-        }
+        })
     }
 
     fn amount(&self, value: f64) -> String {
@@ -470,8 +472,10 @@ impl<'a> Track<'a> {
             held,
             last: self.last,
             worst: self.worst,
-            evidence: self.trial.as_ref().map(Trial::evidence),
-            missing_requests: self.trial.as_ref().map(Trial::missing_requests),
+            evidence: self.comparison.as_ref().map(Comparison::evidence),
+            missing_requests: self.comparison.as_ref().map(Comparison::missing_requests),
+            requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
+            notes: self.criterion.notes.clone(),
             told: self.told(),
             trail: self.trail.clone(),
         }

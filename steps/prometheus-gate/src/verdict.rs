@@ -81,7 +81,7 @@ pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgem
         spec.criteria
             .iter()
             .zip(&samples.criteria)
-            .all(|(criterion, material)| material.covers(point, criterion))
+            .all(|(criterion, material)| material.covers(point, criterion, t0, &timing))
     };
     while point <= timing.last_final(now).min(end - timing.settle) && answered(point) {
         let other = |name: &str| value_of(spec, samples, name, point);
@@ -264,8 +264,9 @@ mod tests {
     use super::*;
     use crate::{
         combine::Combine,
-        samples::{Answers, Labels, Material, PART, Series},
-        spec::{CompareTest, Criterion, Policy, SECOND, Test, Timing, ValueTest},
+        counters::ROLE,
+        samples::{Answers, Labels, Material, Series},
+        spec::{CompareTest, Counted, Criterion, Policy, SECOND, Test, Timing, ValueTest},
         track::Points,
     };
 
@@ -288,6 +289,9 @@ mod tests {
             name: "errors".into(),
             query: "errors".into(),
             presence: None,
+            past: None,
+            source: String::new(),
+            notes: Vec::new(),
             role: Role::Gate,
             window: 0,
             coverage: 0.9,
@@ -334,8 +338,7 @@ mod tests {
     }
 
     fn samples(points: Answers, failing_since: Option<Ms>) -> Samples {
-        let material =
-            Material { points, presence: Answers::default(), history: Some(Answers::default()) };
+        let material = Material { points, ..Material::new(&zero_errors(), T0) };
         Samples { criteria: vec![material], failing_since }
     }
 
@@ -442,27 +445,23 @@ mod tests {
     fn compare() -> Criterion {
         Criterion {
             max_gap: 90 * SECOND,
-            test: Test::Compare(CompareTest { max_ratio: 1.25, alpha: 0.05, min_requests: 50.0 }),
+            test: Test::Compare(CompareTest {
+                max_ratio: 1.25,
+                alpha: 0.05,
+                min_requests: 50.0,
+                counted: Counted::Failed,
+                absolute: Some(0.5),
+                weight: None,
+                counts_starts: false,
+            }),
             ..zero_errors()
         }
     }
 
     /// Counters that grow by so much per step on each side: canary errors and total, baseline's.
-    fn counting(per_step: [f64; 4], steps: usize) -> Answers {
-        let parts = ["canary_errors", "canary_total", "baseline_errors", "baseline_total"];
-        let mut answers = Answers::default();
-        let series: Vec<Series> = parts
-            .iter()
-            .zip(per_step)
-            .map(|(part, growth)| Series {
-                labels: [(PART.to_owned(), (*part).to_owned())].into(),
-                values: (0..steps)
-                    .map(|k| (T0 + STEP * as_ms(k), growth * f64::from(u32::try_from(k).unwrap())))
-                    .collect(),
-            })
-            .collect();
-        answers.add((T0, T0 + STEP * as_ms(steps - 1), STEP), &series);
-        answers
+    fn counting(per_step: [f64; 4], steps: usize) -> Samples {
+        let steps: Vec<[f64; 4]> = vec![per_step; steps];
+        grown(&steps)
     }
 
     fn as_ms(count: usize) -> Ms {
@@ -470,7 +469,7 @@ mod tests {
     }
 
     fn compared(per_step: [f64; 4], steps: usize) -> Judgement {
-        let samples = samples(counting(per_step, steps), None);
+        let samples = counting(per_step, steps);
         verdict(&spec(compare()), T0, &samples, T0 + STEP * as_ms(steps - 1) + TIMING.settle)
     }
 
@@ -500,7 +499,7 @@ mod tests {
         assert_eq!(
             judgement.message,
             "errors: 0 of 27 requests to the canary failed (0 %), 0 of 4860 to the baseline (0 %); \
-             23 more requests to the canary are wanted"
+             23 more requests to the canary are needed"
         );
     }
 
@@ -520,30 +519,30 @@ mod tests {
     }
 
     /// Counters that grow by so much at each step.
-    fn grown(steps: &[[u32; 4]]) -> Samples {
-        let parts = ["canary_errors", "canary_total", "baseline_errors", "baseline_total"];
-        let series: Vec<Series> = parts
+    fn grown(steps: &[[f64; 4]]) -> Samples {
+        let roles = ["canary_errors", "canary_total", "baseline_errors", "baseline_total"];
+        let series: Vec<Series> = roles
             .iter()
             .enumerate()
-            .map(|(part, name)| {
+            .map(|(role, name)| {
                 let mut count = 0.0;
-                let grow = |(at, step): (usize, &[u32; 4])| {
-                    count += f64::from(step[part]);
+                let grow = |(at, step): (usize, &[f64; 4])| {
+                    count += step[role];
                     (T0 + STEP * as_ms(at), count)
                 };
                 let values = steps.iter().enumerate().map(grow).collect();
-                Series { labels: [(PART.to_owned(), (*name).to_owned())].into(), values }
+                Series { labels: [(ROLE.to_owned(), (*name).to_owned())].into(), values }
             })
             .collect();
-        let mut answers = Answers::default();
-        answers.add((T0, T0 + STEP * as_ms(steps.len() - 1), STEP), &series);
-        samples(answers, None)
+        let mut material = Material::new(&compare(), T0);
+        material.counters.add((T0, T0 + STEP * as_ms(steps.len() - 1), STEP), &series);
+        Samples { criteria: vec![material], failing_since: None }
     }
 
-    fn growth() -> impl Strategy<Value = Vec<[u32; 4]>> {
+    fn growth() -> impl Strategy<Value = Vec<[f64; 4]>> {
         let step = (0..4_u32, 0..20_u32, 0..4_u32, 0..90_u32).prop_map(
             |(bad, good, baseline_bad, baseline_good)| {
-                [bad, bad + good, baseline_bad, baseline_bad + baseline_good]
+                [bad, bad + good, baseline_bad, baseline_bad + baseline_good].map(f64::from)
             },
         );
         proptest::collection::vec(step, 1..56)
@@ -565,7 +564,7 @@ mod tests {
         fn more_errors_of_the_canary_never_make_a_pass(steps in growth(), at in 0..56_usize, more in 1..9_u32) {
             let mut worse = steps.clone();
             let at = at % steps.len();
-            worse[at][0] = (worse[at][0] + more).min(worse[at][1]);
+            worse[at][0] = (worse[at][0] + f64::from(more)).min(worse[at][1]);
             let last = steps.len() - 1;
             if compared_at(&grown(&worse), last) == Verdict::Pass {
                 prop_assert_eq!(compared_at(&grown(&steps), last), Verdict::Pass);

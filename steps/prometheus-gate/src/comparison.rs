@@ -1,16 +1,25 @@
-//! A criterion that weighs counted requests, on its way over the points.
+//! A comparison of counted requests, the canary's with the baseline's, on its way over the points.
 
 use serde::Serialize;
 
 use crate::{
-    evidence::{Counts, Ratio, Share, Side, caution, dispersion, joined},
-    samples::{Answers, Growth, Part, Tally},
-    spec::{CompareTest, LatencyTest, Ms, SloTest, Test},
+    counters::{Counters, Growth, Measure, Revision},
+    evidence::{Counts, Ratio, Share, Side, joined},
+    spec::{CompareTest, Counted, LatencyTest, Ms, SloTest, Test},
+    unended::Unended,
 };
 
+/// Parts of the evidence that go to a canary that mostly fails and to requests that do not end; the
+/// rest goes to the comparison. Fixed before anything is seen, as a weighted mean of evidence must be.
+const PART_ABSOLUTE: f64 = 0.1;
+const PART_UNENDED: f64 = 0.1;
+
+/// A pass may leave this part of the canary's requests without requests to the baseline beside them.
+const PART_UNCOMPARED: f64 = 0.25;
+
 /// The evidence that has been collected, and what it has been collected from.
-pub(crate) struct Trial<'a> {
-    tally: Tally<'a>,
+pub(crate) struct Comparison<'a> {
+    counters: &'a Counters,
     weigh: Weigh,
     /// Chance of a false "fail".
     alpha: f64,
@@ -18,14 +27,28 @@ pub(crate) struct Trial<'a> {
     beta: f64,
     /// Requests to the canary without which there is no pass.
     min_requests: f64,
+    /// All requests that were judged.
     sum: Counts,
+    /// Those that had requests to the other side beside them.
+    compared: Counts,
+    /// Those that wait for requests to the other side.
+    open: Counts,
     highest: f64,
 }
 
 enum Weigh {
-    Errors { max_ratio: f64, ratio: Box<Ratio>, phi: Option<f64> },
+    Errors(Box<Errors>),
     Latency { max_ratio: f64, thresholds: Vec<f64>, bounds: Vec<Bound>, history: Vec<Growth> },
     Objective { fail: Option<(f64, Share)>, pass: Option<(f64, Share)>, phi: Option<f64> },
+}
+
+struct Errors {
+    max_ratio: f64,
+    counted: Counted,
+    ratio: Ratio,
+    /// The share above which a canary is refused whatever the baseline does, and the evidence.
+    absolute: Option<(f64, Share)>,
+    unended: Unended,
 }
 
 /// One bucket's bound: are the canary's requests more often slower than this?
@@ -33,11 +56,11 @@ struct Bound {
     at: f64,
     weight: f64,
     ratio: Ratio,
-    phi: Option<f64>,
-    sum: Counts,
+    open: Counts,
+    compared: Counts,
 }
 
-/// What a trial has found, as it is written down.
+/// What a comparison has found, as it is written down.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Evidence {
@@ -68,11 +91,13 @@ pub(crate) struct Evidence {
     pub(crate) pass_threshold: Option<f64>,
     /// Chance of as much evidence against a canary that is no worse, valid at any time.
     p_value: f64,
-    /// Size of the bursts that the baseline's errors came in, where its past shows it.
+    /// Size of the bursts that the baseline's errors came in, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     phi: Option<f64>,
     /// What the evidence is divided by because of bursts.
     caution: f64,
+    /// Whether bursts were counted in place of errors, because their size was not known.
+    counts_clusters: bool,
     /// New series whose first value could not be told from older counts.
     left_out: usize,
 }
@@ -113,12 +138,15 @@ impl Evidence {
         );
         facts.push(("p-value", format!("{:.3}, valid at any time", self.p_value)));
         let bursts = match self.phi {
+            _ if self.counts_clusters => {
+                "their size is not known yet; each burst counts as one error".to_owned()
+            }
             Some(phi) => format!(
                 "errors come in bursts of about {phi:.1}; evidence is divided by {:.2}",
                 self.caution
             ),
             None => format!(
-                "the past shows too few errors to tell; evidence is divided by {:.2}",
+                "too few errors to tell their size; evidence is divided by {:.2}",
                 self.caution
             ),
         };
@@ -143,7 +171,7 @@ fn wilson(errors: f64, total: f64) -> (f64, f64) {
 /// The smallest share that the requests speak against 20 to 1, at any time.
 fn excluded_above(side: Side) -> Option<f64> {
     let proven = |share: f64| {
-        let mut test = Share::below(share, 1.0);
+        let mut test = Share::below(share, &[]);
         test.look(side);
         test.log_e() >= 20_f64.ln()
     };
@@ -170,23 +198,34 @@ impl From<Side> for Requests {
     }
 }
 
-impl<'a> Trial<'a> {
-    /// A trial for a test of counters; none for a condition on a value.
-    pub(crate) fn new(
-        test: &Test,
-        answers: &'a Answers,
-        history: Option<&Answers>,
-        t0: Ms,
-    ) -> Option<Self> {
-        let before = history.map(growths).unwrap_or_default();
-        let phi =
-            || dispersion(&before.iter().map(|growth| counts(growth).baseline).collect::<Vec<_>>());
+impl<'a> Comparison<'a> {
+    /// A comparison for a test of counters; none for a condition on a value.
+    pub(crate) fn new(test: &Test, counters: &'a Counters, history: &Counters) -> Option<Self> {
+        let before: Vec<Growth> = history.growths().skip(1).cloned().collect();
+        let steps: Vec<Side> = before.iter().map(|growth| counts(growth).baseline).collect();
         let (weigh, alpha, beta, min_requests) = match test {
             Test::Value(_) => return None,
-            Test::Compare(CompareTest { max_ratio, alpha, min_requests }) => {
-                let phi = phi();
-                let ratio = Box::new(Ratio::new(*max_ratio, caution(phi)));
-                (Weigh::Errors { max_ratio: *max_ratio, ratio, phi }, *alpha, 1.0, *min_requests)
+            Test::Compare(test) => {
+                let CompareTest {
+                    max_ratio,
+                    alpha,
+                    min_requests,
+                    counted,
+                    absolute,
+                    weight,
+                    counts_starts,
+                } = *test;
+                let errors = Errors {
+                    max_ratio,
+                    counted,
+                    ratio: Ratio::new(max_ratio, &steps),
+                    absolute: absolute.map(|limit| (limit, Share::above(limit, &steps))),
+                    unended: match counted {
+                        Counted::Failed => Unended::of(counts_starts, weight),
+                        _ => Unended::Unseen,
+                    },
+                };
+                (Weigh::Errors(Box::new(errors)), alpha, 1.0, min_requests)
             }
             Test::Latency(LatencyTest { max_ratio, alpha, min_requests, thresholds }) => {
                 let thresholds = thresholds.clone();
@@ -199,67 +238,111 @@ impl<'a> Trial<'a> {
                 (weigh, *alpha, 1.0, *min_requests)
             }
             Test::Slo(SloTest { fail, pass, alpha, beta }) => {
-                let phi = phi();
                 // An objective is also asked where there is no baseline and no past: bursts count
                 // against it only where they were seen.
-                let caution = phi.map_or(1.0, |phi| caution(Some(phi)));
-                let fail = fail.map(|limit| (limit, Share::above(limit, caution)));
-                let pass = pass.map(|limit| (limit, Share::below(limit, caution)));
+                let phi = crate::evidence::dispersion(&steps);
+                let fail = fail.map(|limit| (limit, Share::above(limit, &steps)));
+                let pass = pass.map(|limit| (limit, Share::below(limit, &steps)));
                 (Weigh::Objective { fail, pass, phi }, *alpha, *beta, 1.0)
             }
         };
-        let (sum, tally) = (Counts::default(), Tally::new(answers, t0));
-        Some(Self { tally, weigh, alpha, beta, min_requests, sum, highest: 0.0 })
+        let none = Counts::default();
+        Some(Self {
+            counters,
+            weigh,
+            alpha,
+            beta,
+            min_requests,
+            sum: none,
+            compared: none,
+            open: none,
+            highest: 0.0,
+        })
     }
 
-    /// Follows the counters to a point. What they grew by counts only when it is judged: the
+    /// Follows the counters to a point. What they grew by counts only when all of it is judged: the
     /// warm-up is where the series are met.
-    pub(crate) fn step(&mut self, point: Ms, judged: bool) {
-        let growth = self.tally.step(point);
-        if !judged {
+    pub(crate) fn step(&mut self, point: Ms, judged_from: Ms) {
+        let Some(growth) = self.counters.at(point) else { return };
+        let since = growth.since.or(growth.gap.then_some(point));
+        if since.is_none_or(|since| since < judged_from) {
             return;
         }
-        let more = counts(&growth);
-        self.sum.canary.add(more.canary);
-        self.sum.baseline.add(more.baseline);
-        match &mut self.weigh {
-            Weigh::Errors { ratio, .. } => ratio.look(more),
-            Weigh::Latency { max_ratio, thresholds, bounds, history } => {
-                if bounds.is_empty() {
-                    *bounds = chosen(&growth, *max_ratio, thresholds, history);
-                }
-                for bound in bounds {
-                    let more = slower_than(&growth, bound.at);
-                    bound.sum.canary.add(more.canary);
-                    bound.sum.baseline.add(more.baseline);
-                    bound.ratio.look(more);
-                }
-            }
-            Weigh::Objective { fail, pass, .. } => {
-                for (_, share) in fail.iter_mut().chain(pass) {
-                    share.look(more.canary);
-                }
+        let mut more = counts(growth);
+        if let Weigh::Errors(errors) = &mut self.weigh {
+            let given_up = errors.unended.look(point, growth);
+            more.canary.add(given_up.canary);
+            more.baseline.add(given_up.baseline);
+            if let Some((_, share)) = &mut errors.absolute {
+                share.look(more.canary);
             }
         }
+        if let Weigh::Objective { fail, pass, .. } = &mut self.weigh {
+            for (_, share) in fail.iter_mut().chain(pass) {
+                share.look(more.canary);
+            }
+        }
+        self.sum.canary.add(more.canary);
+        self.sum.baseline.add(more.baseline);
+        self.compare(growth, more);
         self.highest = self.highest.max(self.log_e().unwrap_or_default());
     }
 
-    /// Whether a point shows what the trial needs: counters of the canary, and of the baseline where
-    /// they are compared.
-    pub(crate) fn sees(&self, point: Ms) -> bool {
-        let (canary, baseline) = match self.weigh {
-            Weigh::Errors { .. } => (Part::CanaryTotal, Some(Part::BaselineTotal)),
-            Weigh::Latency { .. } => (Part::CanaryBucket, Some(Part::BaselineBucket)),
-            Weigh::Objective { .. } => (Part::CanaryTotal, None),
+    /// What only one side shows waits for the other, which depends on requests alone and never on
+    /// errors. Over a gap there is nothing to wait for.
+    fn compare(&mut self, growth: &Growth, more: Counts) {
+        let both = |open: &mut Counts, compared: &mut Counts, more: Counts| -> Option<Counts> {
+            if growth.gap {
+                *open = Counts::default();
+                return None;
+            }
+            open.canary.add(more.canary);
+            open.baseline.add(more.baseline);
+            if open.canary.total <= 0.0 || open.baseline.total <= 0.0 {
+                return None;
+            }
+            let look = std::mem::take(open);
+            compared.canary.add(look.canary);
+            compared.baseline.add(look.baseline);
+            Some(look)
         };
-        let shown = |part| self.tally.answers().parts(point).any(|found| found == part);
-        shown(canary) && baseline.is_none_or(shown)
+        let look = both(&mut self.open, &mut self.compared, more);
+        match &mut self.weigh {
+            Weigh::Errors(errors) => {
+                if let Some(look) = look {
+                    errors.ratio.look(look);
+                }
+            }
+            Weigh::Latency { max_ratio, thresholds, bounds, history } => {
+                if bounds.is_empty() {
+                    *bounds = chosen(growth, *max_ratio, thresholds, history);
+                }
+                for bound in bounds {
+                    let more = slower_than(growth, bound.at);
+                    if let Some(look) = both(&mut bound.open, &mut bound.compared, more) {
+                        bound.ratio.look(look);
+                    }
+                }
+            }
+            Weigh::Objective { .. } => {}
+        }
+    }
+
+    /// Whether a point shows what is compared: counters that were sampled recently, of the canary,
+    /// and of the baseline where there is one.
+    pub(crate) fn sees(&self, point: Ms) -> bool {
+        let alone = matches!(self.weigh, Weigh::Objective { .. });
+        self.counters.at(point).is_some_and(|growth| {
+            growth.is_fresh(Revision::Canary) && (alone || growth.is_fresh(Revision::Baseline))
+        })
     }
 
     /// Natural logarithm of the evidence that the canary is worse.
     pub(crate) fn log_e(&self) -> Option<f64> {
         match &self.weigh {
-            Weigh::Errors { ratio, .. } => Some(ratio.log_e()),
+            Weigh::Errors(errors) => {
+                Some(joined(errors.parts().into_iter().map(|(part, log_e, _)| (part, log_e))))
+            }
             Weigh::Latency { bounds, .. } if bounds.is_empty() => Some(0.0),
             Weigh::Latency { bounds, .. } => {
                 Some(joined(bounds.iter().map(|bound| (bound.weight, bound.ratio.log_e()))))
@@ -290,15 +373,39 @@ impl<'a> Trial<'a> {
         self.log_e().is_some_and(|log_e| log_e >= self.threshold())
     }
 
-    /// Whether the canary has had requests enough for a pass.
-    pub(crate) fn has_requests(&self) -> bool {
+    /// Whether a pass can rest on what was seen: enough requests, compared with the baseline's, and
+    /// all of them ended.
+    pub(crate) fn is_enough(&self) -> bool {
         let proven = self.log_good().is_none_or(|log_e| log_e >= self.pass_threshold());
-        proven && self.sum.canary.total >= self.min_requests
+        proven
+            && self.usable().total >= self.min_requests
+            && self.uncompared().is_none()
+            && self.unended().is_none_or(|unended| !unended.is_in_doubt())
+    }
+
+    /// The canary's requests that a pass can rest on.
+    fn usable(&self) -> Side {
+        let alone = matches!(self.weigh, Weigh::Objective { .. });
+        if alone { self.sum.canary } else { self.compared.canary }
+    }
+
+    fn unended(&self) -> Option<&Unended> {
+        if let Weigh::Errors(errors) = &self.weigh { Some(&errors.unended) } else { None }
+    }
+
+    /// The canary's requests that have nothing to be compared with, where that matters: errors that
+    /// no baseline explains, or a good part of all requests.
+    fn uncompared(&self) -> Option<Side> {
+        let open = self.open.canary;
+        let alone = matches!(self.weigh, Weigh::Objective { .. });
+        let matters =
+            open.errors > 0.0 || open.total > PART_UNCOMPARED * self.compared.canary.total;
+        (!alone && open.total > 0.0 && matters).then_some(open)
     }
 
     /// How many more requests to the canary a pass needs at least; 0 when it has had enough.
     pub(crate) fn missing_requests(&self) -> f64 {
-        let few = (self.min_requests - self.sum.canary.total).max(0.0);
+        let few = (self.min_requests - self.usable().total).max(0.0);
         match &self.weigh {
             Weigh::Objective { pass: Some((_, share)), .. }
                 if share.log_e() < self.pass_threshold() =>
@@ -307,6 +414,24 @@ impl<'a> Trial<'a> {
             }
             _ => few,
         }
+    }
+
+    /// What keeps a pass from resting on what was seen, as a clause.
+    pub(crate) fn lacks(&self) -> Option<String> {
+        if let Some(unended) = self.unended().and_then(Unended::described) {
+            return Some(unended);
+        }
+        let missing = self.missing_requests();
+        if let Some(open) =
+            self.uncompared().filter(|_| self.sum.baseline.total <= 0.0 || missing <= 0.0)
+        {
+            return Some(format!(
+                "{} requests to the canary have no requests to the baseline to be compared with",
+                open.total
+            ));
+        }
+        let more = if self.requests() > 0.0 { "more " } else { "" };
+        (missing > 0.0).then(|| format!("{missing} {more}requests to the canary are needed"))
     }
 
     pub(crate) fn requests(&self) -> f64 {
@@ -328,7 +453,8 @@ impl<'a> Trial<'a> {
     pub(crate) fn told(&self, unit: &str) -> String {
         let Counts { canary, baseline } = self.counted();
         let Some(bad) = canary.share() else {
-            return "no requests to the canary".to_owned();
+            let ended = self.unended().and_then(Unended::described);
+            return ended.unwrap_or_else(|| "no requests to the canary".to_owned());
         };
         let usual = match baseline.share() {
             Some(usual) => format!(
@@ -341,7 +467,15 @@ impl<'a> Trial<'a> {
         };
         let of = format!("{} of {} requests to the canary", canary.errors, canary.total);
         match &self.weigh {
-            Weigh::Errors { .. } => format!("{of} failed ({}), {usual}", percent(bad)),
+            Weigh::Errors(errors) => {
+                let unended = errors.unended.described().map(|unended| format!("; {unended}"));
+                format!(
+                    "{of} {} ({}), {usual}{}",
+                    errors.counted.verb(),
+                    percent(bad),
+                    unended.unwrap_or_default()
+                )
+            }
             Weigh::Latency { .. } => {
                 let bound = self.strongest().map(|bound| bound.at).unwrap_or_default();
                 format!("{of} took longer than {bound} {unit} ({}), {usual}", percent(bad))
@@ -358,7 +492,8 @@ impl<'a> Trial<'a> {
     pub(crate) fn verdict_told(&self) -> String {
         let releases = 1.0 / self.alpha;
         let beyond = match &self.weigh {
-            Weigh::Errors { max_ratio, .. } | Weigh::Latency { max_ratio, .. } => {
+            Weigh::Errors(errors) => errors.beyond(self.sum.canary),
+            Weigh::Latency { max_ratio, .. } => {
                 format!("more than {max_ratio} times the baseline's share")
             }
             Weigh::Objective { .. } => "more than is allowed".to_owned(),
@@ -368,10 +503,14 @@ impl<'a> Trial<'a> {
 
     pub(crate) fn evidence(&self) -> Evidence {
         let Counts { canary, baseline } = self.counted();
-        let (kind, phi) = match &self.weigh {
-            Weigh::Errors { phi, .. } => ("ratio", *phi),
-            Weigh::Latency { .. } => ("latency", self.strongest().and_then(|bound| bound.phi)),
-            Weigh::Objective { phi, .. } => ("slo", *phi),
+        let (kind, ratio_test) = match &self.weigh {
+            Weigh::Errors(errors) => ("ratio", Some(&errors.ratio)),
+            Weigh::Latency { .. } => ("latency", self.strongest().map(|bound| &bound.ratio)),
+            Weigh::Objective { .. } => ("slo", None),
+        };
+        let phi = match &self.weigh {
+            Weigh::Objective { phi, .. } => *phi,
+            _ => ratio_test.and_then(Ratio::dispersion),
         };
         let compared = kind != "slo";
         let ratio = canary
@@ -392,17 +531,20 @@ impl<'a> Trial<'a> {
             pass_threshold: self.log_good().map(|_| self.pass_threshold()),
             p_value: (-self.highest).exp().min(1.0),
             phi,
-            caution: if compared {
-                caution(phi)
-            } else {
-                phi.map_or(1.0, |phi| caution(Some(phi)))
-            },
-            left_out: self.tally.left_out,
+            caution: ratio_test.map_or(1.0, Ratio::caution),
+            counts_clusters: ratio_test.is_some_and(Ratio::counts_clusters),
+            left_out: self.counters.left_out,
         }
     }
 
+    /// What is shown: requests that were compared, or while there are none, the canary's.
     fn counted(&self) -> Counts {
-        self.strongest().map_or(self.sum, |bound| bound.sum)
+        let compared = self.strongest().map_or(self.compared, |bound| bound.compared);
+        let alone = matches!(self.weigh, Weigh::Objective { .. });
+        if alone || compared.canary.total <= 0.0 {
+            return Counts { canary: self.sum.canary, baseline: Side::default() };
+        }
+        compared
     }
 
     /// The bound of a histogram that says most.
@@ -412,43 +554,77 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The growth of the baseline's counters from point to point of its past.
-fn growths(history: &Answers) -> Vec<Growth> {
-    let mut tally = Tally::new(history, Ms::MAX);
-    history.moments().map(|point| tally.step(point)).skip(1).collect()
+/// What a part of the evidence is about.
+#[derive(Clone, Copy, PartialEq)]
+enum About {
+    Ratio,
+    Absolute,
+    Unended,
+}
+
+impl Errors {
+    /// Each part of the evidence with its weight; the weights add up to 1.
+    fn parts(&self) -> Vec<(f64, f64, About)> {
+        let mut parts = Vec::with_capacity(3);
+        if let Some((_, share)) = &self.absolute {
+            parts.push((PART_ABSOLUTE, share.log_e(), About::Absolute));
+        }
+        if let Some(log_e) = self.unended.log_e() {
+            parts.push((PART_UNENDED, log_e, About::Unended));
+        }
+        let rest = 1.0 - parts.iter().map(|(part, ..)| part).sum::<f64>();
+        parts.push((rest, self.ratio.log_e(), About::Ratio));
+        parts
+    }
+
+    /// What the strongest part of the evidence shows.
+    fn beyond(&self, canary: Side) -> String {
+        let parts = self.parts();
+        let strongest = parts.iter().max_by(|a, b| (a.0.ln() + a.1).total_cmp(&(b.0.ln() + b.1)));
+        match (strongest.map(|(.., about)| *about), &self.absolute) {
+            (Some(About::Absolute), Some((limit, _))) => format!(
+                "{} of all {} requests to the canary {}, more than {} whatever the baseline does",
+                canary.errors,
+                canary.total,
+                self.counted.verb(),
+                percent(*limit)
+            ),
+            (Some(About::Unended), _) => "requests to the canary do not end".to_owned(),
+            _ => format!("more than {} times the baseline's share", self.max_ratio),
+        }
+    }
 }
 
 fn counts(growth: &Growth) -> Counts {
-    let side = |errors: Part, total: Part, bucket: Part| {
-        let slowest = growth.buckets(bucket).last().map(|(_, all)| *all);
-        let total = slowest.unwrap_or_else(|| growth.of(total));
+    let side = |revision| {
+        let slowest = growth.buckets(revision).last().map(|(_, all)| *all);
+        let total = slowest.unwrap_or_else(|| growth.of(revision, Measure::Total));
+        // Of two counts of the same failures the greater has missed fewer.
+        let errors = growth.of(revision, Measure::Errors).max(growth.of(revision, Measure::Inner));
         // Two counters scraped together never disagree; two scraped apart may for a moment.
-        Side { errors: growth.of(errors).min(total), total }
+        Side { errors: errors.min(total), total }
     };
-    Counts {
-        canary: side(Part::CanaryErrors, Part::CanaryTotal, Part::CanaryBucket),
-        baseline: side(Part::BaselineErrors, Part::BaselineTotal, Part::BaselineBucket),
-    }
+    Counts { canary: side(Revision::Canary), baseline: side(Revision::Baseline) }
 }
 
 /// Requests of a stretch, and how many of them were slower than a bound.
 fn slower_than(growth: &Growth, bound: f64) -> Counts {
-    let side = |part: Part| {
-        let buckets = growth.buckets(part);
+    let side = |revision| {
+        let buckets = growth.buckets(revision);
         let total = buckets.last().map_or(0.0, |(_, all)| *all);
         let within =
             buckets.iter().find(|(at, _)| *at >= bound).map_or(total, |(_, within)| *within);
         Side { errors: (total - within).max(0.0), total }
     };
-    Counts { canary: side(Part::CanaryBucket), baseline: side(Part::BaselineBucket) }
+    Counts { canary: side(Revision::Canary), baseline: side(Revision::Baseline) }
 }
 
 /// The bounds to bet on, once both sides have shown theirs; they stay, so that the bet stays fair.
 fn chosen(growth: &Growth, max_ratio: f64, thresholds: &[f64], history: &[Growth]) -> Vec<Bound> {
     let bounds =
-        |part| growth.buckets(part).into_iter().map(|(at, _)| at).filter(|at| at.is_finite());
-    let canary: Vec<f64> = bounds(Part::CanaryBucket).collect();
-    let common: Vec<f64> = bounds(Part::BaselineBucket).filter(|at| canary.contains(at)).collect();
+        |side| growth.buckets(side).into_iter().map(|(at, _)| at).filter(|at| at.is_finite());
+    let canary: Vec<f64> = bounds(Revision::Canary).collect();
+    let common: Vec<f64> = bounds(Revision::Baseline).filter(|at| canary.contains(at)).collect();
     let wanted = |at: f64| thresholds.iter().any(|threshold| (threshold - at).abs() < 1e-9);
     let special = common.iter().filter(|at| wanted(**at)).count();
     let weight = |at: f64| match (special, common.len() - special) {
@@ -459,13 +635,12 @@ fn chosen(growth: &Growth, max_ratio: f64, thresholds: &[f64], history: &[Growth
     let bound = |at: f64| {
         let past: Vec<Side> =
             history.iter().map(|growth| slower_than(growth, at).baseline).collect();
-        let phi = dispersion(&past);
         Bound {
             at,
             weight: weight(at),
-            ratio: Ratio::new(max_ratio, caution(phi)),
-            phi,
-            sum: Counts::default(),
+            ratio: Ratio::new(max_ratio, &past),
+            open: Counts::default(),
+            compared: Counts::default(),
         }
     };
     common.iter().map(|at| bound(*at)).collect()

@@ -1,0 +1,134 @@
+//! How long a verdict will take, told as soon as it can be: a quiet service is to hear it now, and not
+//! at the deadline.
+
+use crate::{
+    counters::{Measure, Revision},
+    samples::{Material, Samples, as_float, seconds},
+    spec::{Criterion, Ms, Role, SECOND, Spec, Test},
+    track::State,
+    verdict::{Judgement, Verdict, length},
+};
+
+/// A minute of judged points tells how much traffic there is.
+const LONG_ENOUGH: Ms = 60 * SECOND;
+
+/// What was said already: each thing once.
+#[derive(Debug, Default)]
+pub(crate) struct Forecast {
+    at_the_start: bool,
+    after_a_minute: bool,
+}
+
+impl Forecast {
+    /// What can be said now and was not before.
+    pub(crate) fn lines(
+        &mut self,
+        spec: &Spec,
+        t0: Ms,
+        samples: &Samples,
+        judgement: &Judgement,
+        now: Ms,
+    ) -> Vec<String> {
+        if judgement.verdict != Verdict::Pending {
+            return Vec::new();
+        }
+        let counted = || {
+            let all = spec.criteria.iter().zip(&samples.criteria).zip(&judgement.criteria);
+            all.filter(|((criterion, _), _)| criterion.is_counted() && criterion.role == Role::Gate)
+        };
+        let timing = spec.timing;
+        let mut lines = Vec::new();
+        let (_, past_ends, _) = timing.history(t0);
+        if !self.at_the_start
+            && let Some(line) = counted()
+                .filter(|((_, material), _)| material.history.at(past_ends).is_some())
+                .find_map(|((criterion, material), state)| {
+                    by_the_past(criterion, material, state, timing.deadline)
+                })
+        {
+            self.at_the_start = true;
+            lines.push(line);
+        }
+        let judged_from = t0 + timing.skew + timing.warmup;
+        let watched = timing.last_final(now) - judged_from;
+        if !self.after_a_minute && watched >= LONG_ENOUGH.min(timing.hold) {
+            self.after_a_minute = true;
+            let left = t0 + timing.deadline - now;
+            lines.extend(counted().find_map(|(_, state)| by_the_watch(state, watched, left)));
+        }
+        lines
+    }
+}
+
+/// What the hour before the canary promises.
+fn by_the_past(
+    criterion: &Criterion,
+    material: &Material,
+    state: &State,
+    deadline: Ms,
+) -> Option<String> {
+    let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
+    let points =
+        material.history.growths().filter(|growth| growth.is_fresh(Revision::Baseline)).count();
+    let requests: f64 = material
+        .history
+        .growths()
+        .map(|growth| {
+            let slowest = growth.buckets(Revision::Baseline).last().map(|(_, all)| *all);
+            slowest.unwrap_or_else(|| growth.of(Revision::Baseline, Measure::Total))
+        })
+        .sum();
+    let name = &criterion.name;
+    let wanted = format!("{name} needs {needed} requests to the canary");
+    if points < 2 || requests <= 0.0 {
+        return Some(format!("{wanted}; there were none to the service in the hour before"));
+    }
+    let rate = requests / seconds(Ms::try_from(points).ok()? * crate::spec::HISTORY_STEP);
+    let there = format!("the service had about {} requests/s in the hour before", short(rate));
+    let Test::Compare(test) = &criterion.test else { return Some(format!("{wanted}; {there}")) };
+    let Some(weight) = test.weight.filter(|weight| *weight > 0.0) else {
+        return Some(format!("{wanted}; {there}"));
+    };
+    let takes = from_seconds(needed / (rate * weight));
+    let late = if takes > deadline {
+        format!(", longer than the deadline of {}", length(deadline))
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "{wanted}; {there}, and at {} of them that takes about {}{late}",
+        crate::comparison::percent(weight),
+        length(takes)
+    ))
+}
+
+/// What the first minute shows, where it will not do.
+fn by_the_watch(state: &State, watched: Ms, left: Ms) -> Option<String> {
+    let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
+    let State { name, requests, .. } = state;
+    let rate = requests / seconds(watched);
+    if rate <= 0.0 {
+        return Some(format!(
+            "{name} needs {needed} requests to the canary, and in {} there was none: without traffic there is no pass",
+            length(watched)
+        ));
+    }
+    let takes = from_seconds(needed / rate);
+    (takes > left).then(|| {
+        format!(
+            "{name} needs {needed} more requests to the canary, which at {} requests/s take about {}, and the deadline is in {}: there will be no pass unless more come",
+            short(rate),
+            length(takes),
+            length(left - left.rem_euclid(SECOND))
+        )
+    })
+}
+
+/// Whole seconds, at least one.
+fn from_seconds(length: f64) -> Ms {
+    crate::spec::millis(length.ceil().max(1.0) * as_float(SECOND)).unwrap_or(Ms::MAX / 2)
+}
+
+fn short(rate: f64) -> String {
+    if rate >= 10.0 { format!("{rate:.0}") } else { format!("{rate:.2}") }
+}
