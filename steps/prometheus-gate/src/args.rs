@@ -171,13 +171,18 @@ pub(crate) struct ServerArgs {
     /// Address of Prometheus, or of anything that answers like it below `/api/v1`
     #[arg(long, value_name = "URL", env = "PROMETHEUS_URL")]
     pub(crate) prometheus_url: Option<Url>,
-    /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`. What is
-    /// there is used, and read again for each request
+    /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`;
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. What is there is used, and read again for each
+    /// request
     #[arg(long, value_name = "DIR", help_heading = "Access")]
     pub(crate) credentials: Option<PathBuf>,
     /// Header to send, such as `X-Scope-OrgID: team-a`; may be given several times
     #[arg(long, value_name = "NAME: VALUE", value_parser = header, help_heading = "Access")]
     pub(crate) header: Vec<(HeaderName, HeaderValue)>,
+    /// Sign requests for Amazon Managed Service for Prometheus in this region (AWS Signature Version 4), with the keys of
+    /// `--credentials`, of the environment or of the pod's role
+    #[arg(long, value_name = "REGION", value_parser = region, help_heading = "Access")]
+    pub(crate) sigv4_region: Option<String>,
     /// How long one answer may take [default: 10s]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Access")]
     pub(crate) timeout: Option<Ms>,
@@ -271,6 +276,17 @@ pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         value.trim().parse().map_err(|_| "the value has characters that no header can carry")?;
     value.set_sensitive(true);
     Ok((name.trim().parse().map_err(|_| format!("`{name}` is no header's name"))?, value))
+}
+
+/// An AWS region, which becomes a part of a host name.
+pub(crate) fn region(text: &str) -> Result<String, String> {
+    let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_region = text.contains('-') && text.chars().all(part);
+    if is_region {
+        Ok(text.to_owned())
+    } else {
+        Err("write a region such as `eu-west-1`".to_owned())
+    }
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {

@@ -110,16 +110,12 @@ async fn against(prometheus: &Prometheus, question: &Question) -> Result<Vec<Fin
     }
     let answer = match prometheus.instant(&criterion.query, now).await {
         Ok(answer) => answer,
-        Err(trouble @ (Trouble::Query(_) | Trouble::Execution(_))) => {
+        Err(trouble @ (Trouble::Query(_) | Trouble::Execution(_) | Trouble::Warned(_))) => {
             return Ok(vec![Finding::Wrong(trouble.to_string())]);
         }
         Err(trouble) => return Err(trouble),
     };
-    let mut findings: Vec<Finding> = answer
-        .warnings
-        .iter()
-        .map(|warning| Finding::Wrong(format!("the server warns: {warning}")))
-        .collect();
+    let mut findings = Vec::new();
     let series: Vec<&Labels> = answer.series.iter().map(|series| &series.labels).collect();
     if series.is_empty() {
         findings.push(Finding::Wrong(

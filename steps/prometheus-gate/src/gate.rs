@@ -11,10 +11,10 @@ use crate::{
     counters::{ROLE, SeriesRole},
     forecast,
     ledger::{Account, End, Last, Ledger, Of, Span},
-    override_file,
+    override_file::Override,
     plan::in_the_future,
     presets::Candidate,
-    prometheus::{Answer, Prometheus, Trouble, local_clock},
+    prometheus::{Answer, Prometheus, Remedy, Trouble, local_clock},
     queries::{Shape, labelled, which_exist},
     samples::{Labels, Series},
     spec::{Criterion, Ms, Policy, Role, SECOND, Several, Spec, Test, Timing},
@@ -111,12 +111,13 @@ pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Ac
         failing_since: watch.ledger.samples.failing_since,
         last,
     };
-    Ok((watch.ledger.end(&end)?, watch.ledger))
+    Ok((watch.ledger.end(&end), watch.ledger))
 }
 
 struct Watch {
     gate: Gate,
     ledger: Ledger,
+    by_hand: Override,
     /// Refusals in a row, for each question.
     strikes: Vec<u32>,
     /// Questions that the server does not answer together with the sign that it scrapes.
@@ -161,9 +162,11 @@ impl Watch {
         let bare = vec![false; spec.criteria.len()];
         let ledger = Ledger::new(spec, gate.start.unwrap_or_else(local_clock));
         let view = View::new(gate.timing);
+        let by_hand = Override::new(gate.override_file.clone());
         Self {
             gate,
             ledger,
+            by_hand,
             strikes,
             bare,
             clock: None,
@@ -192,7 +195,7 @@ impl Watch {
             self.ledger.samples.failing_since = failing_since;
         }
         if let Some(path) = self.gate.record.clone() {
-            self.ledger.record(&path)?;
+            self.ledger.record(&path);
         }
         Ok(())
     }
@@ -200,9 +203,7 @@ impl Watch {
     async fn run(&mut self) -> Result<Last> {
         let mut pause = self.gate.poll;
         loop {
-            if let Some((verdict, who)) =
-                self.gate.override_file.as_deref().map(override_file::read).transpose()?.flatten()
-            {
+            if let Some((verdict, who)) = self.by_hand.read() {
                 return Ok(Last::Overridden { verdict, who });
             }
             let asked = self.ask().await?;
@@ -327,12 +328,12 @@ impl Watch {
                         (self.next(at), to, timing.step),
                         now,
                         (&[], Vec::new()),
-                    )?;
+                    );
                     if self.ledger.spec.criteria[at].past.is_some() {
                         let (from, to, step) = timing.history(t0);
                         let past = &self.ledger.samples.criteria[at].history;
                         let span = (past.next(from, step), to, step);
-                        self.ledger.answer(at, Of::History, span, now, (&[], Vec::new()))?;
+                        self.ledger.answer(at, Of::History, span, now, (&[], Vec::new()));
                     }
                     return Ok(Ok(true));
                 }
@@ -344,10 +345,7 @@ impl Watch {
                 Ok(answer) => answer,
                 Err(trouble) => return Ok(Err(trouble)),
             };
-            if let Some(warning) = answer.warnings.into_iter().next() {
-                return Ok(Err(Trouble::Warned(warning)));
-            }
-            self.ledger.answer(at, of, span, now, (&answer.series, answer.bodies))?;
+            self.ledger.answer(at, of, span, now, (&answer.series, answer.bodies));
             found = true;
         }
         Ok(Ok(found))
@@ -434,7 +432,7 @@ impl Watch {
                 for note in &criterion.notes {
                     self.view.line(&format!("{}: {note}", criterion.name));
                 }
-                self.ledger.choose(at, source, criterion.clone())?;
+                self.ledger.choose(at, source, criterion.clone());
                 self.gate.questions[at] = Question::Asked(Box::new(criterion));
                 Ok(Ok(true))
             }
@@ -469,43 +467,28 @@ impl Watch {
         Ok(Some((way.source, way.settled(&shape))))
     }
 
-    /// Tells a trouble, and gives up on one that will not heal.
+    /// Logs a trouble, and gives up on one that does not pass.
     fn weigh(&mut self, at: usize, trouble: Trouble) -> Result<Trouble> {
         let name = &self.ledger.spec.criteria[at].name;
         let what = format!("failed to query Prometheus `{}` for `{name}`", self.gate.address);
-        self.strikes[at] += 1;
-        let hint = match &trouble {
-            Trouble::Unreachable(_) | Trouble::Busy { .. } | Trouble::Garbled(_) => None,
-            Trouble::Query(_) => {
-                let hint =
-                    "try the query in Prometheus's own page, then put it into the param `query`"
-                        .to_owned();
-                return Err(Usage { what: format!("{what}: {trouble}"), hint }.into());
-            }
-            Trouble::NoApi { .. } => {
-                let hint = "set the param `prometheus-url` to the address below which `/api/v1/query` answers".to_owned();
-                return Err(Usage { what: format!("{what}: {trouble}"), hint }.into());
-            }
-            Trouble::Warned(warning) => warning
-                .starts_with("PromQL warning")
-                .then_some("the server doubts the query: correct what it warns of"),
-            Trouble::Refused { .. } => Some(
-                "the Secret of the param `prometheus-secret` needs a `token`, or `username` and `password`, that may read",
-            ),
-            Trouble::Execution(_) => Some(
-                "try the query in Prometheus's own page: it may match several series where one is wanted",
-            ),
-            Trouble::Credentials(_) => Some("look at the Secret of the param `prometheus-secret`"),
-        };
         let text = format!("{what}: {trouble}");
-        self.ledger.trouble(self.now(), &text)?;
-        self.view.trouble(&text);
-        match hint {
-            Some(hint) if self.strikes[at] >= STRIKES => {
-                Err(trouble).context(Failure { what, hint: hint.into() })
+        self.ledger.trouble(self.now(), &text);
+        let hint = match trouble.remedy() {
+            Remedy::Correct(hint) => {
+                return Err(Usage { what: text, hint: hint.to_owned() }.into());
             }
-            _ => Ok(trouble),
+            Remedy::GiveUp(hint) => Some(hint),
+            Remedy::TryAgain(hint) => {
+                self.strikes[at] += 1;
+                (self.strikes[at] >= STRIKES).then_some(hint)
+            }
+            Remedy::Wait => None,
+        };
+        if let Some(hint) = hint {
+            return Err(trouble).context(Failure { what, hint: hint.to_owned() });
         }
+        self.view.trouble(&text);
+        Ok(trouble)
     }
 
     /// Where one number is expected, several are a mistake in the question: none of them may win.

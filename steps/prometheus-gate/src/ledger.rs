@@ -2,18 +2,20 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Write as _},
-    path::{Path, PathBuf},
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
 };
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use step::{Failure, Usage};
 
 use crate::{
     prometheus,
+    record::Record,
     samples::{Material, Samples, Series},
     spec::{Criterion, Ms, Spec},
     verdict::{Judgement, Verdict, verdict},
@@ -25,6 +27,7 @@ pub(crate) struct Ledger {
     pub(crate) t0: Ms,
     pub(crate) samples: Samples,
     record: Option<Record>,
+    record_failed: bool,
 }
 
 /// Which of a criterion's questions an answer is to.
@@ -62,10 +65,10 @@ pub(crate) struct End {
 /// One line of a record.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Line {
+pub(crate) enum Line {
     Gate { format: String, version: String, t0: Ms, spec: Spec },
     Chosen { criterion: usize, source: String, question: Box<Criterion> },
-    Answer { criterion: usize, of: Of, span: Span, now: Ms, bodies: Vec<serde_json::Value> },
+    Answer { criterion: usize, of: Of, span: Span, now: Ms, bodies: Vec<Box<RawValue>> },
     Trouble { now: Ms, text: String },
     End(End),
 }
@@ -73,39 +76,37 @@ enum Line {
 /// The form of records; another number is another form.
 const FORMAT: &str = "gate/v1";
 
-struct Record {
-    path: PathBuf,
-    file: File,
-}
-
 impl Ledger {
     pub(crate) fn new(spec: Spec, t0: Ms) -> Self {
         let material = |criterion| Material::new(criterion, t0);
         let samples =
             Samples { criteria: spec.criteria.iter().map(material).collect(), failing_since: None };
-        Self { spec, t0, samples, record: None }
+        Self { spec, t0, samples, record: None, record_failed: false }
     }
 
-    /// Keeps everything from now on in a file, a line of JSON each.
-    pub(crate) fn record(&mut self, path: &Path) -> Result<()> {
-        let made =
-            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| File::create(path));
-        let file = made.with_context(|| unwritable(path))?;
-        self.record = Some(Record { path: path.to_owned(), file });
+    /// Keeps everything from now on in a file, a line of JSON each. A file that cannot be written
+    /// is a warning: the verdict does not depend on it.
+    pub(crate) fn record(&mut self, path: &Path) {
+        self.record = Record::create(path);
         let (version, spec) = (env!("CARGO_PKG_VERSION").to_owned(), self.spec.clone());
-        self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0: self.t0, spec })
+        self.record_failed = self.record.is_none();
+        self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0: self.t0, spec });
+    }
+
+    /// Whether a record was wanted and is not whole. That has been told.
+    pub(crate) const fn record_failed(&self) -> bool {
+        self.record_failed
     }
 
     /// Settles by which series a ready-made question is asked. What was asked before is forgotten.
-    pub(crate) fn choose(&mut self, at: usize, source: &str, question: Criterion) -> Result<()> {
+    pub(crate) fn choose(&mut self, at: usize, source: &str, question: Criterion) {
         self.note(&Line::Chosen {
             criterion: at,
             source: source.to_owned(),
             question: Box::new(question.clone()),
-        })?;
+        });
         self.samples.criteria[at] = Material::new(&question, self.t0);
         self.spec.criteria[at] = question;
-        Ok(())
     }
 
     /// Takes an answer in, with the text that it came as.
@@ -115,23 +116,20 @@ impl Ledger {
         of: Of,
         span: Span,
         now: Ms,
-        (series, bodies): (&[Series], Vec<serde_json::Value>),
-    ) -> Result<()> {
-        if self.record.is_some() {
-            self.note(&Line::Answer { criterion: at, of, span, now, bodies })?;
-        }
+        (series, bodies): (&[Series], Vec<Box<RawValue>>),
+    ) {
+        self.note(&Line::Answer { criterion: at, of, span, now, bodies });
         self.take(at, of, span, series);
-        Ok(())
     }
 
-    pub(crate) fn trouble(&mut self, now: Ms, text: &str) -> Result<()> {
-        self.note(&Line::Trouble { now, text: text.to_owned() })
+    pub(crate) fn trouble(&mut self, now: Ms, text: &str) {
+        self.note(&Line::Trouble { now, text: text.to_owned() });
     }
 
     /// The last line, and the verdict.
-    pub(crate) fn end(&mut self, end: &End) -> Result<Account> {
-        self.note(&Line::End(end.clone()))?;
-        Ok(self.account(end))
+    pub(crate) fn end(&mut self, end: &End) -> Account {
+        self.note(&Line::End(end.clone()));
+        self.account(end)
     }
 
     pub(crate) fn judge(&self, now: Ms) -> Judgement {
@@ -176,12 +174,12 @@ impl Ledger {
         }
     }
 
-    fn note(&mut self, line: &Line) -> Result<()> {
-        let Some(Record { path, file }) = &mut self.record else { return Ok(()) };
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        // A line is whole or not there: a gate that is killed leaves a record that can be read.
-        file.write_all(&text).with_context(|| unwritable(path))
+    /// Keeps a line. After one that failed, nothing more is kept.
+    fn note(&mut self, line: &Line) {
+        if let Some(record) = self.record.take() {
+            self.record = record.note(line);
+            self.record_failed = self.record.is_none();
+        }
     }
 }
 
@@ -215,7 +213,7 @@ pub(crate) fn replay(path: &Path) -> Result<(Account, Ledger)> {
         hint: "`--record FILE` writes one".to_owned(),
     })?;
     let mut ledger: Option<Ledger> = None;
-    for (number, line) in BufReader::new(file).lines().enumerate() {
+    for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
         let wrong = |why: &str| Usage {
             what: format!(
                 "line {} of `{}` is not that of a gate's record: {why}",
@@ -224,7 +222,11 @@ pub(crate) fn replay(path: &Path) -> Result<(Account, Ledger)> {
             ),
             hint: "a record is what `--record FILE` wrote, whole and unchanged".to_owned(),
         };
-        let line: Line = serde_json::from_str(&line?).map_err(|error| wrong(&error.to_string()))?;
+        let line: Line = match serde_json::from_slice(&line?) {
+            Ok(line) => line,
+            Err(cut) if cut.is_eof() => break, // killed while it wrote
+            Err(error) => return Err(wrong(&error.to_string()).into()),
+        };
         match (line, &mut ledger) {
             (Line::Gate { format, t0, spec, .. }, None) if format == FORMAT => {
                 ledger = Some(Ledger::new(spec, t0));
@@ -235,19 +237,15 @@ pub(crate) fn replay(path: &Path) -> Result<(Account, Ledger)> {
             (Line::Chosen { criterion, question, source }, Some(ledger))
                 if ledger.has(criterion) =>
             {
-                ledger.choose(criterion, &source, *question)?;
+                ledger.choose(criterion, &source, *question);
             }
             (Line::Answer { criterion, of, span, bodies, .. }, Some(ledger))
                 if ledger.has(criterion) && span.2 > 0 =>
             {
                 let mut series = Vec::new();
                 for body in bodies {
-                    let body = serde_json::to_vec(&body)?;
-                    series.extend(
-                        prometheus::parse(&body)
-                            .map_err(|trouble| wrong(&trouble.to_string()))?
-                            .series,
-                    );
+                    let part = prometheus::parse(body.get().as_bytes());
+                    series.extend(part.map_err(|trouble| wrong(&trouble.to_string()))?);
                 }
                 ledger.take(criterion, of, span, &series);
             }
@@ -261,8 +259,12 @@ pub(crate) fn replay(path: &Path) -> Result<(Account, Ledger)> {
         }
     }
     let what = format!("record `{}` has no end", path.display());
-    Err(Usage { what, hint: "the gate that wrote it was killed before its verdict".to_owned() }
-        .into())
+    Err(Usage {
+        what,
+        hint: "the gate that wrote it was killed before its verdict, or could not write all"
+            .to_owned(),
+    }
+    .into())
 }
 
 impl Ledger {
@@ -282,16 +284,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn unwritable(path: &Path) -> Failure {
-    Failure {
-        what: format!("failed to write record `{}`", path.display()),
-        hint: "`--record` names a file in a folder that exists and can be written".to_owned(),
-    }
-}
-
-/// Whether what went wrong is that a file is not there.
-pub(crate) fn is_absent(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
 }

@@ -16,6 +16,7 @@ mod plan;
 mod presets;
 mod prometheus;
 mod queries;
+mod record;
 mod report;
 mod samples;
 mod simulate;

@@ -1,54 +1,81 @@
 //! A person's word: annotations on the gate's pod, as the downward API writes them into a file.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context, Result};
-use step::Failure;
-
-use crate::{ledger::is_absent, verdict::Verdict};
+use crate::{prometheus::clean, verdict::Verdict};
 
 /// `pass` or `fail`.
 const VERDICT: &str = "kanaria.github.io/gate";
 /// Who says so, and why, in any words.
 const WHO: &str = "kanaria.github.io/gate-by";
 
-/// What a person has decided, and the words that go with it; nothing while there is no such word.
-pub(crate) fn read(path: &Path) -> Result<Option<(Verdict, String)>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(decision(&text)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error).with_context(|| Failure {
-            what: format!("failed to read annotations `{}`", path.display()),
-            hint: "`--override-file` names a file of a downward API volume".to_owned(),
-        }),
+/// The file, and what was wrong with it when it was read last.
+#[derive(Default)]
+pub(crate) struct Override {
+    path: Option<PathBuf>,
+    wrong: Option<String>,
+}
+
+impl Override {
+    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+        Self { path, wrong: None }
+    }
+
+    /// What a person has decided, and the words that go with it; nothing while there is no such word.
+    /// A file that cannot be read is a warning, once: a gate does not end for want of an override.
+    pub(crate) fn read(&mut self) -> Option<(Verdict, String)> {
+        match read(self.path.as_deref()?) {
+            Ok(decision) => {
+                self.wrong = None;
+                decision
+            }
+            Err(wrong) => {
+                if self.wrong.as_ref() != Some(&wrong) {
+                    tracing::warn!("{wrong}");
+                }
+                self.wrong = Some(wrong);
+                None
+            }
+        }
     }
 }
 
-fn decision(annotations: &str) -> Option<(Verdict, String)> {
+fn read(path: &Path) -> Result<Option<(Verdict, String)>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => decision(&text),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(format!(
+            "failed to read annotations `{}`: {cause}; without them nobody can override the verdict; \
+             hint: `--override-file` names a file of a downward API volume",
+            path.display()
+        )),
+    }
+}
+
+fn decision(annotations: &str) -> Result<Option<(Verdict, String)>, String> {
     let value = |wanted: &str| {
         annotations
             .lines()
             .find_map(|line| line.split_once('=').filter(|(key, _)| *key == wanted))
             .map(|(_, text)| unquoted(text))
     };
-    let verdict = match value(VERDICT)?.trim() {
+    let Some(verdict) = value(VERDICT) else { return Ok(None) };
+    let verdict = match verdict.trim() {
         "pass" => Verdict::Pass,
         "fail" => Verdict::Fail,
         other => {
-            tracing::warn!(
-                "annotation `{VERDICT}` is `{other}`, which is neither `pass` nor `fail`: it has no effect"
-            );
-            return None;
+            return Err(format!(
+                "annotation `{VERDICT}` is `{}`, neither `pass` nor `fail`: it has no effect",
+                clean(other)
+            ));
         }
     };
-    let who = value(WHO).filter(|who| !who.is_empty());
-    Some((
-        verdict,
-        format!(
-            "{verdict} by annotation{}",
-            who.map(|who| format!(" of {who}")).unwrap_or_default()
-        ),
-    ))
+    let who = value(WHO).map(|who| clean(&who)).filter(|who| !who.is_empty());
+    let who = who.map(|who| format!(" of {who}")).unwrap_or_default();
+    Ok(Some((verdict, format!("{verdict} by annotation{who}"))))
 }
 
 /// The downward API writes values like strings of Go.
@@ -65,23 +92,40 @@ mod tests {
         let text = "tekton.dev/x=\"y\"\nkanaria.github.io/gate=\"fail\"\nkanaria.github.io/gate-by=\"Ada: \\\"too slow\\\"\"\n";
         assert_eq!(
             decision(text),
-            Some((Verdict::Fail, "fail by annotation of Ada: \"too slow\"".to_owned()))
+            Ok(Some((Verdict::Fail, "fail by annotation of Ada: \"too slow\"".to_owned())))
         );
         assert_eq!(
             decision("kanaria.github.io/gate=\"pass\""),
-            Some((Verdict::Pass, "pass by annotation".to_owned()))
+            Ok(Some((Verdict::Pass, "pass by annotation".to_owned())))
         );
     }
 
     #[test]
     fn other_annotations_and_other_words_decide_nothing() {
-        assert_eq!(decision("kanaria.github.io/gate-by=\"pass\"\n"), None);
-        assert_eq!(decision("kanaria.github.io/gate=\"perhaps\"\n"), None);
-        assert_eq!(decision(""), None);
+        assert_eq!(decision("kanaria.github.io/gate-by=\"pass\"\n"), Ok(None));
+        assert_eq!(decision(""), Ok(None));
+        let wrong = decision("kanaria.github.io/gate=\"perhaps\"\n").unwrap_err();
+        assert!(wrong.contains("is `perhaps`, neither `pass` nor `fail`"), "{wrong}");
     }
 
     #[test]
     fn a_file_that_is_not_there_decides_nothing() {
-        assert_eq!(read(Path::new("/nowhere/annotations")).unwrap(), None);
+        assert_eq!(read(Path::new("/nowhere/annotations")), Ok(None));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_decides_nothing_until_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("annotations");
+        let mut file = Override::new(Some(path.clone()));
+        fs::create_dir(&path).unwrap(); // root, too, cannot read a folder as a file
+        assert_eq!(file.read(), None);
+        assert!(file.wrong.as_ref().unwrap().starts_with("failed to read annotations"));
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, b"\xff\xfe").unwrap();
+        assert_eq!(file.read(), None);
+        fs::write(&path, "kanaria.github.io/gate=\"pass\"").unwrap();
+        assert_eq!(file.read(), Some((Verdict::Pass, "pass by annotation".to_owned())));
+        assert_eq!(file.wrong, None);
     }
 }

@@ -11,7 +11,7 @@ use reqwest::{
 use step::{Failure, Usage};
 
 use crate::{
-    args::{AboutArgs, ServerArgs, WatchArgs, header, moment},
+    args::{AboutArgs, ServerArgs, WatchArgs, header, moment, region},
     gate::{Gate, Question},
     ledger::rfc3339,
     presets,
@@ -157,6 +157,7 @@ pub(crate) fn server(
     let access = Access {
         credentials: flags.credentials.clone().or_else(|| file.prometheus.credentials.clone()),
         headers,
+        sigv4_region: sigv4_region(file, flags)?,
         keeps_bodies,
         timeout: Duration::from_millis(timeout.unsigned_abs()),
     };
@@ -168,6 +169,17 @@ pub(crate) fn server(
                 .to_owned(),
     })?;
     Ok((prometheus, address))
+}
+
+fn sigv4_region(file: &SpecFile, flags: &ServerArgs) -> Result<Option<String>> {
+    if flags.sigv4_region.is_some() {
+        return Ok(flags.sigv4_region.clone());
+    }
+    let written = file.prometheus.sigv4_region.as_deref().map(|text| {
+        let what = format!("`prometheus.sigv4Region` is `{text}`, not a region");
+        region(text).map_err(|hint| Usage { what, hint })
+    });
+    Ok(written.transpose()?)
 }
 
 fn headers(written: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderValue)>> {

@@ -60,8 +60,11 @@ pub(crate) struct ServerPart {
     pub(crate) url: Option<String>,
     /// How long one answer may take. 10s unless given
     pub(crate) timeout: Option<Length>,
-    /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`
+    /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`;
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`
     pub(crate) credentials: Option<PathBuf>,
+    /// AWS region for which requests are signed (Signature Version 4), for Amazon Managed Service for Prometheus
+    pub(crate) sigv4_region: Option<String>,
     /// Headers to send, such as `X-Scope-OrgID: team-a`
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,

@@ -1,0 +1,91 @@
+//! Who asks: headers, tokens and certificates, which may be rotated at any time.
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use reqwest::{
+    Certificate, Client, Identity, RequestBuilder,
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
+
+use super::trouble::Trouble;
+
+/// Who asks, and how.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    /// A folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt`
+    /// and `tls.key`; `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. What is
+    /// there is used, and read again for each request, because it is rotated.
+    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The AWS region for which requests are signed; without one they are not.
+    pub(crate) sigv4_region: Option<String>,
+    /// Whether answers keep the text that they came as.
+    pub(crate) keeps_bodies: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// Additional CA certificates, and a client's own, as PEM.
+#[derive(Default, PartialEq)]
+pub(super) struct Certificates {
+    authorities: Option<String>,
+    chain: Option<String>,
+    key: Option<String>,
+}
+
+impl Access {
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.headers.iter().cloned().collect()
+    }
+
+    pub(super) fn authorise(&self, request: RequestBuilder) -> Result<RequestBuilder, Trouble> {
+        let mut request = request.headers(self.headers());
+        if let Some(token) = self.secret("token")? {
+            request = request.bearer_auth(token.trim());
+        } else if let Some(name) = self.secret("username")? {
+            let password = self.secret("password")?;
+            request = request.basic_auth(name.trim(), password.as_deref().map(str::trim));
+        }
+        Ok(request)
+    }
+
+    pub(super) fn certificates(&self) -> Result<Certificates, Trouble> {
+        Ok(Certificates {
+            authorities: self.secret("ca.crt")?,
+            chain: self.secret("tls.crt")?,
+            key: self.secret("tls.key")?,
+        })
+    }
+
+    /// What a file of the folder says; nothing when it is not there.
+    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, Trouble> {
+        let Some(folder) = &self.credentials else { return Ok(None) };
+        let path = folder.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => {
+                Err(Trouble::Credentials(format!("failed to read `{}`: {cause}", path.display())))
+            }
+        }
+    }
+}
+
+impl Certificates {
+    pub(super) fn client(&self, timeout: Duration) -> Result<Client, Trouble> {
+        let wrong = |error: reqwest::Error| {
+            Trouble::Credentials(format!("the certificates are of no use: {error}"))
+        };
+        // A redirect would turn a POST into a GET without a query; a login page would answer 200.
+        let mut builder = Client::builder().redirect(Policy::none()).timeout(timeout);
+        if let Some(pem) = &self.authorities {
+            builder = builder
+                .tls_certs_merge(Certificate::from_pem_bundle(pem.as_bytes()).map_err(wrong)?);
+        }
+        if let (Some(chain), Some(key)) = (&self.chain, &self.key) {
+            builder = builder
+                .identity(Identity::from_pem(format!("{chain}\n{key}").as_bytes()).map_err(wrong)?);
+        }
+        builder.build().map_err(wrong)
+    }
+}

@@ -1,0 +1,213 @@
+//! Why there is no answer, and what to do about it.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::{
+    StatusCode,
+    header::{DATE, HeaderMap, HeaderName, RETRY_AFTER},
+};
+use serde::Deserialize;
+
+use super::{
+    signature_fault::SignatureFault,
+    text::{clean, excerpt},
+};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("the server is not ready to answer ({status}{detail})")]
+    Busy { status: StatusCode, detail: String, retry_after: Option<Duration> },
+    /// What would be a wrong address or a wrong query, had it not been answered before.
+    #[error("{0}; it was answered before")]
+    Outage(String),
+    #[error("the server refuses us ({status}{detail})")]
+    Refused { status: StatusCode, detail: String },
+    #[error("the server refuses the request for its AWS signature ({status}{detail})")]
+    Signature { status: StatusCode, detail: String, fault: SignatureFault },
+    #[error("the server does not understand the query: {0}")]
+    Query(String),
+    #[error("the server cannot carry out the query: {0}")]
+    Execution(String),
+    #[error("there is no Prometheus API ({status}{detail})")]
+    NoApi { status: StatusCode, detail: String },
+    #[error("the answer is not that of a Prometheus: {0}")]
+    Garbled(String),
+    #[error("the answer is larger than {} MiB", .limit >> 20)]
+    TooLarge { limit: usize },
+    #[error("the server warns: {0}")]
+    Warned(String),
+    #[error("{0}")]
+    Credentials(String),
+}
+
+/// What to do about a trouble. The texts are hints, in the words of the Task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// It passes without us: ask again.
+    Wait,
+    /// It may pass at once, such as a token in rotation; three times in a row it does not.
+    TryAgain(&'static str),
+    /// It will not pass.
+    GiveUp(&'static str),
+    /// The question or the address is wrong.
+    Correct(&'static str),
+}
+
+impl Trouble {
+    pub(crate) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Unreachable(_) | Self::Busy { .. } | Self::Outage(_) | Self::Garbled(_) => {
+                Remedy::Wait
+            }
+            Self::Query(_) => Remedy::Correct(
+                "try the query in Prometheus's own page, then put it into the param `query`",
+            ),
+            Self::NoApi { .. } => Remedy::Correct(
+                "set the param `prometheus-url` to the address below which `/api/v1/query` answers",
+            ),
+            Self::Warned(warning) if warning.starts_with("PromQL warning") => {
+                Remedy::TryAgain("the server doubts the query: correct what it warns of")
+            }
+            Self::Warned(_) => Remedy::Wait,
+            Self::Refused { .. } => Remedy::TryAgain(
+                "the Secret of the param `prometheus-secret` needs a `token`, or `username` and `password`, that may read",
+            ),
+            Self::Signature { fault, .. } => Remedy::TryAgain(fault.hint()),
+            Self::Execution(_) => Remedy::TryAgain(
+                "try the query in Prometheus's own page: it may match several series where one is wanted",
+            ),
+            Self::TooLarge { .. } => Remedy::GiveUp(
+                "sum what need not be apart, or record the sum by a rule and ask for that",
+            ),
+            Self::Credentials(_) => Remedy::TryAgain(
+                "look at the Secret of the param `prometheus-secret`, and with `--sigv4-region` at the role of the run's service account",
+            ),
+        }
+    }
+}
+
+/// What an answer other than 200 means. Proxies send HTML, so the body is only a hint.
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Trouble {
+    let told = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| clean(&refusal.error));
+    if let Some((fault, detail)) = SignatureFault::of(status, headers, body) {
+        return Trouble::Signature { status, detail, fault };
+    }
+    let detail = told.clone().map_or_else(|| excerpt(body), |told| format!(": {told}"));
+    match (status, told) {
+        (StatusCode::BAD_REQUEST, Some(told)) => Trouble::Query(told),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some(told)) => Trouble::Execution(told),
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+            Trouble::Refused { status, detail }
+        }
+        // 2xx without a whole body: 204 has none, 206 is a part.
+        (status, _) if status.is_success() => {
+            Trouble::Garbled(format!("its HTTP status is {status}{detail}"))
+        }
+        (status, _) if is_busy(status) => {
+            Trouble::Busy { status, detail, retry_after: retry_after(headers) }
+        }
+        _ => Trouble::NoApi { status, detail },
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+/// 499 is nginx's and Prometheus's "cancelled".
+fn is_busy(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+        || status.as_u16() == 499
+}
+
+/// `Retry-After`: seconds, or a date, which is compared with the server's own clock where it tells that.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |name| httpdate::parse_http_date(text(name)?).ok();
+    if let Ok(seconds) = text(RETRY_AFTER)?.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = date(DATE).unwrap_or_else(SystemTime::now);
+    Some(date(RETRY_AFTER)?.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn each_status_is_the_trouble_that_it_means() {
+        let error = r#"{"status":"error","errorType":"x","error":"why"}"#;
+        for (status, body, told) in [
+            (204, "", "the answer is not that of a Prometheus: its HTTP status is 204 No Content"),
+            (206, error, "its HTTP status is 206 Partial Content: why"),
+            (302, "<a>", "there is no Prometheus API (302 Found: <a>)"),
+            (400, error, "the server does not understand the query: why"),
+            (
+                400,
+                "<h1>Bad Request",
+                "there is no Prometheus API (400 Bad Request: <h1>Bad Request)",
+            ),
+            (401, error, "the server refuses us (401 Unauthorized: why)"),
+            (403, "", "the server refuses us (403 Forbidden)"),
+            (404, "", "there is no Prometheus API (404 Not Found)"),
+            (405, "", "there is no Prometheus API (405 Method Not Allowed)"),
+            (408, "", "the server is not ready to answer (408 Request Timeout)"),
+            (422, error, "the server cannot carry out the query: why"),
+            (422, "", "there is no Prometheus API (422 Unprocessable Entity)"),
+            (429, "", "the server is not ready to answer (429 Too Many Requests)"),
+            (499, error, "the server is not ready to answer (499 <unknown status code>: why)"),
+            (500, error, "the server is not ready to answer (500 Internal Server Error: why)"),
+            (501, "", "there is no Prometheus API (501 Not Implemented)"),
+            (503, error, "the server is not ready to answer (503 Service Unavailable: why)"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let trouble = refusal(status, &HeaderMap::new(), body.as_bytes()).to_string();
+            assert!(trouble.ends_with(told), "{status}: {trouble}");
+        }
+    }
+
+    #[test]
+    fn a_servers_words_are_cleaned() {
+        let body = "{\"error\":\"\\u001b[31mno\\u202e\\u0007\\nway\"}";
+        let trouble = refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
+        assert!(trouble.to_string().ends_with(": �[31mno�� way"), "{trouble}");
+    }
+
+    #[test]
+    fn a_server_says_when_to_come_back_in_seconds_or_by_a_date() {
+        let wait = |pairs: &[(&'static str, &str)]| {
+            retry_after(&headers(pairs)).map(|wait| wait.as_secs())
+        };
+        let noon = "Tue, 24 Nov 2026 12:00:00 GMT";
+        assert_eq!(wait(&[("retry-after", "7")]), Some(7));
+        assert_eq!(
+            wait(&[("retry-after", "Tue, 24 Nov 2026 12:00:30 GMT"), ("date", noon)]),
+            Some(30)
+        );
+        assert_eq!(
+            wait(&[("retry-after", "Tue, 24 Nov 2026 11:00:00 GMT"), ("date", noon)]),
+            Some(0)
+        );
+        // Without the server's clock, ours has to do.
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
+        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
+        assert!(wait(&[("retry-after", &later)]).is_some_and(|wait| wait > 3000));
+        for none in ["soon", "-1", "1.5", ""] {
+            assert_eq!(wait(&[("retry-after", none)]), None, "{none}");
+        }
+        assert_eq!(wait(&[]), None);
+    }
+}

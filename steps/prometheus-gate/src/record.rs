@@ -1,0 +1,99 @@
+//! The file that keeps every answer. It is a courtesy: a volume that cannot be written, or fills up,
+//! ends the record with a warning, and nothing else.
+
+use std::{
+    fmt::Display,
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::ledger::Line;
+
+pub(crate) struct Record {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+}
+
+impl Record {
+    /// A new file, or a warning.
+    pub(crate) fn create(path: &Path) -> Option<Self> {
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        match folder.and_then(|()| File::create(path)) {
+            Ok(file) => Some(Self { path: path.to_owned(), file, length: 0 }),
+            Err(cause) => {
+                let what = format!("failed to create record `{}`: {cause}", path.display());
+                warn(&what, cause.kind());
+                None
+            }
+        }
+    }
+
+    /// Adds a line. After one that failed there is no record any more; what stands in the file ends
+    /// with a whole line and has no end, so that `replay` refuses it.
+    pub(crate) fn note(mut self, line: &Line) -> Option<Self> {
+        match self.write(line) {
+            Ok(length) => {
+                self.length += length;
+                Some(self)
+            }
+            Err(cause) => {
+                let what = format!("failed to write record `{}`: {cause}", self.path.display());
+                warn(format!("{what}; nothing more is recorded"), cause.kind());
+                // Not all that can be written can be cut.
+                let _ = self.file.set_len(self.length);
+                None
+            }
+        }
+    }
+
+    /// Writes a line without a second copy of it in memory, and says how long it is.
+    fn write(&self, line: &Line) -> io::Result<u64> {
+        let mut out = Counted { out: BufWriter::with_capacity(64 << 10, &self.file), length: 0 };
+        let written = serde_json::to_writer(&mut out, line)
+            .map_err(io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush());
+        let Counted { out, length } = out;
+        // What is left in the buffer after an error must not be written when it is dropped.
+        let _ = out.into_parts();
+        written.map(|()| length)
+    }
+}
+
+struct Counted<W> {
+    out: W,
+    length: u64,
+}
+
+impl<W: io::Write> io::Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Says that evidence is missing, and what to do about it.
+pub(crate) fn warn(what: impl Display, kind: io::ErrorKind) {
+    tracing::warn!("{what}; the verdict does not depend on it; hint: {}", hint(kind));
+}
+
+fn hint(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => {
+            "make the volume writable for user 65532: set `fsGroup: 65532` in the `securityContext` of the run's `podTemplate`"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the volume",
+        io::ErrorKind::ReadOnlyFilesystem => "bind a volume that is not read-only",
+        _ => {
+            "name a folder that can be written; for a volume set `fsGroup: 65532` in the `securityContext` of the run's `podTemplate`"
+        }
+    }
+}
