@@ -18,6 +18,7 @@ mod prometheus;
 mod queries;
 mod record;
 mod report;
+mod results;
 mod samples;
 mod simulate;
 #[cfg(any())]
@@ -32,7 +33,7 @@ mod verdict;
 mod view;
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -41,7 +42,8 @@ use anyhow::{Context, Result};
 use args::{Args, Job, WatchArgs};
 use gate::{Question, watch};
 use ledger::{Account, Ledger, replay, rfc3339};
-use step::{Failure, Outcome, ResultFile, Terminated, run_to_safe_point};
+use results::Results;
+use step::{Failure, Outcome, Terminated, run_to_safe_point};
 use verdict::{Judgement, Reason, Verdict, length};
 
 fn main() -> ExitCode {
@@ -60,12 +62,10 @@ async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {
 }
 
 async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
-    let WatchArgs { result_verdict, result_reason, .. } = &args;
-    // Killed from here on, it must not read as a pass, and a `finally` task must find a result.
-    result_verdict.write("inconclusive")?;
-    result_reason.write("unfinished: the gate was stopped before a verdict")?;
+    let results = Results { verdict: &args.result_verdict, reason: &args.result_reason };
+    results.begin()?;
 
-    let gate = plan::plan(&args).inspect_err(|error| tell_why(result_reason, error))?;
+    let gate = plan::plan(&args).inspect_err(|error| results.explain(error))?;
     let service =
         args.about.service.as_deref().map(|service| format!(" of {service}")).unwrap_or_default();
     let names: Vec<&str> = gate.questions.iter().map(Question::name).collect();
@@ -78,14 +78,14 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
         length(gate.timing.deadline)
     );
 
-    let watched =
-        watch(gate, &mut terminated).await.inspect_err(|error| tell_why(result_reason, error))?;
+    let watched = watch(gate, &mut terminated).await.inspect_err(|error| results.explain(error))?;
+    if let Err(error) = write_report(args.report.as_deref(), &watched) {
+        without_report(&error, &watched.1);
+    }
     let Judgement { verdict, reason, message, .. } = &watched.0.judgement;
     let told = format!("{reason}: {message}");
-    result_verdict.write(verdict.to_string())?;
-    result_reason.write(short(&told))?;
+    results.end(*verdict, &told)?;
     tracing::info!("{verdict}: {told}");
-    write_report(args.report.as_deref(), &watched)?;
     Ok(match (reason, verdict) {
         (Reason::Aborted, _) => Outcome::Terminated,
         (_, Verdict::Pass) => Outcome::Done,
@@ -96,8 +96,8 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
 /// The verdict of a record, on stdout.
 fn again(record: &Path, report: Option<&Path>) -> Result<Outcome> {
     let replayed = replay(record)?;
-    say(&replayed.0.json())?;
     write_report(report, &replayed)?;
+    say(&replayed.0.json())?;
     Ok(if replayed.0.judgement.verdict == Verdict::Pass { Outcome::Done } else { Outcome::No })
 }
 
@@ -108,30 +108,23 @@ fn write_report(folder: Option<&Path>, (account, ledger): &(Account, Ledger)) ->
     Ok(())
 }
 
+/// A gate does not depend on its evidence.
+fn without_report(error: &anyhow::Error, ledger: &Ledger) {
+    if ledger.record_failed() {
+        // The same volume, most likely: one warning is enough.
+        tracing::info!("{error:#}");
+        return;
+    }
+    let cause = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    record::warn(format!("{error:#}"), cause);
+}
+
 /// What a person asked to see, on stdout.
 fn say(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).with_context(|| Failure {
+    io::stdout().write_all(text.as_bytes()).with_context(|| Failure {
         what: "failed to write to stdout".to_owned(),
         hint: "the reader of the pipe has gone".to_owned(),
     })
-}
-
-/// An error before or instead of a verdict goes to the result too, where a pipeline reads it.
-fn tell_why(result: &ResultFile, error: &anyhow::Error) {
-    let _ = result.write(short(&format!("error: {error:#}")));
-}
-
-/// A step's results have 4,096 bytes in all, and Tekton's own entries share them.
-fn short(text: &str) -> String {
-    const LONGEST: usize = 800;
-    if text.len() <= LONGEST {
-        return text.to_owned();
-    }
-    let mut end = LONGEST;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &text[..end])
 }
 
 /// Reads a spec: a file, or the text itself, which has several lines or is JSON.
@@ -144,15 +137,4 @@ fn spec_text(spec: &str) -> Result<String> {
         what: format!("failed to read spec `{}`", path.display()),
         hint: "give a file, or the text of the spec itself".to_owned(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        assert!(short(&"ü".repeat(1000)).ends_with("ü…"));
-        assert_eq!(short("hold"), "hold");
-    }
 }

@@ -9,7 +9,11 @@ mod access;
 mod amazon;
 #[path = "faults/answers.rs"]
 mod answers;
+#[path = "faults/files.rs"]
+mod files;
 #[path = "faults/outage.rs"]
 mod outage;
+#[path = "faults/results.rs"]
+mod results;
 #[path = "faults/wire.rs"]
 mod wire;
