@@ -11,8 +11,7 @@ use step::ResultFile;
 
 use crate::{
     codes::Codes,
-    combine::Combine,
-    condition::Condition,
+    expression::{Combine, Condition},
     presets::Preset,
     spec,
     spec::{Ms, SECOND},
@@ -101,7 +100,8 @@ pub(crate) struct WatchArgs {
     /// pass [default: 50]
     #[arg(long, value_name = "NUMBER", help_heading = "What to ask")]
     pub(crate) min_requests: Option<u32>,
-    /// How criteria make one verdict: `all`, `any`, or a formula such as `a && (b || c)` [default: all]
+    /// How criteria make one verdict: `all`, `any`, or a formula such as `errors and (latency or slo)`
+    /// [default: all]
     #[arg(long, value_name = "FORMULA", help_heading = "What to ask")]
     pub(crate) combine: Option<Combine>,
 

@@ -7,8 +7,8 @@ use step::{Failure, Terminated, Usage};
 use tokio::time::sleep;
 
 use crate::{
-    combine::Combine,
     counters::{ROLE, SeriesRole},
+    expression::Combine,
     forecast,
     ledger::{Account, End, Last, Ledger, Of, Span},
     override_file::Override,

@@ -3,11 +3,10 @@
 mod args;
 mod check;
 mod codes;
-mod combine;
 mod comparison;
-mod condition;
 mod counters;
 mod evidence;
+mod expression;
 mod forecast;
 mod gate;
 mod ledger;

@@ -541,7 +541,7 @@ mod tests {
                 "criteria: [{name: a, query: 'rate(x[5q])', when: value == 0}]",
                 "`5q` is no PromQL duration",
             ),
-            ("criteria: [{name: a, query: q, when: value = 0}]", "`=` is no operator"),
+            ("criteria: [{name: a, query: q, when: value = 0}]", "`=` is not a valid operator"),
             ("criteria: [{name: a, query: q, when: value == 0, colour: red}]", "colour"),
             ("criteria: [{name: a, slo: {errors: x, total: y}}]", "an objective without a number"),
         ] {

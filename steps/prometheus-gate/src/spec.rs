@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{combine::Combine, condition::Condition};
+use crate::expression::{Combine, Condition};
 
 /// Milliseconds: a length of time, or a moment since 1970 by the server's clock.
 pub(crate) type Ms = i64;

@@ -8,8 +8,7 @@ use step::Usage;
 
 use crate::{
     codes::Codes,
-    combine::Combine,
-    condition::Condition,
+    expression::{Combine, Condition},
     gate::Question,
     presets::{Candidate, Preset, Release},
     queries::{Own, Query, Sides},
@@ -36,7 +35,7 @@ pub(crate) struct SpecFile {
     pub(crate) timing: TimingPart,
     /// What has to hold
     pub(crate) criteria: Vec<CriterionPart>,
-    /// `all`, `any`, or a formula of names such as `a && (b || c)`
+    /// `all`, `any`, or a formula of names such as `errors and (latency or slo)`
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(crate) combine: Option<Combine>,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    combine::Say,
     comparison::{Comparison, Evidence},
+    expression::Say,
     samples::{Material, seconds},
     spec::{Criterion, Inf, Missing, Ms, Nan, Role, Several, Spec, Test, ValueTest},
     verdict::{Reason, length},

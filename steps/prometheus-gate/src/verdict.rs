@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    combine::Say,
+    expression::Say,
     samples::Samples,
     spec::{Ms, Role, Spec},
     track::{Class, State, Track},
@@ -263,8 +263,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        combine::Combine,
         counters::ROLE,
+        expression::Combine,
         samples::{Answers, Labels, Material, Series},
         spec::{CompareTest, Counted, Criterion, Policy, SECOND, Test, Timing, ValueTest},
         track::Points,

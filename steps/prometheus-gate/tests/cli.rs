@@ -452,7 +452,10 @@ fn a_question_that_makes_no_sense_is_refused_before_any_query() {
             .contains("the address of Prometheus")
     );
     for (args, text) in [
-        (vec!["--query=x", "--when=value < five"], "`five` is neither `value` nor a number"),
+        (
+            vec!["--query=x", "--when=value < five"],
+            "`five` is not valid here; expected `value` or a number",
+        ),
         (vec!["--query=x", "--when=value == 0", "--hold=90"], "time unit needed"),
         (
             vec!["--query=x", "--when=value == 0", "--hold=10m", "--deadline=10m"],
