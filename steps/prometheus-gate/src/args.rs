@@ -16,6 +16,7 @@ use crate::{
     spec,
     spec::{Ms, SECOND},
     spec_file::{OnInconclusive, OnNoTraffic, duration},
+    subject::percent,
 };
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
@@ -202,6 +203,24 @@ pub(crate) struct AboutArgs {
     /// Namespace of both [default: the pod's own]
     #[arg(long, env = "POD_NAMESPACE", help_heading = "What to ask")]
     pub(crate) namespace: Option<String>,
+    /// Image of the canary, for the report
+    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
+    pub(crate) canary_image: Option<String>,
+    /// Image of the baseline, for the report
+    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
+    pub(crate) baseline_image: Option<String>,
+    /// Version of the canary, such as that of its model, for the report
+    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
+    pub(crate) canary_version: Option<String>,
+    /// Version of the baseline, for the report
+    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
+    pub(crate) baseline_version: Option<String>,
+    /// Percent of the traffic that the canary gets, 0 to 100
+    #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "About the release")]
+    pub(crate) percent: Option<f64>,
+    /// Name of the run that asks, for the report
+    #[arg(long, value_name = "NAME", help_heading = "About the release")]
+    pub(crate) run: Option<String>,
 }
 
 const EXAMPLES: &str = "\

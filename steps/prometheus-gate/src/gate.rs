@@ -18,6 +18,7 @@ use crate::{
     queries::{Shape, labelled, which_exist},
     samples::{Labels, Series},
     spec::{Criterion, Ms, Policy, Role, SECOND, Several, Spec, Test, Timing},
+    subject::Subject,
     verdict::{Judgement, Verdict, length},
     view::View,
 };
@@ -55,6 +56,7 @@ pub(crate) struct Gate {
     pub(crate) start: Option<Ms>,
     pub(crate) poll: Duration,
     pub(crate) questions: Vec<Question>,
+    pub(crate) subject: Subject,
     pub(crate) override_file: Option<PathBuf>,
     pub(crate) record: Option<PathBuf>,
 }
@@ -160,7 +162,8 @@ impl Watch {
             policy: gate.policy,
         };
         let bare = vec![false; spec.criteria.len()];
-        let ledger = Ledger::new(spec, gate.start.unwrap_or_else(local_clock));
+        let mut ledger = Ledger::new(spec, gate.start.unwrap_or_else(local_clock));
+        ledger.subject = gate.subject.clone();
         let view = View::new(gate.timing);
         let by_hand = Override::new(gate.override_file.clone());
         Self {
@@ -190,9 +193,7 @@ impl Watch {
             if start > now + AHEAD {
                 return Err(in_the_future(start).into());
             }
-            let failing_since = self.ledger.samples.failing_since;
-            self.ledger = Ledger::new(self.ledger.spec.clone(), start);
-            self.ledger.samples.failing_since = failing_since;
+            self.ledger.restart(start);
         }
         if let Some(path) = self.gate.record.clone() {
             self.ledger.record(&path);

@@ -18,12 +18,15 @@ use crate::{
     record::Record,
     samples::{Material, Samples, Series},
     spec::{Criterion, Ms, Spec},
+    subject::Subject,
     verdict::{Judgement, Verdict, verdict},
 };
 
 /// A gate's question, its start, and every answer so far.
 pub(crate) struct Ledger {
     pub(crate) spec: Spec,
+    /// Whose verdict it is.
+    pub(crate) subject: Subject,
     pub(crate) t0: Ms,
     pub(crate) samples: Samples,
     record: Option<Record>,
@@ -66,10 +69,30 @@ pub(crate) struct End {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Line {
-    Gate { format: String, version: String, t0: Ms, spec: Spec },
-    Chosen { criterion: usize, source: String, question: Box<Criterion> },
-    Answer { criterion: usize, of: Of, span: Span, now: Ms, bodies: Vec<Box<RawValue>> },
-    Trouble { now: Ms, text: String },
+    Gate {
+        format: String,
+        version: String,
+        t0: Ms,
+        spec: Spec,
+        #[serde(default)]
+        subject: Box<Subject>,
+    },
+    Chosen {
+        criterion: usize,
+        source: String,
+        question: Box<Criterion>,
+    },
+    Answer {
+        criterion: usize,
+        of: Of,
+        span: Span,
+        now: Ms,
+        bodies: Vec<Box<RawValue>>,
+    },
+    Trouble {
+        now: Ms,
+        text: String,
+    },
     End(End),
 }
 
@@ -81,7 +104,16 @@ impl Ledger {
         let material = |criterion| Material::new(criterion, t0);
         let samples =
             Samples { criteria: spec.criteria.iter().map(material).collect(), failing_since: None };
-        Self { spec, t0, samples, record: None, record_failed: false }
+        let subject = Subject::default();
+        Self { spec, subject, t0, samples, record: None, record_failed: false }
+    }
+
+    /// Begins anew at another start, before the first answer.
+    pub(crate) fn restart(&mut self, t0: Ms) {
+        self.t0 = t0;
+        for (criterion, material) in self.spec.criteria.iter().zip(&mut self.samples.criteria) {
+            *material = Material::new(criterion, t0);
+        }
     }
 
     /// Keeps everything from now on in a file, a line of JSON each. A file that cannot be written
@@ -90,7 +122,8 @@ impl Ledger {
         self.record = Record::create(path);
         let (version, spec) = (env!("CARGO_PKG_VERSION").to_owned(), self.spec.clone());
         self.record_failed = self.record.is_none();
-        self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0: self.t0, spec });
+        let (t0, subject) = (self.t0, Box::new(self.subject.clone()));
+        self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0, spec, subject });
     }
 
     /// Whether a record was wanted and is not whole. That has been told.
@@ -163,6 +196,7 @@ impl Ledger {
         Account {
             api_version: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
+            subject: self.subject.clone(),
             t0: rfc3339(self.t0),
             decided_at: rfc3339(judgement.decided_at),
             clock_offset_ms: end.clock_offset_ms,
@@ -188,7 +222,8 @@ impl Ledger {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
     api_version: &'static str,
-    version: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) subject: Subject,
     pub(crate) t0: String,
     pub(crate) decided_at: String,
     clock_offset_ms: Ms,
@@ -228,8 +263,8 @@ pub(crate) fn replay(path: &Path) -> Result<(Account, Ledger)> {
             Err(error) => return Err(wrong(&error.to_string()).into()),
         };
         match (line, &mut ledger) {
-            (Line::Gate { format, t0, spec, .. }, None) if format == FORMAT => {
-                ledger = Some(Ledger::new(spec, t0));
+            (Line::Gate { format, t0, spec, subject, .. }, None) if format == FORMAT => {
+                ledger = Some(Ledger { subject: *subject, ..Ledger::new(spec, t0) });
             }
             (Line::Gate { format, .. }, None) => {
                 return Err(wrong(&format!("its form is `{format}`")).into());

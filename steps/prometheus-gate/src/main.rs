@@ -26,6 +26,7 @@ mod simulation;
 mod sources;
 mod spec;
 mod spec_file;
+mod subject;
 mod track;
 mod unended;
 mod verdict;

@@ -19,6 +19,7 @@ use crate::{
     spec::{Ms, SECOND, Timing},
     spec_file::{CriterionPart, Length, SpecFile, parse},
     spec_text,
+    subject::{self, Subject},
     verdict::length,
 };
 
@@ -49,6 +50,7 @@ pub(crate) fn plan(args: &WatchArgs) -> Result<Gate> {
         start: started(&file, args.start)?,
         poll: Duration::from_millis(file.poll().unsigned_abs()),
         questions,
+        subject: Subject::from(&file.rollout),
         override_file: file.override_file.clone(),
         record: args
             .record
@@ -110,15 +112,7 @@ pub(crate) fn fill_in(file: &mut SpecFile, about: &AboutArgs) {
     /// Where Kubernetes tells a pod its namespace.
     const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     let rollout = &mut file.rollout;
-    let before = |flag: &Option<String>, field: &mut Option<String>| {
-        if flag.is_some() {
-            field.clone_from(flag);
-        }
-    };
-    before(&about.service, &mut rollout.service);
-    before(&about.canary_revision, &mut rollout.canary_revision);
-    before(&about.baseline_revision, &mut rollout.baseline_revision);
-    before(&about.namespace, &mut rollout.namespace);
+    subject::overlay(rollout, about);
     if rollout.namespace.is_none() {
         rollout.namespace =
             fs::read_to_string(OWN_NAMESPACE).ok().map(|name| name.trim().to_owned());

@@ -19,6 +19,7 @@ use crate::{
     say,
     spec::{Ms, SECOND, Spec},
     spec_file::{Length, SpecFile, parse},
+    subject::Subject,
     verdict::{Verdict, length},
 };
 
@@ -144,6 +145,7 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Account, Ledger)> {
     let timing = spec.timing;
     let span = (0, timing.last_final(timing.deadline), timing.step);
     let mut ledger = Ledger::new(spec, 0);
+    ledger.subject = Subject::from(&file.rollout);
     for at in 0..ledger.spec.criteria.len() {
         let name = ledger.spec.criteria[at].name.clone();
         ledger.answer(at, Of::Points, span, 0, (&written(case, &name, span)?, Vec::new()));

@@ -16,6 +16,7 @@ use crate::{
         CompareTest, Counted, Criterion, FastFail, Inf, LatencyTest, Missing, Ms, Nan, Policy,
         Role, SECOND, Several, SloTest, Test, Timing, ValueTest, window,
     },
+    subject::percent_of_file,
     verdict::length,
 };
 
@@ -85,12 +86,23 @@ pub(crate) struct RolloutPart {
     pub(crate) canary_revision: Option<String>,
     /// The revision that it has to be no worse than; `$baseline` in queries
     pub(crate) baseline_revision: Option<String>,
+    /// Image of the canary, for the report
+    pub(crate) canary_image: Option<String>,
+    /// Image of the baseline, for the report
+    pub(crate) baseline_image: Option<String>,
+    /// Version of the canary, such as that of its model, for the report
+    pub(crate) canary_version: Option<String>,
+    /// Version of the baseline, for the report
+    pub(crate) baseline_version: Option<String>,
+    /// Percent of the traffic that the canary gets, 0 to 100. It tells that requests never end, where only ends are counted
+    #[serde(default, deserialize_with = "percent_of_file")]
+    pub(crate) percent: Option<f64>,
+    /// Name of the run that asks, for the report
+    pub(crate) run: Option<String>,
     /// Label matchers that select the canary's series of a spec's own counters. `namespace="…",revision="…"` unless given
     pub(crate) canary_selector: Option<String>,
     /// Label matchers that select the baseline's series
     pub(crate) baseline_selector: Option<String>,
-    /// The canary's part of the traffic in percent, 0 to 100. It tells requests that never end, where only ends are counted
-    pub(crate) percent: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
