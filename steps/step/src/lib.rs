@@ -7,6 +7,7 @@ mod failure;
 mod log;
 mod result_file;
 mod run;
+pub mod text;
 
 pub use failure::{Failure, Usage};
 pub use result_file::ResultFile;
