@@ -6,9 +6,12 @@ mod codes;
 mod comparison;
 mod counters;
 mod evidence;
+#[cfg(test)]
+mod example;
 mod expression;
 mod forecast;
 mod gate;
+mod lane;
 mod ledger;
 mod override_file;
 mod plan;

@@ -272,6 +272,17 @@ fn at_points(samples: &[Sample], interval: Ms, (from, to, step): (Ms, Ms, Ms)) -
     shown
 }
 
+/// What came of a spec and written series, 5 s apart, for tests of what is shown of it.
+#[cfg(test)]
+pub(crate) fn example(spec: &str, series: &[(String, &str)]) -> (Account, Ledger) {
+    let series =
+        series.iter().map(|(name, notation)| (name.clone(), (*notation).to_owned())).collect();
+    let expect = Expected { verdict: Verdict::Pass, reason: None, within: None };
+    let interval = Length(5 * SECOND);
+    let case = Case { name: "example".to_owned(), interval, series, expect };
+    parse(spec).and_then(|spec| run(spec, &case)).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

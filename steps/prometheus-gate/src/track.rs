@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     comparison::{Comparison, Evidence},
     expression::Say,
+    lane,
     samples::{Material, seconds},
     spec::{Criterion, Inf, Missing, Ms, Nan, Role, Several, Spec, Test, ValueTest},
     verdict::{Reason, length},
@@ -56,6 +57,9 @@ pub(crate) struct State {
     pub(crate) notes: Vec<String>,
     /// The same for a person.
     pub(crate) told: String,
+    /// What a good point shows, for a person.
+    #[serde(skip)]
+    pub(crate) good_means: String,
     /// What each point showed, for a picture.
     #[serde(skip)]
     pub(crate) trail: Vec<Step>,
@@ -477,6 +481,7 @@ impl<'a> Track<'a> {
             requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
             notes: self.criterion.notes.clone(),
             told: self.told(),
+            good_means: lane::good_means(self.criterion),
             trail: self.trail.clone(),
         }
     }

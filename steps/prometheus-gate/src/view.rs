@@ -6,9 +6,13 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use step::text::clean;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
 use crate::{
+    lane::{Shade, shades, standing},
     spec::{Ms, SECOND, Timing},
-    track::{Class, Standing, State},
+    track::{Standing, State},
     verdict::{Judgement, Verdict, length},
 };
 
@@ -58,7 +62,7 @@ impl View {
             tracing::info!(
                 "held for {held} of {}: {}",
                 length(self.timing.hold),
-                judgement.message
+                clean(&judgement.message)
             );
             self.standing = standing;
             self.told_at = now;
@@ -68,14 +72,14 @@ impl View {
     /// One more line for the log.
     pub(crate) fn line(&mut self, text: &str) {
         self.draw(&[]);
-        tracing::info!("{text}");
+        tracing::info!("{}", clean(text));
     }
 
     /// A trouble is told once, until another comes.
     pub(crate) fn trouble(&mut self, text: &str) {
         if self.trouble != text {
             self.draw(&[]);
-            tracing::warn!("{text}");
+            tracing::warn!("{}", clean(text));
             text.clone_into(&mut self.trouble);
         }
     }
@@ -109,46 +113,73 @@ const GREY: &str = "\x1b[90m";
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Three lines for each criterion: what it says, its points, how long it has held.
+/// Three lines for each criterion: what it says, its points, how long it has held; and a legend.
 fn picture(judgement: &Judgement, timing: Timing, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for state in &judgement.criteria {
-        let (mark, colour) = match state.standing {
-            Standing::Held => ("●", GREEN),
-            Standing::Holding => ("◐", GREEN),
-            Standing::Bad | Standing::Failed => ("✗", RED),
-            Standing::Warmup => ("○", GREY),
-            Standing::Missing => ("?", YELLOW),
+        let colour = match state.standing {
+            Standing::Held | Standing::Holding => GREEN,
+            Standing::Bad | Standing::Failed => RED,
+            Standing::Warmup => GREY,
+            Standing::Missing => YELLOW,
         };
-        lines.push(format!(
-            "{colour}{mark}{PLAIN} {BOLD}{}{PLAIN}",
-            cut(&state.told, width.saturating_sub(3))
-        ));
-        lines.push(format!("  {}", lane(state, width.saturating_sub(3).min(100))));
+        let (mark, _) = standing(state.standing);
+        let told = cut(&state.told, width.saturating_sub(3));
+        lines.push(format!("{colour}{mark}{PLAIN} {BOLD}{told}{PLAIN}"));
+        lines.push(format!("  {}", lane(state, width.saturating_sub(3))));
         lines.push(format!("  {}", bars(state, timing, width)));
+        for note in &state.notes {
+            lines.push(format!("  {YELLOW}!{PLAIN} {}", cut(note, width.saturating_sub(5))));
+        }
+    }
+    if !lines.is_empty() && width >= LEGEND {
+        let words =
+            Shade::ALL.map(|shade| format!("{} {GREY}{}{PLAIN}", block(shade), shade.word()));
+        lines.push(format!("  {}", words.join("  ")));
     }
     lines
 }
 
-/// The newest points, a block each.
-fn lane(state: &State, width: usize) -> String {
-    let newest = &state.trail[state.trail.len().saturating_sub(width)..];
-    let mut text = String::new();
-    let mut before = "";
-    for step in newest {
-        let (block, colour) = match step.class {
-            Class::Good => ("█", GREEN),
-            Class::Bad => ("█", RED),
-            Class::Missing => ("░", YELLOW),
-            Class::Warmup => ("▒", GREY),
-        };
-        if colour != before {
-            text += colour;
-            before = colour;
-        }
-        text += block;
+/// Columns that the legend takes.
+const LEGEND: usize = 55;
+
+/// A block for each shade: no two differ by their colour alone.
+const fn look(shade: Shade) -> (&'static str, &'static str) {
+    match shade {
+        Shade::Good => ("█", GREEN),
+        Shade::Suspect => ("▓", YELLOW),
+        Shade::Bad => ("╳", RED),
+        Shade::Missing => ("░", YELLOW),
+        Shade::Warmup => ("·", GREY),
     }
-    text + PLAIN
+}
+
+fn block(shade: Shade) -> String {
+    let (block, colour) = look(shade);
+    format!("{colour}{block}{PLAIN}")
+}
+
+/// The newest points, a block each, what they came to, and what a good one shows.
+fn lane(state: &State, width: usize) -> String {
+    /// Fewer points would show too little for the words beside them.
+    const FEWEST: usize = 40;
+    let end = if state.standing == Standing::Failed { " failed" } else { "" };
+    let good = format!("  good: {}", clean(&state.good_means));
+    let room = width.saturating_sub(end.len());
+    let (room, good) = match room.checked_sub(good.width()) {
+        Some(beside) if beside >= FEWEST => (beside, good),
+        _ => (room, String::new()),
+    };
+    let shades = shades(state);
+    let newest = &shades[shades.len().saturating_sub(room.min(100))..];
+    let runs = newest.chunk_by(|a, b| a == b).filter_map(|run| Some((*run.first()?, run.len())));
+    let mut text = String::new();
+    for (shade, length) in runs {
+        let (block, colour) = look(shade);
+        text += colour;
+        text += &block.repeat(length);
+    }
+    text + BOLD + end + PLAIN + GREY + &good + PLAIN
 }
 
 /// How long it has held, and how much evidence there is against it.
@@ -186,21 +217,96 @@ fn ratio(some: Ms, all: Ms) -> f64 {
     some as f64 / all.max(1) as f64
 }
 
+/// Text of strangers in so many columns.
 fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+    let text = clean(text);
+    if text.width() <= width {
+        return text;
     }
-    text.chars().take(width.saturating_sub(1)).collect::<String>() + "…"
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let wide = c.width().unwrap_or_default();
+        let fits = wide <= left;
+        left = left.saturating_sub(wide);
+        fits
+    };
+    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use crate::example;
+
+    /// Columns that a text takes, its colours left out.
+    fn printed(text: &str) -> usize {
+        let mut parts = text.split('\x1b');
+        let first = parts.next().unwrap_or_default().width();
+        first
+            + parts
+                .map(|part| part.split_once('m').map_or(0, |(_, text)| text.width()))
+                .sum::<usize>()
+    }
+
+    /// The whole picture, colours as words.
+    fn shown(series: &[(&str, &str)], width: usize) -> String {
+        let (account, ledger) = example::judged(series);
+        let lines = picture(&account.judgement, ledger.spec.timing, width);
+        for line in &lines {
+            assert!(printed(line) <= width, "{line}");
+        }
+        [
+            (GREEN, "<green>"),
+            (RED, "<red>"),
+            (YELLOW, "<yellow>"),
+            (GREY, "<grey>"),
+            (BOLD, "<bold>"),
+            (PLAIN, "</>"),
+        ]
+        .iter()
+        .fold(lines.join("\n"), |text, (code, word)| text.replace(code, word))
+    }
+
+    #[test]
+    fn the_picture_of_a_gate_that_passes() {
+        insta::assert_snapshot!(shown(example::PASSING, 120));
+    }
+
+    #[test]
+    fn the_picture_of_a_gate_that_fails() {
+        insta::assert_snapshot!(shown(example::FAILING, 120));
+    }
+
+    #[test]
+    fn the_picture_of_a_gate_that_cannot_tell() {
+        insta::assert_snapshot!(shown(example::INCONCLUSIVE, 120));
+    }
+
+    #[test]
+    fn the_picture_of_a_narrow_terminal() {
+        insta::assert_snapshot!(shown(example::FAILING, 40));
+    }
+
+    #[test]
+    fn nothing_of_a_stranger_reaches_the_terminal() {
+        let (mut account, ledger) = example::judged(example::PASSING);
+        let hostile = "\x1b[2J\r\n\u{202e}\u{9b}1A";
+        account.judgement.criteria[0].told = hostile.to_owned();
+        account.judgement.criteria[0].notes = vec![hostile.to_owned()];
+        account.judgement.criteria[0].good_means = hostile.to_owned();
+        let picture = picture(&account.judgement, ledger.spec.timing, 120).concat();
+        assert!(picture.contains("�[2J"), "it is shown as text");
+        assert!(
+            !picture.contains("\x1b[2J") && !picture.contains(['\r', '\n', '\u{202e}', '\u{9b}'])
+        );
+    }
+
     #[test]
     fn a_long_line_is_cut_to_the_terminal() {
         assert_eq!(cut("größer als", 6), "größe…");
         assert_eq!(cut("kurz", 6), "kurz");
+        assert_eq!(cut("日本日本", 6), "日本…", "two columns each");
     }
 
     #[test]

@@ -150,6 +150,47 @@ async fn a_record_is_replayed_to_the_same_bytes() {
     assert_eq!(replayed.stdout, fs::read(report.join("verdict.json")).unwrap());
 }
 
+#[tokio::test]
+async fn the_evidence_says_whose_it_is_and_an_older_record_without_it_is_read() {
+    let server = server(|request| constant(request, Some("0"))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("evidence");
+    let flag = format!("--report={}", report.display());
+    let about = [
+        "--service=iris",
+        "--namespace=models",
+        "--canary-revision=iris-00002",
+        "--canary-image=registry/iris@sha256:3f1c",
+        "--baseline-version=1.4.0",
+        "--percent=10",
+        "--run=promotion-x7k2p",
+        &flag,
+    ];
+    let (output, _) = run(&server, &[&QUERY[..], &about].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let subject =
+        |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).unwrap()["subject"].clone();
+    let told = serde_json::json!({
+        "service": "iris",
+        "namespace": "models",
+        "canary": {"revision": "iris-00002", "image": "registry/iris@sha256:3f1c"},
+        "baseline": {"version": "1.4.0"},
+        "percent": 10.0,
+        "run": "promotion-x7k2p",
+    });
+    assert_eq!(subject(&fs::read(report.join("verdict.json")).unwrap()), told);
+
+    let record = fs::read_to_string(report.join("record.ndjson")).unwrap();
+    let (first, rest) = record.split_once('\n').unwrap();
+    let mut first: serde_json::Value = serde_json::from_str(first).unwrap();
+    assert_eq!(first["gate"].as_object_mut().unwrap().remove("subject"), Some(told));
+    let older = folder.path().join("older.ndjson");
+    fs::write(&older, format!("{first}\n{rest}")).unwrap();
+    let replayed = gate().arg("replay").arg(&older).output().unwrap();
+    assert_eq!(replayed.status.code(), Some(0), "{}", stderr(&replayed));
+    assert_eq!(subject(&replayed.stdout), serde_json::json!({}));
+}
+
 #[test]
 fn a_record_that_was_cut_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -229,7 +270,7 @@ fn the_sample_tests_of_the_sample_spec_hold() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     let page = fs::read_to_string(report.path().join("a good canary/report.html")).unwrap();
-    assert_eq!(page.matches("<svg ").count(), 5, "a picture for each criterion");
+    assert_eq!(page.matches("<section class=\"card ").count(), 5, "a card for each criterion");
     assert!(
         !page.contains("<script") && !page.contains("http://") && !page.contains("https://"),
         "it needs nothing else"

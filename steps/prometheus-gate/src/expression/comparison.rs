@@ -222,14 +222,17 @@ impl fmt::Display for Comparison {
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // Nobody wants to read 300 zeros.
-            Self::Number(number) if *number != 0.0 && !(1e-6..1e12).contains(&number.abs()) => {
-                write!(f, "{number:e}")
-            }
-            Self::Number(number) => write!(f, "{number}"),
+            Self::Number(number) => f.write_str(&shown(*number)),
             Self::Value => f.write_str("value"),
             Self::Ratio(name) if is_plain_name(name) => write!(f, "value / {name}"),
             Self::Ratio(name) => write!(f, "value / \"{name}\""),
         }
     }
+}
+
+/// `0.01` and `1500` as they are, `2000000000` as `2e9`.
+fn shown(number: f64) -> String {
+    const SPARED: usize = 4;
+    let (plain, short) = (format!("{number}"), format!("{number:e}"));
+    if short.len() + SPARED <= plain.len() { short } else { plain }
 }

@@ -195,6 +195,22 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_condition_is_shown_in_one_form() {
+        for (text, shown) in [
+            ("value<=1e-2", "value <= 0.01"),
+            ("value < 2000000000", "value < 2e9"),
+            (
+                "value<1500000&&!(value==0.0||value equal 3 tolerance 0)",
+                "value < 1500000 and not (value == 0 or value equal 3)",
+            ),
+            ("1e-7 < value", "1e-7 < value"),
+            ("value between -Inf and 1e300", "value between -inf and 1e300"),
+        ] {
+            assert_eq!(text.parse::<Condition>().unwrap().to_string(), shown);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_shown_is_read_as_the_same(condition in any_shape(comparisons()).prop_map(Condition)) {

@@ -1,0 +1,73 @@
+//! Three gates that what is shown is tested with.
+
+use crate::{
+    ledger::{Account, Ledger},
+    simulate,
+};
+
+const SPEC: &str = r#"
+timing: {step: 5s, hold: 1m, warmup: 8s, settle: 10s, deadline: 5m}
+rollout:
+  service: iris
+  namespace: models
+  canaryRevision: iris-predictor-00002
+  baselineRevision: iris-predictor-00001
+  canaryImage: registry.example/iris@sha256:3f1c0a5b7d9e2f4860718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7
+  baselineImage: registry.example/iris:1.4.0
+  canaryVersion: 1.5.0
+  baselineVersion: 1.4.0
+  percent: 10
+  run: iris-1-5-0-promotion-x7k2p
+criteria:
+- {name: restarts, query: 'sum(restarts{pod=~"iris-predictor-00002-.+"})', when: value == 0, unit: restarts, failLimit: 0}
+- {name: errors, compare: {errors: 'requests{code=~"5.."}', total: requests, minRequests: 20}}
+- {name: latency, latency: {bucket: seconds_bucket, minRequests: 20}, unit: s}
+- {name: memory, query: memory, when: value < 2e9, unit: bytes, role: observe}
+"#;
+
+const FAST: [(&str, &str); 4] = [
+    ("latency/canary_bucket{le=\"0.25\"}", "0+9x60"),
+    ("latency/canary_bucket{le=\"+Inf\"}", "0+10x60"),
+    ("latency/baseline_bucket{le=\"0.25\"}", "0+81x60"),
+    ("latency/baseline_bucket{le=\"+Inf\"}", "0+90x60"),
+];
+
+pub(crate) const PASSING: &[(&str, &str)] = &[
+    ("restarts", "0x60"),
+    ("errors/canary_total", "0+10x60"),
+    ("errors/canary_errors", "0x6 1x60"),
+    ("errors/baseline_total", "0+90x60"),
+    ("errors/baseline_errors", "0+1x60"),
+    ("memory", "1.5e9+1e7x20 1.7e9x60"),
+    FAST[0],
+    FAST[1],
+    FAST[2],
+    FAST[3],
+];
+
+/// Every request to the canary fails, and there are few of them.
+pub(crate) const FAILING: &[(&str, &str)] = &[
+    ("restarts", "0x60"),
+    ("errors/canary_total", "0x2 1+1x6 13+1x60"),
+    ("errors/canary_errors", "0x2 1+1x6 13+1x60"),
+    ("errors/baseline_total", "0+9x60"),
+    ("errors/baseline_errors", "0x60"),
+    ("memory", "1.5e9x7 2.2e9x60"),
+    FAST[0],
+    FAST[1],
+    FAST[2],
+    FAST[3],
+];
+
+/// Nobody asks the canary, and its memory is not measured any more.
+pub(crate) const INCONCLUSIVE: &[(&str, &str)] = &[
+    ("restarts", "0x60"),
+    ("errors/canary_total", "7x60"),
+    ("errors/baseline_total", "0+90x60"),
+    ("memory", "1.5e9x10 stale"),
+];
+
+pub(crate) fn judged(series: &[(&str, &str)]) -> (Account, Ledger) {
+    let series: Vec<_> = series.iter().map(|(name, text)| ((*name).to_owned(), *text)).collect();
+    simulate::example(SPEC, &series)
+}

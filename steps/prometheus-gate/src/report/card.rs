@@ -1,0 +1,131 @@
+//! What the page shows of one criterion.
+
+use std::fmt::Write as _;
+
+use super::{
+    chart::{Axis, Chart, Curve, counted, held, points},
+    escaped,
+};
+use crate::{
+    comparison::Evidence,
+    lane,
+    ledger::Ledger,
+    spec::{Criterion, Ms, Role, Test, Timing},
+    track::{State, Step},
+    verdict::length,
+};
+
+pub(super) fn card(state: &State, criterion: &Criterion, ledger: &Ledger, decided: Ms) -> String {
+    let told = state.told.split_once(": ").map_or(state.told.as_str(), |(_, told)| told);
+    let (mark, word) = lane::standing(state.standing);
+    let role = match state.role {
+        Role::Gate => "",
+        Role::Observe => ", decides nothing",
+        Role::Failfast => ", need not hold",
+    };
+    format!(
+        "<section class=\"card {class}\">\n<h2><span class=\"mark\">{mark}</span> {name} \
+         <small>{word}{role}</small></h2>\n<p>{told}</p>\n{notes}{lanes}<table>\n{rows}</table>\n\
+         <details><summary>query</summary><pre>{query}</pre></details>\n</section>\n",
+        class = format!("{:?}", state.standing).to_lowercase(),
+        name = escaped(&state.name),
+        told = escaped(told),
+        notes = notes(&state.notes),
+        lanes = lanes(state, criterion, ledger, decided),
+        rows = rows(state, ledger.spec.timing),
+        query = super::escaped_lines(&state.query),
+    )
+}
+
+fn notes(notes: &[String]) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    let items = notes.iter().fold(String::new(), |mut items, note| {
+        let _ = writeln!(items, "<li>{}</li>", escaped(note));
+        items
+    });
+    format!("<ul class=\"notes\">\n{items}</ul>\n")
+}
+
+fn rows(state: &State, timing: Timing) -> String {
+    let mut facts = vec![
+        ("points", counted(state)),
+        ("held", format!("{} of {}", length(state.held), length(timing.hold))),
+    ];
+    facts.extend(state.evidence.iter().flat_map(Evidence::facts));
+    facts.iter().fold(String::new(), |mut rows, (name, value)| {
+        let _ = writeln!(rows, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escaped(value));
+        rows
+    })
+}
+
+/// Points, values, hold and evidence, one below the other over the same time.
+fn lanes(state: &State, criterion: &Criterion, ledger: &Ledger, decided: Ms) -> String {
+    let timing = ledger.spec.timing;
+    let axis = Axis::new(ledger.t0, decided);
+    let good = format!("points <b>good: {}</b>", escaped(&state.good_means));
+    let mut lanes = vec![figure(&good, &points(state, timing.step, &axis))];
+    let (caption, chart) = values(state, criterion);
+    lanes.push(figure(&caption, &chart.draw(&axis, "values over time")));
+    let hold = "held without a break";
+    lanes.push(figure(hold, &held(&state.trail, timing.hold, &axis, hold)));
+    for (caption, chart) in evidence(state) {
+        lanes.push(figure(caption, &chart.draw(&axis, "evidence over time")));
+    }
+    lanes.concat() + &axis.times()
+}
+
+fn figure(caption: &str, drawing: &str) -> String {
+    format!("<figure><figcaption>{caption}</figcaption>\n{drawing}</figure>\n")
+}
+
+/// What the values are, and the line they are held against.
+fn values(state: &State, criterion: &Criterion) -> (String, Chart) {
+    const LIMIT: &str = "<i class=\"limit\"></i>";
+    const SIDES: &str = "<i class=\"curve\"></i>canary <i class=\"baseline\"></i>baseline";
+    let (caption, line) = match &criterion.test {
+        Test::Value(test) => {
+            let unit = if criterion.unit.is_empty() {
+                "value".to_owned()
+            } else {
+                escaped(&criterion.unit)
+            };
+            let line = test.when.threshold();
+            let limit = if line.is_some() { format!(" {LIMIT}limit") } else { String::new() };
+            (format!("{unit}{limit}"), line)
+        }
+        Test::Compare(_) => (format!("failed requests {SIDES}"), None),
+        Test::Latency(_) => (format!("slow requests {SIDES}"), None),
+        Test::Slo(test) => (format!("failed requests {LIMIT}allowed"), test.fail.or(test.pass)),
+    };
+    let are_shares = !matches!(criterion.test, Test::Value(_));
+    let values = curve(state, &|step| step.value);
+    let baseline = curve(state, &|step| step.usual);
+    (caption, Chart { values, baseline, line, are_shares })
+}
+
+/// The evidence over time, and the line that it has to reach.
+fn evidence(state: &State) -> Vec<(&'static str, Chart)> {
+    let Some(evidence) = &state.evidence else { return Vec::new() };
+    let chart = |line: f64, log: &dyn Fn(&Step) -> Option<f64>| Chart {
+        values: curve(state, &|step| log(step).map(|log| log.max(0.0))),
+        baseline: Vec::new(),
+        line: Some(line),
+        are_shares: false,
+    };
+    let against = evidence.threshold.map(|line| {
+        let caption = "evidence against the canary, ln E <i class=\"limit\"></i>fails";
+        (caption, chart(line, &|step| step.log_e))
+    });
+    let good = evidence.pass_threshold.map(|line| {
+        let caption = "evidence for the canary, ln E <i class=\"limit\"></i>enough for a pass";
+        (caption, chart(line, &|step| step.log_good))
+    });
+    against.into_iter().chain(good).collect()
+}
+
+fn curve(state: &State, value: &dyn Fn(&Step) -> Option<f64>) -> Curve {
+    let finite = |step: &Step| value(step).filter(|value| value.is_finite());
+    state.trail.iter().filter_map(|step| Some((step.at, finite(step)?))).collect()
+}

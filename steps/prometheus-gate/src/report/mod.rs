@@ -1,0 +1,205 @@
+//! The evidence as files: `verdict.json` for programs, `report.html` for people.
+//!
+//! The page needs nothing but itself: pictures are SVG in it, colours follow the reader's choice of
+//! light or dark, and it fits a phone.
+
+mod card;
+mod chart;
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context, Result};
+use step::{
+    Failure,
+    text::{clean, clean_lines},
+};
+
+use self::{
+    card::card,
+    chart::{HATCHES, block},
+};
+use crate::{
+    lane::Shade,
+    ledger::{Account, Ledger},
+    subject::{Subject, Version},
+    verdict::{Verdict, length},
+};
+
+/// Writes both files into the folder, which is made where it is missing.
+pub(crate) fn write(folder: &Path, account: &Account, ledger: &Ledger) -> Result<()> {
+    let write = || {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("verdict.json"), account.json())?;
+        fs::write(folder.join("report.html"), page(account, ledger))
+    };
+    write().with_context(|| Failure {
+        what: format!("failed to write the evidence into `{}`", folder.display()),
+        hint: "`--report` names a folder that can be written, such as the workspace `evidence`"
+            .to_owned(),
+    })
+}
+
+const STYLE: &str = include_str!("report.css");
+
+fn page(account: &Account, ledger: &Ledger) -> String {
+    let judgement = &account.judgement;
+    let cards: String = judgement
+        .criteria
+        .iter()
+        .zip(&ledger.spec.criteria)
+        .map(|(state, criterion)| card(state, criterion, ledger, judgement.decided_at))
+        .collect();
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{verdict}: {name}</title>\n<style>\n{STYLE}</style></head>\n<body class=\"{verdict}\">\n{HATCHES}\
+         {header}<main>\n{cards}</main>\n{legend}{again}\
+         <details><summary>verdict.json</summary><pre>{json}</pre></details>\n\
+         <footer>prometheus-gate {version}</footer>\n</body></html>\n",
+        verdict = judgement.verdict,
+        name = name(&account.subject),
+        header = header(account, ledger),
+        legend = legend(),
+        again = AGAIN,
+        json = escaped_lines(&account.json()),
+        version = account.version,
+    )
+}
+
+fn name(subject: &Subject) -> String {
+    subject.service.as_deref().map_or_else(|| "a canary".to_owned(), escaped)
+}
+
+fn header(account: &Account, ledger: &Ledger) -> String {
+    let judgement = &account.judgement;
+    let mark = match judgement.verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail => "✗",
+        Verdict::Inconclusive | Verdict::Pending => "?",
+    };
+    let namespace = account.subject.namespace.as_deref();
+    format!(
+        "<header>\n<p class=\"badge\">{mark} {verdict}</p>\n<h1>{name}{namespace}</h1>\n\
+         <p class=\"message\"><b>{reason}</b>: {message}</p>\n{sides}<dl>\n{facts}</dl>\n</header>\n",
+        verdict = judgement.verdict,
+        name = name(&account.subject),
+        namespace = namespace
+            .map(|namespace| format!(" <small>in {}</small>", escaped(namespace)))
+            .unwrap_or_default(),
+        reason = judgement.reason,
+        message = escaped(&judgement.message),
+        sides = sides(&account.subject),
+        facts = facts(account, ledger),
+    )
+}
+
+/// The two versions beside each other.
+fn sides(Subject { canary, baseline, percent, .. }: &Subject) -> String {
+    if canary.is_unknown() && baseline.is_unknown() {
+        return String::new();
+    }
+    let share = percent
+        .map(|percent| {
+            format!(" <small>{} of the traffic</small>", escaped(&format!("{percent} %")))
+        })
+        .unwrap_or_default();
+    let row = |name: &str, of: &dyn Fn(&Version) -> Option<String>| {
+        let (canary, baseline) = (of(canary), of(baseline));
+        if canary.is_none() && baseline.is_none() {
+            return String::new();
+        }
+        let [canary, baseline] = [canary, baseline].map(|text| text.unwrap_or_else(|| "–".into()));
+        format!("<tr><th scope=\"row\">{name}</th><td>{canary}</td><td>{baseline}</td></tr>\n")
+    };
+    format!(
+        "<table class=\"sides\">\n<tr><td></td><th scope=\"col\">canary{share}</th>\
+         <th scope=\"col\">baseline</th></tr>\n{}{}{}</table>\n",
+        row("version", &|side| side.version.as_deref().map(escaped)),
+        row("revision", &|side| side.revision.as_deref().map(escaped)),
+        row("image", &|side| side.image.as_deref().map(image)),
+    )
+}
+
+/// An image with as much of its digest as people compare; all of it when pointed at.
+fn image(image: &str) -> String {
+    const SHOWN: usize = 12;
+    let Some((name, digest)) = image.split_once("@sha256:") else { return escaped(image) };
+    let short: String = digest.chars().take(SHOWN).collect();
+    let dots = if digest.chars().count() > SHOWN { "…" } else { "" };
+    format!(
+        "<span title=\"{}\">{}@sha256:{}{dots}</span>",
+        escaped(image),
+        escaped(name),
+        escaped(&short)
+    )
+}
+
+fn facts(account: &Account, ledger: &Ledger) -> String {
+    let timing = ledger.spec.timing;
+    let subject = &account.subject;
+    // Where the versions are not known, their table is not there to say it.
+    let alone = subject.canary.is_unknown() && subject.baseline.is_unknown();
+    let percent = subject.percent.filter(|_| alone);
+    let facts = [
+        ("traffic", percent.map(|percent| format!("{percent} %"))),
+        ("run", subject.run.clone()),
+        ("started", Some(account.t0.clone())),
+        ("decided", Some(account.decided_at.clone())),
+        ("decided after", Some(length(account.judgement.decided_at - ledger.t0))),
+        ("hold", Some(length(timing.hold))),
+        ("deadline", Some(length(timing.deadline))),
+        ("queries", Some(account.queries.to_string())),
+    ];
+    let known = facts.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    known.fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "<div><dt>{name}</dt><dd>{}</dd></div>", escaped(&value));
+        text
+    })
+}
+
+fn legend() -> String {
+    let meaning = |shade: Shade| match shade {
+        Shade::Good => "what the lane's title says",
+        Shade::Suspect => "half of the evidence that fails the canary",
+        Shade::Bad => "a bad value, or proven worse; ✗ ends a lane that failed the gate",
+        Shade::Missing => "nothing to see",
+        Shade::Warmup => "not judged yet",
+    };
+    let one = |shade: Shade| {
+        format!(
+            "<li><svg viewBox=\"0 0 26 12\" width=\"26\" height=\"12\" aria-hidden=\"true\">{}</svg>\
+             <b>{}</b> {}</li>\n",
+            block(shade, 0.0, 26.0, 12.0),
+            shade.word(),
+            meaning(shade)
+        )
+    };
+    format!("<ul class=\"legend\">\n{}</ul>\n", Shade::ALL.map(one).concat())
+}
+
+const AGAIN: &str = "<section class=\"again\"><p>The same verdict and page from what was recorded:</p>\
+                     <pre>prometheus-gate replay record.ndjson --report again</pre></section>\n";
+
+/// Text of strangers as text of one line, on the page and within an attribute.
+fn escaped(text: &str) -> String {
+    markup_free(&clean(text))
+}
+
+/// The same where lines stay lines.
+fn escaped_lines(text: &str) -> String {
+    markup_free(&clean_lines(text))
+}
+
+fn markup_free(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+        .replace(" %", "&nbsp;%")
+}
+
+#[cfg(test)]
+mod tests;
