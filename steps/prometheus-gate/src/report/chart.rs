@@ -124,7 +124,7 @@ pub(super) fn counted(state: &State) -> String {
     let of = |wanted: Shade| shades.iter().filter(|shade| **shade == wanted).count();
     let (missing, warmup) = (of(Shade::Missing), of(Shade::Warmup));
     let counted = shades.len() - missing - warmup;
-    format!("{counted} with requests, {missing} without, {warmup} warm-up{unknown}")
+    format!("{counted} counted, {missing} with nothing to count, {warmup} warm-up{unknown}")
 }
 
 /// A block in the colour and with the hatch of its shade.
