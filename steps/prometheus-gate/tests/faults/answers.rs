@@ -182,6 +182,7 @@ fn an_answer_that_is_announced_too_large_is_an_error_at_once() {
     assert_eq!(result(results.path(), "verdict"), "inconclusive");
     let told = "for `query`: the answer is larger than 8 MiB";
     assert!(result(results.path(), "reason").ends_with(told));
+    assert!(!log(&output).contains("warning: "), "it is not tried again: {}", log(&output));
     let hint = format!("{told}\n\nhint: sum what need not be apart, or record the sum by a rule");
     assert!(log(&output).contains(&hint), "{}", log(&output));
 }

@@ -95,7 +95,12 @@ fn a_second_question_that_is_wrong_is_a_usage_error() {
     let output = assert_cmd::Command::cargo_bin("prometheus-gate")
         .unwrap()
         .env_clear()
-        .args([&format!("--prometheus-url={}", url(port)), spec, "--poll=100ms"])
+        .args([
+            &format!("--prometheus-url={}", url(port)),
+            spec,
+            "--poll=100ms",
+            "--max-outage=20s",
+        ])
         .arg(format!("--start=@{:.0}", now() - 240.0))
         .output()
         .unwrap();

@@ -92,7 +92,9 @@ fn hanging(folder: &Path) -> (Child, PathBuf) {
     let decided = || {
         fs::read_to_string(folder.join("reason")).is_ok_and(|reason| reason.starts_with("hold: "))
     };
+    let mut looks = 0..6000;
     while !decided() {
+        assert!(looks.next().is_some(), "the reason stands before the verdict is written");
         thread::sleep(Duration::from_millis(10));
     }
     (child, pipe)

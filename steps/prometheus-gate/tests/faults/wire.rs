@@ -155,6 +155,7 @@ pub(crate) fn command(url: &str) -> Command {
             "--hold=60s",
             "--deadline=10m",
             "--poll=100ms",
+            "--max-outage=20s",
         ])
         .arg(format!("--start=@{:.0}", now() - 240.0));
     command
