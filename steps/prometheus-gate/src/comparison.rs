@@ -39,7 +39,7 @@ pub(crate) struct Comparison<'a> {
 enum Weigh {
     Errors(Box<Errors>),
     Latency { max_ratio: f64, thresholds: Vec<f64>, bounds: Vec<Bound>, history: Vec<Growth> },
-    Objective { fail: Option<(f64, Share)>, pass: Option<(f64, Share)>, phi: Option<f64> },
+    Objective { fail: Option<(f64, Share)>, pass: Option<(f64, Share)> },
 }
 
 struct Errors {
@@ -138,13 +138,13 @@ impl Evidence {
         );
         facts.push(("p-value", format!("{:.3}, valid at any time", self.p_value)));
         let bursts = match self.phi {
-            _ if self.counts_clusters => {
-                "their size is not known yet; each burst counts as one error".to_owned()
-            }
             Some(phi) => format!(
                 "errors come in bursts of about {phi:.1}; evidence is divided by {:.2}",
                 self.caution
             ),
+            None if self.counts_clusters => {
+                "too few errors to tell their size; each cluster of errors counts as one".to_owned()
+            }
             None => format!(
                 "too few errors to tell their size; evidence is divided by {:.2}",
                 self.caution
@@ -240,10 +240,9 @@ impl<'a> Comparison<'a> {
             Test::Slo(SloTest { fail, pass, alpha, beta }) => {
                 // An objective is also asked where there is no baseline and no past: bursts count
                 // against it only where they were seen.
-                let phi = crate::evidence::dispersion(&steps);
                 let fail = fail.map(|limit| (limit, Share::above(limit, &steps)));
                 let pass = pass.map(|limit| (limit, Share::below(limit, &steps)));
-                (Weigh::Objective { fail, pass, phi }, *alpha, *beta, 1.0)
+                (Weigh::Objective { fail, pass }, *alpha, *beta, 1.0)
             }
         };
         let none = Counts::default();
@@ -266,6 +265,7 @@ impl<'a> Comparison<'a> {
         let Some(growth) = self.counters.at(point) else { return };
         let since = growth.since.or(growth.gap.then_some(point));
         if since.is_none_or(|since| since < judged_from) {
+            self.pass_over();
             return;
         }
         let mut more = counts(growth);
@@ -286,6 +286,17 @@ impl<'a> Comparison<'a> {
         self.sum.baseline.add(more.baseline);
         self.compare(growth, more);
         self.highest = self.highest.max(self.log_e().unwrap_or_default());
+    }
+
+    /// A point without growth: clusters of errors are told apart by the time between them.
+    fn pass_over(&mut self) {
+        match &mut self.weigh {
+            Weigh::Errors(errors) => errors.ratio.look(Counts::default()),
+            Weigh::Latency { bounds, .. } => {
+                bounds.iter_mut().for_each(|bound| bound.ratio.look(Counts::default()));
+            }
+            Weigh::Objective { .. } => {}
+        }
     }
 
     /// What only one side shows waits for the other, which depends on requests alone and never on
@@ -503,14 +514,26 @@ impl<'a> Comparison<'a> {
 
     pub(crate) fn evidence(&self) -> Evidence {
         let Counts { canary, baseline } = self.counted();
-        let (kind, ratio_test) = match &self.weigh {
-            Weigh::Errors(errors) => ("ratio", Some(&errors.ratio)),
-            Weigh::Latency { .. } => ("latency", self.strongest().map(|bound| &bound.ratio)),
-            Weigh::Objective { .. } => ("slo", None),
-        };
-        let phi = match &self.weigh {
-            Weigh::Objective { phi, .. } => *phi,
-            _ => ratio_test.and_then(Ratio::dispersion),
+        let (kind, phi, caution, counts_clusters) = match &self.weigh {
+            Weigh::Errors(errors) => (
+                "ratio",
+                errors.ratio.dispersion(),
+                errors.ratio.caution(),
+                errors.ratio.counts_clusters(),
+            ),
+            Weigh::Latency { .. } => {
+                let ratio = self.strongest().map(|bound| &bound.ratio);
+                (
+                    "latency",
+                    ratio.and_then(Ratio::dispersion),
+                    ratio.map_or(1.0, Ratio::caution),
+                    ratio.is_some_and(Ratio::counts_clusters),
+                )
+            }
+            Weigh::Objective { fail, pass } => {
+                let share = fail.as_ref().or(pass.as_ref()).map(|(_, share)| share);
+                ("slo", share.and_then(Share::dispersion), share.map_or(1.0, Share::caution), false)
+            }
         };
         let compared = kind != "slo";
         let ratio = canary
@@ -531,8 +554,8 @@ impl<'a> Comparison<'a> {
             pass_threshold: self.log_good().map(|_| self.pass_threshold()),
             p_value: (-self.highest).exp().min(1.0),
             phi,
-            caution: ratio_test.map_or(1.0, Ratio::caution),
-            counts_clusters: ratio_test.is_some_and(Ratio::counts_clusters),
+            caution,
+            counts_clusters,
             left_out: self.counters.left_out,
         }
     }

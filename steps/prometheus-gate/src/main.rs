@@ -5,6 +5,8 @@ mod check;
 mod codes;
 mod comparison;
 mod counters;
+mod counts;
+mod dispersion;
 mod evidence;
 #[cfg(test)]
 mod example;
