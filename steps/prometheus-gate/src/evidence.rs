@@ -9,8 +9,7 @@ use crate::dispersion::Dispersion;
 
 /// More alternatives would split the bet further, fewer would leave gaps between them.
 const ALTERNATIVES: usize = 24;
-/// Looks after a cluster in which none counts, 10 s at the default step: a cluster of errors that
-/// goes on into them is not counted again.
+/// Looks after a cluster in which none counts: one that goes on into them is not counted again.
 const REST: u32 = 2;
 /// What one look adds to the logarithm of a bet on errors, at most: 20 to 1 takes three such looks,
 /// so that no burst of a moment refuses a canary, however large. Without it bursts on the canary
@@ -41,7 +40,7 @@ pub(crate) struct Ratio {
     dispersion: Dispersion,
     /// What the next look's evidence is divided by; none where clusters are counted.
     caution: Option<f64>,
-    /// Looks in which no cluster counts.
+    /// Looks to come in which no cluster counts.
     rest: u32,
     bets: [Bet; ALTERNATIVES],
     /// What has been counted since the last look that had requests on both sides, and its looks.
@@ -262,27 +261,19 @@ mod tests {
 
     /// An hour whose errors come by themselves.
     fn quiet() -> Vec<Side> {
-        (0..240)
-            .map(|at| Side { errors: f64::from((at * 7 + at / 3) % 3), total: 1000.0 })
-            .collect()
-    }
-
-    /// Looks until the evidence is 20 to 1.
-    fn looks_until_refused(mut test: Ratio, look: Counts) -> usize {
-        (1..=720)
-            .find(|_| {
-                test.look(look);
-                test.log_e() >= 20_f64.ln()
-            })
-            .unwrap()
+        (0..240).map(|at| Side { errors: f64::from(at * 7 % 3), total: 1000.0 }).collect()
     }
 
     #[test]
     fn a_canary_that_only_fails_is_found_within_a_minute_with_and_without_a_past() {
-        let look = counts((5.0, 5.0), (0.0, 45.0));
-        assert_eq!(looks_until_refused(Ratio::new(1.25, &quiet()), look), 3);
-        // One cluster in 15 s counts.
-        assert_eq!(looks_until_refused(Ratio::new(1.25, &[]), look), 7);
+        for (past, looks) in [(quiet(), 3), (vec![], 7)] {
+            let mut test = Ratio::new(1.25, &past);
+            let found = (1..=720).find(|_| {
+                test.look(counts((5.0, 5.0), (0.0, 45.0)));
+                test.log_e() >= 20_f64.ln()
+            });
+            assert_eq!(found, Some(looks));
+        }
     }
 
     #[test]
@@ -352,9 +343,8 @@ mod tests {
 
     #[test]
     fn what_a_look_shows_of_bursts_counts_from_the_next_one() {
-        let mut test = Ratio::new(1.0, &quiet());
+        let (mut test, mut alone) = (Ratio::new(1.0, &quiet()), Ratio::new(1.0, &quiet()));
         (0..5).for_each(|_| test.look(counts((0.0, 100.0), (0.0, 900.0))));
-        let mut alone = Ratio::new(1.0, &quiet());
         let burst = counts((0.0, 100.0), (90.0, 900.0));
         test.look(burst);
         alone.look(burst);

@@ -292,9 +292,10 @@ fn whole(count: f64) -> u32 {
 mod tests {
     use super::*;
 
-    /// The level is 5 %. In 300 releases, 8.8 % are three standard errors of a binomial above it.
+    /// The level is 5 %, and the benchmark finds hardly more than 3 % of any of these. In 300 releases,
+    /// 6 % are three standard errors of a binomial above 3 %.
     const RUNS: u32 = 300;
-    const MOST: f64 = 0.088;
+    const MOST: f64 = 0.06;
 
     fn false_alarms(release: Release, past: Past) -> f64 {
         power(release, Test { tolerated: 1.0, past }, RUNS).found
