@@ -219,7 +219,7 @@ impl<'a> Comparison<'a> {
                     max_ratio,
                     counted,
                     ratio: Ratio::new(max_ratio, &steps),
-                    absolute: absolute.map(|limit| (limit, Share::above(limit, &steps))),
+                    absolute: absolute.map(|limit| (limit, Share::lastingly_above(limit, &steps))),
                     unended: match counted {
                         Counted::Failed => Unended::of(counts_starts, weight),
                         _ => Unended::Unseen,
@@ -391,7 +391,22 @@ impl<'a> Comparison<'a> {
         proven
             && self.usable().total >= self.min_requests
             && self.uncompared().is_none()
-            && self.unended().is_none_or(|unended| !unended.is_in_doubt())
+            && !self.is_in_doubt()
+    }
+
+    /// Whether the canary looks worse, short of a proof: a proof has to withstand errors that come in
+    /// bursts and a look at every step, and a pass has to withstand a doubt.
+    fn is_in_doubt(&self) -> bool {
+        let log_doubt = match &self.weigh {
+            Weigh::Errors(errors) if errors.unended.is_in_doubt() => return true,
+            Weigh::Errors(errors) => errors.ratio.log_doubt(),
+            Weigh::Latency { bounds, .. } if bounds.is_empty() => return false,
+            Weigh::Latency { bounds, .. } => {
+                joined(bounds.iter().map(|bound| (bound.weight, bound.ratio.log_doubt())))
+            }
+            Weigh::Objective { .. } => return false,
+        };
+        log_doubt >= self.threshold()
     }
 
     /// The canary's requests that a pass can rest on.
@@ -442,7 +457,10 @@ impl<'a> Comparison<'a> {
             ));
         }
         let more = if self.requests() > 0.0 { "more " } else { "" };
-        (missing > 0.0).then(|| format!("{missing} {more}requests to the canary are needed"))
+        if missing > 0.0 {
+            return Some(format!("{missing} {more}requests to the canary are needed"));
+        }
+        self.is_in_doubt().then(|| "it looks worse, and that is not proven yet".to_owned())
     }
 
     pub(crate) fn requests(&self) -> f64 {

@@ -43,6 +43,8 @@ pub(crate) struct Ratio {
     /// Looks to come in which no cluster counts.
     rest: u32,
     bets: [Bet; ALTERNATIVES],
+    /// The same bets on errors, also while clusters are counted.
+    doubts: [Bet; ALTERNATIVES],
     /// What has been counted since the last look that had requests on both sides, and its looks.
     open: Counts,
     looks: u32,
@@ -62,7 +64,8 @@ impl Ratio {
         let bets = spread(1.1 * tolerated, 30.0 * tolerated);
         let dispersion = Dispersion::of(past);
         let caution = dispersion.caution();
-        Self { tolerated, dispersion, caution, rest: 0, bets, open: Counts::default(), looks: 0 }
+        let open = Counts::default();
+        Self { tolerated, dispersion, caution, rest: 0, bets, doubts: bets, open, looks: 0 }
     }
 
     /// Takes in what happened since the last look.
@@ -78,12 +81,15 @@ impl Ratio {
             return;
         }
         let (counts, looks) = (std::mem::take(&mut self.open), std::mem::take(&mut self.looks));
-        if let Some(caution) = self.caution {
-            self.bet(counts, caution, MOST_OF_A_LOOK);
+        let (tolerated, caution) = (self.tolerated, self.caution.unwrap_or(1.0));
+        bet(&mut self.doubts, tolerated, counts, (caution, MOST_OF_A_LOOK));
+        if self.caution.is_some() {
+            bet(&mut self.bets, tolerated, counts, (caution, MOST_OF_A_LOOK));
         } else if self.rest > 0 {
             self.rest = self.rest.saturating_sub(looks);
         } else {
-            self.bet(self.clusters(counts), 1.0, f64::INFINITY);
+            let clusters = self.clusters(counts);
+            bet(&mut self.bets, tolerated, clusters, (1.0, f64::INFINITY));
             let some = counts.canary.errors + counts.baseline.errors > 0.0;
             self.rest = if some { REST } else { 0 };
         }
@@ -104,31 +110,15 @@ impl Ratio {
         Counts { canary, baseline }
     }
 
-    fn bet(&mut self, counts: Counts, caution: f64, most: f64) {
-        let Counts { canary, baseline } = counts;
-        let errors = canary.errors + baseline.errors;
-        if errors <= 0.0 {
-            return;
-        }
-        let weight = |ratio: f64| ratio * canary.total + baseline.total;
-        let fair = weight(self.tolerated);
-        for bet in &mut self.bets {
-            // x ln(π/π₀) + y ln((1-π)/(1-π₀)), where π = rn/(rn+m).
-            let won = canary.errors * (bet.on / self.tolerated).ln()
-                - errors * (weight(bet.on) / fair).ln();
-            bet.log += (won / caution).min(most);
-        }
+    /// Natural logarithm of the evidence if each error came by itself. Where the dispersion is not
+    /// known that proves nothing, and it is a reason not to call the canary good yet.
+    pub(crate) fn log_doubt(&self) -> f64 {
+        mean_log(&self.doubts)
     }
 
     /// Natural logarithm of the evidence; 0 is none, 3.0 is 20 to 1.
     pub(crate) fn log_e(&self) -> f64 {
         mean_log(&self.bets)
-    }
-
-    /// What no look has compared yet, because one side had no requests.
-    #[allow(dead_code, reason = "asked by the simulation, and where a pass needs a comparison")]
-    pub(crate) fn open(&self) -> Counts {
-        self.open
     }
 
     /// Size of the bursts that errors come in, where it is known by now.
@@ -147,6 +137,22 @@ impl Ratio {
     }
 }
 
+/// Follows what a look counted. The evidence is divided by `caution`, and no bet wins more than `most`.
+fn bet(bets: &mut [Bet], tolerated: f64, counts: Counts, (caution, most): (f64, f64)) {
+    let Counts { canary, baseline } = counts;
+    let errors = canary.errors + baseline.errors;
+    if errors <= 0.0 {
+        return;
+    }
+    let weight = |ratio: f64| ratio * canary.total + baseline.total;
+    let fair = weight(tolerated);
+    for bet in bets {
+        // x ln(π/π₀) + y ln((1-π)/(1-π₀)), where π = rn/(rn+m).
+        let won = canary.errors * (bet.on / tolerated).ln() - errors * (weight(bet.on) / fair).ln();
+        bet.log += (won / caution).min(most);
+    }
+}
+
 /// Is a share of errors above a limit, or proven to be below it?
 ///
 /// Exact for errors that come by themselves. An objective is also asked where there is no baseline
@@ -156,6 +162,8 @@ pub(crate) struct Share {
     limit: f64,
     dispersion: Option<f64>,
     caution: f64,
+    /// What one look adds to the logarithm of a bet, at most.
+    most: f64,
     bets: Vec<Bet>,
 }
 
@@ -164,6 +172,11 @@ impl Share {
     pub(crate) fn above(limit: f64, past: &[Side]) -> Self {
         let bets = spread::<ALTERNATIVES>(1.1 * limit, 0.9_f64.max(1.1 * limit)).to_vec();
         Self::new(limit, past, bets)
+    }
+
+    /// The same, and no look alone can show it: a burst of a moment is not how a canary is.
+    pub(crate) fn lastingly_above(limit: f64, past: &[Side]) -> Self {
+        Self { most: MOST_OF_A_LOOK, ..Self::above(limit, past) }
     }
 
     /// Collects evidence that the true share is below `limit`, above 0: that there were requests
@@ -176,7 +189,7 @@ impl Share {
     fn new(limit: f64, past: &[Side], bets: Vec<Bet>) -> Self {
         let dispersion = Dispersion::of(past);
         let caution = dispersion.caution().unwrap_or(1.0);
-        Self { limit, dispersion: dispersion.phi(), caution, bets }
+        Self { limit, dispersion: dispersion.phi(), caution, most: f64::INFINITY, bets }
     }
 
     /// Takes in what happened since the last look.
@@ -184,7 +197,7 @@ impl Share {
         for bet in &mut self.bets {
             let won = more.errors * (bet.on / self.limit).ln()
                 + (more.total - more.errors) * ((1.0 - bet.on) / (1.0 - self.limit)).ln();
-            bet.log += won / self.caution;
+            bet.log += (won / self.caution).min(self.most);
         }
     }
 
@@ -310,10 +323,8 @@ mod tests {
         whole.look(counts((7.0, 40.0), (3.0, 360.0)));
         turns.look(counts((7.0, 40.0), (0.0, 0.0)));
         assert!(turns.log_e().abs() < 1e-12, "one side alone says nothing");
-        assert_eq!(turns.open(), counts((7.0, 40.0), (0.0, 0.0)));
         turns.look(counts((0.0, 0.0), (3.0, 360.0)));
         assert!((whole.log_e() - turns.log_e()).abs() < 1e-12);
-        assert_eq!(turns.open(), Counts::default());
     }
 
     #[test]

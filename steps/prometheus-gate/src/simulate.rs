@@ -461,9 +461,9 @@ mod tests {
             )
         };
         assert_eq!(judged("0x60", "0x60"), "pass hold 50");
-        assert_eq!(judged("0+10x60", "0x60"), "fail evidence 25");
+        assert_eq!(judged("0+10x60", "0x60"), "fail evidence 55");
         assert_eq!(
-            judged("0+10x60", "0+90x60"),
+            judged("0+4x60", "0+36x60"),
             "pass hold 50",
             "it is no worse than one that fails as much"
         );

@@ -474,14 +474,15 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_that_always_fails_is_refused_at_the_first_look() {
+    fn a_canary_that_always_fails_is_refused_within_half_a_minute_of_judged_points() {
         // 20 requests a second, a tenth of them to the canary.
-        let judgement = compared([10.0, 10.0, 0.0, 90.0], 6);
+        let judgement = compared([10.0, 10.0, 0.0, 90.0], 10);
         assert_eq!((judgement.verdict, judgement.reason), (Verdict::Fail, Reason::Evidence));
         assert_eq!(
             judgement.message,
-            "errors: 10 of 10 requests to the canary failed (100 %), 0 of 90 to the baseline (0 %); \
-             more than 1.25 times the baseline's share, and chance would say so at most once in 20 releases"
+            "errors: 40 of 40 requests to the canary failed (100 %), 0 of 360 to the baseline (0 %); \
+             40 of all 40 requests to the canary failed, more than 50.0 % whatever the baseline does, \
+             and chance would say so at most once in 20 releases"
         );
     }
 

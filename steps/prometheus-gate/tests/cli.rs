@@ -505,7 +505,10 @@ fn a_question_that_makes_no_sense_is_refused_before_any_query() {
         (vec!["--query=x", "--when=value == 0", "--hold=1s"], "`hold` is 1s, shorter than `step`"),
         (vec!["--query=rate(x[5q])", "--when=value == 0"], "`5q` is no PromQL duration"),
         (vec!["--criteria=errors", "--canary-revision=c", "--namespace=n"], "there is none"),
-        (vec!["--criteria=speed", "--canary-revision=c"], "no-restarts, errors, latency, slo"),
+        (
+            vec!["--criteria=speed", "--canary-revision=c"],
+            "no-restarts, errors, rejections, latency, slo",
+        ),
         (vec!["--spec={}"], "missing field"),
         (vec!["--query=", "--when=", "--criteria="], "there is nothing to ask"),
     ] {

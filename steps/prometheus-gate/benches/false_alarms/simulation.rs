@@ -133,7 +133,7 @@ fn refused(release: Release, test: Test, run: u32) -> Option<(f64, f64)> {
         ratio.look(counts);
         // Only errors of the canary raise the evidence, once they are compared.
         news |= counts.canary.errors > 0.0;
-        if news && ratio.open() == Counts::default() {
+        if news && counts.canary.total > 0.0 && counts.baseline.total > 0.0 {
             news = false;
             if ratio.log_e() >= 20_f64.ln() {
                 return Some((as_float(look + 1) * SECONDS / 60.0, requests));

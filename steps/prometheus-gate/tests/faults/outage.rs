@@ -84,7 +84,7 @@ fn a_question_that_was_answered_before_is_not_wrong_now() {
 #[test]
 fn a_second_question_that_is_wrong_is_a_usage_error() {
     let second_is_wrong = |request: &str| {
-        if form(request).starts_with("query=wrong") {
+        if form(request).contains("wrong") {
             answer("400 Bad Request", "", BAD_DATA)
         } else {
             sound(request)
