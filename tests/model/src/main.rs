@@ -1,6 +1,8 @@
 //! A model server in miniature for the cluster tests: it behaves as a bento does towards Knative,
 //! starts at once, and can be told to misbehave in each of the ways that a release must survive.
 
+mod prediction;
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
@@ -11,6 +13,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+use crate::prediction::{Model, Reply};
+
 /// Serve a make-believe model
 #[derive(Parser)]
 struct Args {
@@ -20,6 +24,9 @@ struct Args {
     /// What it does to its users
     #[arg(long, env = "MODEL_BEHAVIOUR", default_value = "good")]
     behaviour: Behaviour,
+    /// Milliseconds that a prediction takes; a hundred times as many where it is `slow`
+    #[arg(long, env = "MODEL_LATENCY", default_value_t = 20)]
+    latency: u64,
     /// Seconds of good service before a `crashing` model exits
     #[arg(long, env = "MODEL_LIFETIME", default_value_t = 5)]
     lifetime: u64,
@@ -36,6 +43,16 @@ enum Behaviour {
     Failing,
     /// Answers one prediction in five with status 500
     Flaky,
+    /// Answers each prediction with status 422
+    Refusing,
+    /// Answers a hundred times later than a good one
+    Slow,
+    /// Never answers every other prediction
+    Hanging,
+    /// Resets the connection of every other prediction
+    Resetting,
+    /// Breaks off in the middle of every other answer, with status 200
+    Truncating,
     /// Is never ready
     Unready,
     /// Is ready for a while, then exits; in a container, again and again
@@ -44,20 +61,19 @@ enum Behaviour {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let args = Arc::new(Args::parse());
-    let listener = TcpListener::bind(("0.0.0.0", args.port)).await.context("failed to listen")?;
+    let Args { version, behaviour, latency, lifetime, port } = Args::parse();
+    let model = Arc::new(Model::new(version, behaviour, Duration::from_millis(latency)));
+    let listener = TcpListener::bind(("0.0.0.0", port)).await.context("failed to listen")?;
     let mut terminated = signal(SignalKind::terminate())?;
-    let end_of_life = tokio::time::sleep(Duration::from_secs(args.lifetime));
+    let end_of_life = tokio::time::sleep(Duration::from_secs(lifetime));
     tokio::pin!(end_of_life);
-    let mut served = 0_u64;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                served += 1;
-                tokio::spawn(serve(accepted?.0, Arc::clone(&args), served));
+                tokio::spawn(serve(accepted?.0, Arc::clone(&model)));
             }
             _ = terminated.recv() => return Ok(()),
-            () = &mut end_of_life, if args.behaviour == Behaviour::Crashing => {
+            () = &mut end_of_life, if behaviour == Behaviour::Crashing => {
                 anyhow::bail!("the model has crashed, as it was told to")
             }
         }
@@ -65,8 +81,31 @@ async fn main() -> Result<()> {
 }
 
 /// Answers one request and closes. A client that leaves early is no concern of a test server.
-async fn serve(stream: TcpStream, args: Arc<Args>, number: u64) -> Result<()> {
+async fn serve(stream: TcpStream, model: Arc<Model>) -> Result<()> {
     let mut stream = BufReader::new(stream);
+    let path = read_request(&mut stream).await?;
+    let answered = tokio::select! {
+        reply = model.reply(&path) => reply,
+        _ = stream.read_u8() => return Ok(()), // the client has left
+    };
+    match answered {
+        Reply::Whole { status, body } => {
+            stream.write_all(head(status, body.len()).as_bytes()).await?;
+            stream.write_all(body.as_bytes()).await?;
+            stream.shutdown().await?;
+        }
+        Reply::Half { body } => {
+            stream.write_all(head("200 OK", 2 * body.len()).as_bytes()).await?;
+            stream.write_all(body.as_bytes()).await?;
+            stream.shutdown().await?;
+        }
+        Reply::Reset => stream.into_inner().set_zero_linger()?,
+    }
+    Ok(())
+}
+
+/// The path that is asked for, when the whole request is there.
+async fn read_request(stream: &mut BufReader<TcpStream>) -> Result<String> {
     let mut request = String::new();
     stream.read_line(&mut request).await?;
     let mut length = 0;
@@ -79,32 +118,12 @@ async fn serve(stream: TcpStream, args: Arc<Args>, number: u64) -> Result<()> {
             length = value.trim().parse()?;
         }
     }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-
-    let path = request.split(' ').nth(1).unwrap_or("/");
-    let (status, answer) = answer(path, &args, number);
-    let text = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
-        answer.len()
-    );
-    stream.write_all(text.as_bytes()).await?;
-    stream.shutdown().await?;
-    Ok(())
+    stream.read_exact(&mut vec![0; length]).await?;
+    Ok(request.split(' ').nth(1).unwrap_or("/").to_owned())
 }
 
-fn answer(path: &str, args: &Args, number: u64) -> (&'static str, String) {
-    let version = &args.version;
-    let is_probe = matches!(path, "/readyz" | "/livez" | "/healthz");
-    match args.behaviour {
-        Behaviour::Unready if is_probe => ("503 Service Unavailable", String::new()),
-        _ if is_probe => ("200 OK", String::new()),
-        Behaviour::Failing => {
-            ("500 Internal Server Error", format!(r#"{{"error":"broken","version":"{version}"}}"#))
-        }
-        Behaviour::Flaky if number.is_multiple_of(5) => {
-            ("500 Internal Server Error", format!(r#"{{"error":"flaky","version":"{version}"}}"#))
-        }
-        _ => ("200 OK", format!(r#"{{"species":"setosa","version":"{version}"}}"#)),
-    }
+fn head(status: &str, length: usize) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
 }

@@ -1,0 +1,85 @@
+//! What the model does with a request.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use crate::Behaviour;
+
+/// How many times longer a `slow` model takes.
+const SLOWER: u32 = 100;
+
+pub(crate) struct Model {
+    version: String,
+    behaviour: Behaviour,
+    latency: Duration,
+    predictions: AtomicU64,
+}
+
+/// What goes back over the connection.
+pub(crate) enum Reply {
+    Whole {
+        status: &'static str,
+        body: String,
+    },
+    /// Twice as much is announced as comes
+    Half {
+        body: String,
+    },
+    Reset,
+}
+
+impl Model {
+    pub(crate) fn new(version: String, behaviour: Behaviour, latency: Duration) -> Self {
+        Self { version, behaviour, latency, predictions: AtomicU64::new(0) }
+    }
+
+    /// Takes as long as the answer does, which may be for ever.
+    pub(crate) async fn reply(&self, path: &str) -> Reply {
+        if matches!(path, "/readyz" | "/livez" | "/healthz") {
+            return self.probed();
+        }
+        let number = 1 + self.predictions.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(self.duration()).await;
+        match self.behaviour {
+            Behaviour::Hanging if number.is_multiple_of(2) => std::future::pending().await,
+            Behaviour::Resetting if number.is_multiple_of(2) => Reply::Reset,
+            Behaviour::Truncating if number.is_multiple_of(2) => {
+                Reply::Half { body: self.species() }
+            }
+            Behaviour::Failing => self.error("500 Internal Server Error", "broken"),
+            Behaviour::Flaky if number.is_multiple_of(5) => {
+                self.error("500 Internal Server Error", "flaky")
+            }
+            Behaviour::Refusing => self.error("422 Unprocessable Content", "refused"),
+            _ => Reply::Whole { status: "200 OK", body: self.species() },
+        }
+    }
+
+    fn probed(&self) -> Reply {
+        let status = match self.behaviour {
+            Behaviour::Unready => "503 Service Unavailable",
+            _ => "200 OK",
+        };
+        Reply::Whole { status, body: String::new() }
+    }
+
+    fn duration(&self) -> Duration {
+        match self.behaviour {
+            Behaviour::Slow => SLOWER * self.latency,
+            _ => self.latency,
+        }
+    }
+
+    fn species(&self) -> String {
+        format!(r#"{{"species":"setosa","version":"{}"}}"#, self.version)
+    }
+
+    fn error(&self, status: &'static str, error: &str) -> Reply {
+        Reply::Whole {
+            status,
+            body: format!(r#"{{"error":"{error}","version":"{}"}}"#, self.version),
+        }
+    }
+}
