@@ -270,7 +270,7 @@ fn the_sample_tests_of_the_sample_spec_hold() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     let page = fs::read_to_string(report.path().join("a good canary/report.html")).unwrap();
-    assert_eq!(page.matches("<section class=\"card ").count(), 5, "a card for each criterion");
+    assert_eq!(page.matches("<section class=\"card ").count(), 6, "a card for each criterion");
     assert!(
         !page.contains("<script") && !page.contains("http://") && !page.contains("https://"),
         "it needs nothing else"
