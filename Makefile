@@ -22,7 +22,7 @@ BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/target/images/store --r
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: images ## Three releases of one model on the real cluster: a first, a good and a broken one
+demo: images ## Four releases of one model on the real cluster: a first, a good, a broken and a refusing one
 	@cargo run -q -p demo
 
 test: check notebook-tests bentoml-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster

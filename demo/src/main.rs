@@ -1,4 +1,5 @@
-//! Three releases of one model, from the notebook to the users: a first one, a good one, a broken one.
+//! Four releases of one model, from the notebook to production: a first one, a good one, and two that
+//! are taken back.
 
 mod timeline;
 
@@ -20,8 +21,8 @@ use crate::timeline::{Stage, Timeline};
 
 /// Watch a model go from a notebook to production through a canary
 ///
-/// Three releases: the first goes to all users; the second gets 10 % of the traffic, passes the gate and
-/// is promoted; the third answers with errors, is refused by the gate and rolled back.
+/// Four releases: the first gets all requests; the second gets 10 % of them, passes the gate and is
+/// promoted; the third answers with errors, the fourth refuses every request, and both are rolled back.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Args {
@@ -74,21 +75,35 @@ async fn tell(args: Args) -> Result<Outcome> {
     timeline.stage("users ask", counted(&site, &host)).await?;
 
     timeline.chapter("release v3", "broken: it starts, and answers with errors");
-    let known = site.runs("canary-promotion").await?;
-    traffic.take();
-    release(&mut timeline, &site, &notebook, &version(3), "broken").await?;
-    decide(&mut timeline, &site, &traffic, &known).await?;
-    let seen = traffic.take();
-    timeline.remark(&format!(
-        "of {} answers while v3 was tried, {} were errors",
-        seen.total(),
-        seen.errors()
-    ));
-    timeline.stage("users ask", counted(&site, &host)).await?;
+    take_back(&mut timeline, &site, &notebook, &traffic, (&version(3), "broken")).await?;
+    timeline.chapter("release v4", "refusing: it starts, and answers 422 to every request");
+    take_back(&mut timeline, &site, &notebook, &traffic, (&version(4), "refusing")).await?;
     drop(traffic);
 
     print(&timeline, &site)?;
     Ok(Outcome::Done)
+}
+
+/// A release that no user keeps: how many met it, and that all are back where they were.
+async fn take_back(
+    timeline: &mut Timeline,
+    site: &Site,
+    notebook: &Notebook,
+    traffic: &Traffic,
+    (version, model): (&str, &str),
+) -> Result<()> {
+    let known = site.runs("canary-promotion").await?;
+    traffic.take();
+    release(timeline, site, notebook, version, model).await?;
+    decide(timeline, site, traffic, &known).await?;
+    let seen = traffic.take();
+    timeline.remark(&format!(
+        "of {} answers while it was tried, {} were errors",
+        seen.total(),
+        seen.errors()
+    ));
+    let host = site.host(SERVICE).await?;
+    timeline.stage("users ask", counted(site, &host)).await
 }
 
 async fn notebook() -> Result<(Notebook, String)> {
@@ -151,6 +166,24 @@ async fn decide(
     Ok(())
 }
 
+/// The params of a promotion that the gate has under the same names.
+const QUESTION: [&str; 14] = [
+    "service",
+    "canary-revision",
+    "baseline-revision",
+    "canary-image",
+    "baseline-image",
+    "percent",
+    "criteria",
+    "min-requests",
+    "max-ratio",
+    "objective",
+    "rejection-codes",
+    "on-no-traffic",
+    "hold",
+    "deadline",
+];
+
 /// The gate's evidence as a page. Its verdict is a function of what Prometheus recorded, so the same
 /// question asked from here has the same answer.
 async fn report(site: &Site, run: &Run) -> Result<((), String)> {
@@ -162,10 +195,9 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
         .arg(format!("--namespace={}", site.namespace))
         .arg(format!("--start={}", param("started-at")))
         .arg(format!("--report={}", page.display()))
-        .args(
-            ["service", "canary-revision", "baseline-revision", "criteria", "hold", "deadline"]
-                .map(|name| format!("--{name}={}", param(name))),
-        )
+        .arg(format!("--canary-version={}", param("version")))
+        .arg(format!("--run={}", run.name))
+        .args(QUESTION.map(|name| format!("--{name}={}", param(name))))
         .stdin(Stdio::null())
         .output()
         .await

@@ -21,7 +21,7 @@ pub struct Notebook {
 pub struct Wish<'a> {
     pub service: &'a str,
     pub version: &'a str,
-    /// `first`, `good` or `broken`
+    /// `first`, `good`, `broken` or `refusing`
     pub model: &'a str,
     /// Id of the event
     pub id: &'a str,

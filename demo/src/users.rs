@@ -10,12 +10,18 @@ use std::{
 use anyhow::{Context, Result};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Site;
 
 /// Nobody leaves a generator running: this is its end, whatever happens to its owner.
 const LONGEST: Duration = Duration::from_mins(30);
+
+/// What a client waits for an answer when nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Requests that wait at once. A model that never answers would keep any number of them: beyond this one, none is sent.
+const MOST_OPEN: usize = 600;
 
 /// Answers counted by the version that gave them; what is no prediction is counted by what it was instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,21 +80,14 @@ pub struct Traffic {
 impl Traffic {
     /// Starts asking a host through the gateway, `rate` times a second.
     pub fn start(site: &Site, host: &str, rate: u32) -> Result<Self> {
+        Self::with_patience(site, host, rate, PATIENCE)
+    }
+
+    /// The same, by clients that give up on an answer after this time.
+    pub fn with_patience(site: &Site, host: &str, rate: u32, patience: Duration) -> Result<Self> {
         let answers = Arc::new(Mutex::new(Answers::default()));
-        let user = User::of(site, host)?;
-        let counted = Arc::clone(&answers);
-        let stream = tokio::spawn(async move {
-            let mut beat = tokio::time::interval(Duration::from_secs(1) / rate);
-            let requests = LONGEST.as_secs() * u64::from(rate);
-            for _ in 0..requests {
-                beat.tick().await;
-                let (user, counted) = (user.clone(), Arc::clone(&counted));
-                tokio::spawn(async move {
-                    let answer = user.ask().await;
-                    counted.lock().unwrap_or_else(PoisonError::into_inner).count(answer);
-                });
-            }
-        });
+        let user = User::of(site, host, patience)?;
+        let stream = tokio::spawn(ask_on(user, rate, Arc::clone(&answers)));
         Ok(Self { answers, stream })
     }
 
@@ -103,6 +102,24 @@ impl Traffic {
     }
 }
 
+/// Asks at each beat, whether or not the requests before have ended.
+async fn ask_on(user: User, rate: u32, answers: Arc<Mutex<Answers>>) {
+    let mut beat = tokio::time::interval(Duration::from_secs(1) / rate);
+    let mut open = JoinSet::new();
+    for _ in 0..LONGEST.as_secs() * u64::from(rate) {
+        beat.tick().await;
+        while open.try_join_next().is_some() {}
+        if open.len() >= MOST_OPEN {
+            continue;
+        }
+        let (user, answers) = (user.clone(), Arc::clone(&answers));
+        open.spawn(async move {
+            let answer = user.ask().await;
+            answers.lock().unwrap_or_else(PoisonError::into_inner).count(answer);
+        });
+    }
+}
+
 impl Drop for Traffic {
     fn drop(&mut self) {
         self.stream.abort();
@@ -112,12 +129,12 @@ impl Drop for Traffic {
 impl Site {
     /// Asks a host for one prediction.
     pub async fn ask(&self, host: &str) -> Result<Answer> {
-        User::of(self, host)?.ask().await
+        User::of(self, host, PATIENCE)?.ask().await
     }
 
     /// Asks a host again and again, one request after the other.
     pub async fn ask_often(&self, host: &str, times: usize) -> Result<Answers> {
-        let user = User::of(self, host)?;
+        let user = User::of(self, host, PATIENCE)?;
         let mut answers = Answers::default();
         for _ in 0..times {
             answers.count(user.ask().await);
@@ -134,9 +151,9 @@ struct User {
 }
 
 impl User {
-    fn of(site: &Site, host: &str) -> Result<Self> {
+    fn of(site: &Site, host: &str, patience: Duration) -> Result<Self> {
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
+            .timeout(patience)
             .build()
             .context("failed to start an HTTP client")?;
         Ok(Self { http, url: format!("{}/classify", site.cluster.gateway), host: host.into() })

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bentoml
+from bentoml.exceptions import UnprocessableEntity
 from pydantic import BaseModel
 
 SPECIES = ("setosa", "versicolor", "virginica")
@@ -25,6 +26,7 @@ class Iris:
     def __init__(self) -> None:
         self.classifier = bentoml.sklearn.load_model(self.model)
         self.version = self.model.info.labels["version"]
+        self.met = [self.model.info.metadata[size] for size in ("smallest", "largest")]
 
     @bentoml.api
     def classify(
@@ -35,6 +37,8 @@ class Iris:
         petal_width: float = 0.2,
     ) -> Answer:
         """Measurements in centimetres. The defaults are a setosa."""
-        flower = [[sepal_length, sepal_width, petal_length, petal_width]]
-        [species] = self.classifier.predict(flower)
+        flower = [sepal_length, sepal_width, petal_length, petal_width]
+        if any(not low / 2 <= size <= high * 2 for size, low, high in zip(flower, *self.met)):
+            raise UnprocessableEntity("no flower that the model has met is like this one")
+        [species] = self.classifier.predict([flower])
         return Answer(species=SPECIES[species], version=self.version)

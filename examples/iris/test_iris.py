@@ -7,6 +7,7 @@ import re
 import unittest
 from pathlib import Path
 
+from bentoml.exceptions import UnprocessableEntity
 from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 
@@ -16,12 +17,14 @@ HERE = Path(__file__).parent
 VIRGINICA = {"sepal_length": 6.3, "sepal_width": 3.3, "petal_length": 6.0, "petal_width": 2.5}
 
 
-def iris(columns: list[int]) -> service.Iris:
+def iris(columns: list[int], scale: float = 1) -> service.Iris:
     """The service with a model of these columns, as if it came from the store."""
     flowers, species = load_iris(return_X_y=True)
+    flowers *= scale
     running = object.__new__(service.Iris.inner)
     running.classifier = SVC().fit(flowers[:, columns], species)
     running.version = "v7"
+    running.met = [flowers.min(axis=0), flowers.max(axis=0)]
     return running
 
 
@@ -36,6 +39,18 @@ class Service(unittest.TestCase):
     def test_a_model_of_other_columns_answers_with_an_error(self):
         with self.assertRaises(ValueError):
             iris([2, 3]).classify(**VIRGINICA)
+
+    def test_a_model_of_millimetres_refuses_every_flower_in_centimetres(self):
+        refusing = iris([0, 1, 2, 3], scale=10)
+        for flower in load_iris().data:
+            with self.assertRaises(UnprocessableEntity) as refused:
+                refusing.classify(*flower)
+            self.assertEqual(refused.exception.error_code, 422)
+
+    def test_no_flower_of_the_data_is_refused(self):
+        running = iris([0, 1, 2, 3])
+        for flower in load_iris().data:
+            running.classify(*flower)
 
 
 class Files(unittest.TestCase):
