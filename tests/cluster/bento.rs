@@ -22,20 +22,42 @@ use tempfile::TempDir;
 pub(crate) enum Model {
     Good,
     Failing,
+    /// Answers each prediction with status 422
+    Refusing,
+    /// Takes a hundred times as long as a good one: 2 s
+    Slow,
+    /// Takes five times as long again: 10 s
+    Late,
+    /// Never answers every other prediction
+    Hanging,
+    /// Resets the connection of every other prediction
+    Resetting,
     Unready,
     /// Serves well for these seconds, then exits, again and again
     Crashing(u32),
 }
 
 impl Model {
-    /// Its variables `MODEL_BEHAVIOUR` and `MODEL_LIFETIME`
-    pub(crate) fn settings(self) -> (&'static str, u32) {
+    /// The variables by which the server is told.
+    pub(crate) fn variables(self, version: &str) -> Vec<String> {
+        let behaviour = match self {
+            Self::Good => "good",
+            Self::Failing => "failing",
+            Self::Refusing => "refusing",
+            Self::Slow | Self::Late => "slow",
+            Self::Hanging => "hanging",
+            Self::Resetting => "resetting",
+            Self::Unready => "unready",
+            Self::Crashing(_) => "crashing",
+        };
+        let mut variables =
+            vec![format!("MODEL_VERSION={version}"), format!("MODEL_BEHAVIOUR={behaviour}")];
         match self {
-            Self::Good => ("good", 0),
-            Self::Failing => ("failing", 0),
-            Self::Unready => ("unready", 0),
-            Self::Crashing(seconds) => ("crashing", seconds),
+            Self::Crashing(seconds) => variables.push(format!("MODEL_LIFETIME={seconds}")),
+            Self::Late => variables.push("MODEL_LATENCY=100".to_owned()),
+            _ => {}
         }
+        variables
     }
 }
 
@@ -110,15 +132,13 @@ pub(crate) fn server() -> Vec<u8> {
 
 fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
     let server = server();
-    let (behaviour, lifetime) = model.settings();
     let manifest = format!(
         "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\
          creation_time: '2026-11-24T00:00:00+00:00'\nlabels: {{}}\nmodels: []\n"
     );
     let dockerfile = format!(
-        "FROM scratch\nCOPY src/model /model\n\
-         ENV MODEL_VERSION={version} MODEL_BEHAVIOUR={behaviour} MODEL_LIFETIME={lifetime}\n\
-         USER 1034:1034\nENTRYPOINT [\"/model\"]\n"
+        "FROM scratch\nCOPY src/model /model\nENV {}\nUSER 1034:1034\nENTRYPOINT [\"/model\"]\n",
+        model.variables(version).join(" ")
     );
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     let mut add = |path: &str, mode: u32, content: &[u8]| {

@@ -9,32 +9,32 @@ use serde_json::{Value, json};
 use crate::{bento::Model, image, namespace::in_namespace};
 
 /// Pods start and routes move; on two busy cores that takes its time.
-const LIMIT: Duration = Duration::from_mins(10);
+pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
-const SERVICE: &str = "iris";
+pub(crate) const SERVICE: &str = "iris";
 
 /// What a TaskRun came to.
 #[derive(Debug)]
-struct Ended {
+pub(crate) struct Ended {
     succeeded: bool,
     results: BTreeMap<String, String>,
     log: String,
 }
 
 impl Ended {
-    fn result(&self, name: &str) -> &str {
+    pub(crate) fn result(&self, name: &str) -> &str {
         self.results.get(name).unwrap_or_else(|| panic!("no result `{name}`: {self:?}"))
     }
 }
 
 /// The site of one test, with the words of these tests.
-struct Canary {
-    site: Site,
+pub(crate) struct Canary {
+    pub(crate) site: Site,
 }
 
 impl Canary {
     /// A service on v1.
-    async fn of(site: Site) -> Self {
+    pub(crate) async fn of(site: Site) -> Self {
         let standard = "pod-security.kubernetes.io/enforce=restricted";
         site.cluster
             .kubectl(["label", "namespace", &site.namespace, standard, "--overwrite"])
@@ -46,7 +46,12 @@ impl Canary {
         canary
     }
 
-    async fn create(&self, version: &str, model: Model, params: &[(&str, &str)]) -> Ended {
+    pub(crate) async fn create(
+        &self,
+        version: &str,
+        model: Model,
+        params: &[(&str, &str)],
+    ) -> Ended {
         let image = image::push(&self.site, version, model).await;
         self.run("canary-create", &[&[("image", image.as_str())], params].concat()).await
     }
@@ -84,12 +89,12 @@ impl Canary {
         Ended { succeeded: run.succeeded, results: run.results, log }
     }
 
-    fn kubectl(&self, line: &[&str]) -> Option<String> {
+    pub(crate) fn kubectl(&self, line: &[&str]) -> Option<String> {
         let namespace = ["-n", self.site.namespace.as_str()];
         self.site.cluster.kubectl(namespace.iter().chain(line).copied()).ok()
     }
 
-    async fn when<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    pub(crate) async fn when<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         let seen = tokio::time::timeout(LIMIT, async {
             loop {
                 if let Some(seen) = look().await {
@@ -106,12 +111,12 @@ impl Canary {
     }
 
     /// As the route says, the canary's own share is there too when it is 0.
-    async fn traffic(&self) -> Vec<(String, i64)> {
+    pub(crate) async fn traffic(&self) -> Vec<(String, i64)> {
         self.site.traffic(SERVICE).await.unwrap()
     }
 
     /// Every request is answered by this version, and the spec says so without a percent.
-    async fn assert_everybody_has(&self, version: &str) {
+    pub(crate) async fn assert_everybody_has(&self, version: &str) {
         let host = self.site.host(SERVICE).await.unwrap();
         let answers = self.site.ask_often(&host, 40).await.unwrap();
         assert_eq!(answers.by_version.get(version), Some(&40), "{answers:?}");

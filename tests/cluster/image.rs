@@ -16,12 +16,11 @@ pub(crate) async fn push(site: &Site, version: &str, model: Model) -> String {
     };
     let layer = layer();
     let layer_digest = push.blob(layer.clone()).await;
-    let (behaviour, lifetime) = model.settings();
     let config = json!({
         "architecture": "amd64", "os": "linux",
         "config": {
             "User": "1034:1034", "Entrypoint": ["/model"],
-            "Env": [format!("MODEL_VERSION={version}"), format!("MODEL_BEHAVIOUR={behaviour}"), format!("MODEL_LIFETIME={lifetime}")],
+            "Env": model.variables(version),
         },
         "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
     });

@@ -7,6 +7,7 @@
 mod bento;
 mod canary;
 mod events;
+mod gate;
 mod image;
 mod namespace;
 mod release;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bento::{self, Model},
+    gate::setting,
     namespace::in_namespace,
 };
 
@@ -103,6 +104,11 @@ async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
             "{}",
             run.story().await.unwrap()
         );
+        let reason = result(&run, "prometheus-gate", "reason").await;
+        for criterion in setting("criteria").split(',') {
+            assert!(reason.contains(&format!("{criterion}: ")), "`{criterion}` held: {reason}");
+        }
+        assert_eq!(run.params().await.unwrap()["percent"], setting("percent"));
         assert_eq!(during.by_error, BTreeMap::new(), "{during}");
         assert!(
             during.by_version["v1"] > during.by_version["v2"],
