@@ -293,7 +293,9 @@ impl<'a> Comparison<'a> {
         match &mut self.weigh {
             Weigh::Errors(errors) => errors.ratio.look(Counts::default()),
             Weigh::Latency { bounds, .. } => {
-                bounds.iter_mut().for_each(|bound| bound.ratio.look(Counts::default()));
+                for bound in bounds {
+                    bound.ratio.look(Counts::default());
+                }
             }
             Weigh::Objective { .. } => {}
         }

@@ -566,7 +566,9 @@ mod tests {
     fn a_side_that_is_no_longer_there_is_not_fresh() {
         let canary = scraped("canary_total", 1.0, 30, |_| true);
         let mut baseline = scraped("baseline_total", 9.0, 30, |_| true);
-        baseline.iter_mut().for_each(|series| series.values.truncate(5));
+        for series in &mut baseline {
+            series.values.truncate(5);
+        }
         let counters = counters(30, &[canary, baseline].concat());
         let fresh = |point| counters.at(point).unwrap().is_fresh(Revision::Baseline);
         assert_eq!([4, 5, 30].map(fresh), [true, false, false]);

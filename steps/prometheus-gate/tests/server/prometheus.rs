@@ -35,11 +35,10 @@ pub(crate) struct Scrape {
 
 pub(crate) struct Prometheus {
     child: Child,
-    /// Another one, from which the first one federates.
-    _other: Option<Box<Self>>,
     port: u16,
     folder: TempDir,
-    _exporter: Option<MockServer>,
+    /// What it scrapes, and another one from which it federates.
+    keeps: (Option<Box<Self>>, Option<MockServer>),
 }
 
 impl Drop for Prometheus {
@@ -65,15 +64,10 @@ impl Prometheus {
         });
         let mut all = jobs.concat();
         if let Some(other) = &other {
-            all += &format!(
-                "- job_name: federate\n  honor_labels: true\n  metrics_path: /federate\n  params: {{'match[]': ['{{__name__=~\".+\"}}']}}\n  \
-                 static_configs:\n  - targets: ['127.0.0.1:{}']\n    labels: {{federated: 'yes'}}\n",
-                other.port
-            );
+            all += &federation(other.port);
         }
         let mut prometheus = Self::run(tempfile::tempdir().unwrap(), free_port(), &all);
-        prometheus._other = other;
-        prometheus._exporter = Some(exporter);
+        prometheus.keeps = (other, Some(exporter));
         prometheus
     }
 
@@ -82,7 +76,7 @@ impl Prometheus {
             format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}");
         fs::write(folder.path().join("prometheus.yml"), config).unwrap();
         let child = start(folder.path(), port);
-        Self { child, _other: None, port, folder, _exporter: None }
+        Self { child, port, folder, keeps: (None, None) }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -225,6 +219,13 @@ async fn exporter(source: Source, revisions: [(&'static str, Rate); 2]) -> MockS
         Mock::given(path(format!("/{name}"))).respond_with(page).mount(&exporter).await;
     }
     exporter
+}
+
+fn federation(port: u16) -> String {
+    format!(
+        "- job_name: federate\n  honor_labels: true\n  metrics_path: /federate\n  params: {{'match[]': ['{{__name__=~\".+\"}}']}}\n  \
+         static_configs:\n  - targets: ['127.0.0.1:{port}']\n    labels: {{federated: 'yes'}}\n"
+    )
 }
 
 /// The scrape jobs of a site.
