@@ -5,7 +5,8 @@ use step::{Failure, Outcome};
 
 use crate::{
     args::{AboutArgs, ServerArgs},
-    gate::{Question, existing, labels_there, several, shape},
+    discovery::{existing, labels_there, several, shape},
+    gate::Question,
     plan::{fill_in, refuse_impossible, server},
     prometheus::{Prometheus, Trouble, local_clock},
     samples::Labels,

@@ -103,6 +103,11 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
+    /// The canary's requests that were counted.
+    pub(crate) const fn canary(&self) -> Side {
+        Side { errors: self.canary.errors, total: self.canary.total }
+    }
+
     /// What a person wants to know of it, with units.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let side = |side: Requests| {

@@ -7,7 +7,9 @@ use step::{Failure, Terminated, Usage};
 use tokio::time::sleep;
 
 use crate::{
-    counters::{ROLE, SeriesRole},
+    comparison::Evidence,
+    counters::SeriesRole,
+    discovery::{existing, labels_there, several, shape},
     expression::Combine,
     forecast,
     ledger::{Account, End, Last, Ledger, Of, Span},
@@ -15,9 +17,9 @@ use crate::{
     plan::in_the_future,
     presets::Candidate,
     prometheus::{Answer, Prometheus, Remedy, Trouble, local_clock},
-    queries::{Shape, labelled, which_exist},
-    samples::{Labels, Series},
-    spec::{Criterion, Ms, Policy, Role, SECOND, Several, Spec, Test, Timing},
+    queries::labelled,
+    second_source,
+    spec::{Counted, Criterion, Ms, Policy, Role, SECOND, Several, Spec, Test, Timing},
     subject::Subject,
     verdict::{Judgement, Verdict, length},
     view::View,
@@ -105,13 +107,16 @@ pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Ac
     };
     watch.view.close();
     watch.begin(watch.now())?; // a server that never told the time leaves a record all the same
+    let now = watch.now();
+    let remarks = if last == Last::Judged { watch.remarks(now).await } else { Vec::new() };
     let end = End {
-        now: watch.now(),
+        now,
         clock_offset_ms: watch.clock.map_or(0, |clock| clock.offset),
         polls: watch.polls,
         queries: watch.queries,
         failing_since: watch.ledger.samples.failing_since,
         last,
+        remarks,
     };
     Ok((watch.ledger.end(&end), watch.ledger))
 }
@@ -122,6 +127,8 @@ struct Watch {
     by_hand: Override,
     /// Refusals in a row, for each question.
     strikes: Vec<u32>,
+    /// The ways to ask a question that were not taken.
+    others: Vec<Vec<Candidate>>,
     /// Questions that the server does not answer together with the sign that it scrapes.
     bare: Vec<bool>,
     clock: Option<Clock>,
@@ -162,6 +169,7 @@ impl Watch {
             policy: gate.policy,
         };
         let bare = vec![false; spec.criteria.len()];
+        let others = vec![Vec::new(); spec.criteria.len()];
         let mut ledger = Ledger::new(spec, gate.start.unwrap_or_else(local_clock));
         ledger.subject = gate.subject.clone();
         let view = View::new(gate.timing);
@@ -171,6 +179,7 @@ impl Watch {
             ledger,
             by_hand,
             strikes,
+            others,
             bare,
             clock: None,
             view,
@@ -245,6 +254,34 @@ impl Watch {
         let next = outage.map_or(deadline, |outage| outage.min(deadline));
         let left = Duration::from_millis(u64::try_from(next - now).unwrap_or(0));
         varied.min(left).max(SHORTEST_PAUSE)
+    }
+
+    /// What another source tells about the canary's failures, where it is not the same. It is asked
+    /// once, after the verdict, which does not depend on it.
+    async fn remarks(&mut self, now: Ms) -> Vec<String> {
+        let judgement = self.ledger.judge(now);
+        let Ledger { spec, t0, .. } = &self.ledger;
+        let from = spec.timing.first_from(t0 + spec.timing.skew + spec.timing.warmup);
+        let to = spec.timing.last_final(judgement.decided_at);
+        let mut remarks = Vec::new();
+        for (at, (criterion, state)) in spec.criteria.iter().zip(&judgement.criteria).enumerate() {
+            let failures =
+                matches!(&criterion.test, Test::Compare(test) if test.counted == Counted::Failed);
+            let counted = state.evidence.as_ref().map(Evidence::canary);
+            let (Some(counted), true) = (counted, failures && !self.others[at].is_empty()) else {
+                continue;
+            };
+            self.queries += 3;
+            let used = (criterion.source.as_str(), counted);
+            let told = second_source::disagreement(
+                &self.gate.prometheus,
+                &self.others[at],
+                used,
+                (from, to),
+            );
+            remarks.extend(told.await.ok().flatten());
+        }
+        remarks
     }
 
     /// Says how long a verdict will take, as soon as that can be told.
@@ -434,7 +471,13 @@ impl Watch {
                     self.view.line(&format!("{}: {note}", criterion.name));
                 }
                 self.ledger.choose(at, source, criterion.clone());
-                self.gate.questions[at] = Question::Asked(Box::new(criterion));
+                let asked = Question::Asked(Box::new(criterion));
+                if let Question::Open(mut ways) =
+                    std::mem::replace(&mut self.gate.questions[at], asked)
+                {
+                    ways.retain(|way| way.source != source);
+                    self.others[at] = ways;
+                }
                 Ok(Ok(true))
             }
         }
@@ -503,82 +546,4 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-/// The best way to ask for which there are series.
-pub(crate) async fn existing<'a>(
-    prometheus: &Prometheus,
-    ways: &'a [Candidate],
-    now: Ms,
-) -> Result<Option<&'a Candidate>, Trouble> {
-    let found = prometheus.instant(&which_exist(ways), now).await?;
-    let best = found
-        .series
-        .iter()
-        .filter_map(|series| series.labels.get(ROLE)?.parse::<usize>().ok())
-        .min();
-    Ok(best.and_then(|way| ways.get(way)))
-}
-
-/// How the series of a way are labelled.
-pub(crate) async fn shape(
-    prometheus: &Prometheus,
-    way: &Candidate,
-    now: Ms,
-) -> Result<Shape, Trouble> {
-    let Some(query) = &way.query else { return Ok(Shape::default()) };
-    let series = prometheus.instant(&query.sample(), now).await?.series;
-    Ok(Shape::of(&series, query.own))
-}
-
-/// What there is in place of the series that are wanted, a line each.
-pub(crate) async fn labels_there(
-    prometheus: &Prometheus,
-    ways: &[Candidate],
-    now: Ms,
-) -> Result<Vec<String>, Trouble> {
-    let mut metrics: Vec<&str> = ways.iter().map(|way| way.metric.as_str()).collect();
-    metrics.dedup();
-    metrics.retain(|metric| !metric.is_empty());
-    let query = format!("topk by (__name__) (1, {{__name__=~\"{}\"}})", metrics.join("|"));
-    let found = match prometheus.instant(&query, now).await {
-        Ok(found) => found.series,
-        // It is a courtesy, and not every server has so general a selector.
-        Err(Trouble::Query(_) | Trouble::Execution(_)) => Vec::new(),
-        Err(trouble) => return Err(trouble),
-    };
-    if found.is_empty() {
-        return Ok(vec![format!(
-            "Prometheus has none of the series {} yet, of any revision",
-            metrics.join(", ")
-        )]);
-    }
-    let line = |Series { labels, .. }: &Series| {
-        let mut labels = labels.clone();
-        let name = labels.remove("__name__").unwrap_or_default();
-        format!(
-            "`{name}` is there, and not of these revisions yet; one of its series is {}",
-            shown(&labels)
-        )
-    };
-    Ok(found.iter().map(line).collect())
-}
-
-/// What is wrong with a question that several series answer.
-pub(crate) fn several(name: &str, crowd: &[&Labels]) -> Usage {
-    let examples =
-        crowd.iter().take(2).map(|labels| shown(labels)).collect::<Vec<_>>().join(" and ");
-    Usage {
-        what: format!(
-            "the query of `{name}` gives {} series where one is wanted: {examples}",
-            crowd.len()
-        ),
-        hint: "wrap it in `sum(…)` or `max(…)`, or select one series".to_owned(),
-    }
-}
-
-fn shown(labels: &Labels) -> String {
-    let pairs: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-    format!("`{{{}}}`", pairs.join(","))
 }

@@ -63,6 +63,9 @@ pub(crate) struct End {
     pub(crate) queries: u64,
     pub(crate) failing_since: Option<Ms>,
     pub(crate) last: Last,
+    /// What a reader of the reason should know besides.
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
 }
 
 /// One line of a record.
@@ -182,7 +185,10 @@ impl Ledger {
     }
 
     fn account(&self, end: &End) -> Account {
-        let judgement = self.judge(end.now);
+        let mut judgement = self.judge(end.now);
+        for remark in &end.remarks {
+            judgement.message = format!("{}; {remark}", judgement.message);
+        }
         let judgement = match &end.last {
             Last::Judged => judgement,
             Last::Aborted => judgement.aborted(),

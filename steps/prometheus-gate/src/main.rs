@@ -6,6 +6,7 @@ mod codes;
 mod comparison;
 mod counters;
 mod counts;
+mod discovery;
 mod dispersion;
 mod evidence;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod record;
 mod report;
 mod results;
 mod samples;
+mod second_source;
 mod simulate;
 #[cfg(any())]
 #[path = "../benches/false_alarms/simulation.rs"]

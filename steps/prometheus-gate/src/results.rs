@@ -1,7 +1,7 @@
 //! The results of a gate, in an order in which `verdict` never says more than the exit code will.
 
 use anyhow::Result;
-use step::ResultFile;
+use step::{ResultFile, text::clean};
 
 use crate::verdict::Verdict;
 
@@ -20,13 +20,13 @@ impl Results<'_> {
     /// Before or instead of a verdict, the reason is the error. It may be the reason itself that
     /// cannot be written; the error is then in the log only.
     pub(crate) fn explain(&self, error: &anyhow::Error) {
-        let _ = self.reason.write(short(&format!("error: {error:#}")));
+        let _ = self.reason.write(short(&clean(&format!("error: {error:#}"))));
     }
 
     /// The verdict goes last: before it stands, a kill reads as inconclusive, and after it nothing
     /// can fail any more.
     pub(crate) fn end(&self, verdict: Verdict, told: &str) -> Result<()> {
-        self.reason.write(short(told))?;
+        self.reason.write(short(&clean(told)))?;
         self.verdict.write(verdict.to_string()).inspect_err(|error| {
             self.explain(error);
             let _ = self.verdict.write("inconclusive");

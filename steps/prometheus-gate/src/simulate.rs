@@ -166,6 +166,7 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Account, Ledger)> {
         queries: 0,
         failing_since: None,
         last: Last::Judged,
+        remarks: Vec::new(),
     };
     Ok((ledger.end(&end), ledger))
 }

@@ -1,0 +1,81 @@
+//! Whether a second source tells the same of the canary's failures as the one that decides.
+//!
+//! Both count the same requests at different places, so a difference that chance does not explain
+//! says where requests fail: between the two. It changes no verdict, and its reason mentions it.
+
+use crate::{
+    counters::{Counters, Measure, Revision},
+    discovery::{existing, shape},
+    evidence::Side,
+    presets::Candidate,
+    prometheus::{Prometheus, Trouble},
+    queries::{Query, Sides},
+    spec::Ms,
+};
+
+/// Standard errors beyond which two shares differ by more than chance: one release in 15,000.
+const BY_CHANCE: f64 = 4.0;
+/// Shares that differ by less are no news to anybody.
+const WORTH_TELLING: f64 = 0.01;
+
+/// What another source than the one that was used tells about the canary from one moment to another,
+/// where that is something else.
+pub(crate) async fn disagreement(
+    prometheus: &Prometheus,
+    others: &[Candidate],
+    (used, counted): (&str, Side),
+    (from, to): (Ms, Ms),
+) -> Result<Option<String>, Trouble> {
+    let Some(way) = existing(prometheus, others, to).await? else { return Ok(None) };
+    let Some(query) = &way.query else { return Ok(None) };
+    let process = shape(prometheus, way, to).await?.process;
+    let sides = Sides { canary: query.sides.canary.clone(), baseline: None };
+    let alone = Query { sides, ..query.clone() }.text(process);
+    let span = (from, to, (to - from).max(1));
+    let answer = prometheus.range(&alone, span).await?;
+    let mut counters = Counters::new(from, Ms::MAX / 2);
+    counters.add(span, &answer.series);
+    let Some(growth) = counters.at(to) else { return Ok(None) };
+    let of = |measure| growth.of(Revision::Canary, measure);
+    let total = of(Measure::Total);
+    let errors = of(Measure::Errors).max(of(Measure::Inner)).min(total);
+    Ok(sentence((used, counted), (way.source, Side { errors, total })))
+}
+
+fn sentence((used, a): (&str, Side), (other, b): (&str, Side)) -> Option<String> {
+    let apart = a.share()? - b.share()?;
+    let pooled = (a.errors + b.errors) / (a.total + b.total);
+    let error = (pooled * (1.0 - pooled) * (1.0 / a.total + 1.0 / b.total)).sqrt();
+    (apart.abs() > WORTH_TELLING && apart.abs() > BY_CHANCE * error).then(|| {
+        format!(
+            "{other} counts {} of {} requests to the canary as failed where {used} counts {} of {}: look between the two",
+            b.errors, b.total, a.errors, a.total
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(a: (f64, f64), b: (f64, f64)) -> Option<String> {
+        let side = |(errors, total)| Side { errors, total };
+        sentence(("Envoy", side(a)), ("queue-proxy", side(b)))
+    }
+
+    #[test]
+    fn failures_that_one_source_does_not_see_are_told() {
+        assert_eq!(
+            told((489.0, 635.0), (0.0, 144.0)).unwrap(),
+            "queue-proxy counts 0 of 144 requests to the canary as failed where Envoy counts 489 of 635: look between the two"
+        );
+    }
+
+    #[test]
+    fn what_chance_explains_is_not_told() {
+        assert_eq!(told((3.0, 100.0), (1.0, 98.0)), None);
+        assert_eq!(told((50.0, 1000.0), (49.0, 998.0)), None);
+        assert_eq!(told((0.0, 0.0), (0.0, 0.0)), None);
+        assert_eq!(told((5.0, 100_000.0), (60.0, 100_000.0)), None, "one in a thousand is no news");
+    }
+}
