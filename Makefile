@@ -17,7 +17,7 @@ RELEASE := target/$(TARGET)/release
 REGISTRY ?= 127.0.0.1:5000/kanaria
 BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run
 
-.PHONY: help demo test check notebook-tests bentoml-tests lifecycle-tests cluster-tests images cluster-up cluster-down bench clean
+.PHONY: help demo test check notebook-tests bentoml-tests lifecycle-tests cluster-tests images cluster-up cluster-down soak bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken 
 
 cluster-tests: images ## The tests on the real cluster and on its real parts
 	cargo test --locked --workspace --test server -- --ignored
-	cargo test --locked --workspace --test cluster -- --ignored --test-threads=$(CLUSTER_TEST_THREADS)
+	cargo test --locked --workspace --test cluster -- --ignored --skip soak:: --test-threads=$(CLUSTER_TEST_THREADS)
 
 # Releases wait more than they compute, so a few can go on at once on two cores.
 CLUSTER_TEST_THREADS ?= 4
@@ -74,6 +74,9 @@ cluster-up: ## Bring the one-node cluster up (the first time builds its engines,
 
 cluster-down: ## Remove the cluster and all it left on the machine; the cache stays
 	@cargo run -q --locked -p cluster -- down
+
+soak: images ## What takes longer than a test should: a good canary before twenty gates
+	cargo test --locked --workspace --test cluster -- --ignored soak::
 
 bench: ## Benchmarks, as ratios within one run
 	cargo bench --workspace --locked

@@ -13,3 +13,4 @@ mod namespace;
 mod release;
 mod restricted;
 mod samples;
+mod soak;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use step::{Failure, Terminated, Usage};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     comparison::Evidence,
@@ -39,6 +39,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A start may be told by a clock that is this much ahead; more is a mistake.
 const AHEAD: Ms = 60 * SECOND;
+
+/// A verdict does not wait long for what it does not depend on.
+const REMARKS_MAY_TAKE: Duration = Duration::from_secs(5);
 
 /// Samples of one answer: a gate's memory does not depend on how many pods a site has.
 const SAMPLES_AT_ONCE: usize = 40_000;
@@ -108,7 +111,11 @@ pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Ac
     watch.view.close();
     watch.begin(watch.now())?; // a server that never told the time leaves a record all the same
     let now = watch.now();
-    let remarks = if last == Last::Judged { watch.remarks(now).await } else { Vec::new() };
+    let remarks = if last == Last::Judged {
+        timeout(REMARKS_MAY_TAKE, watch.remarks(now)).await.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let end = End {
         now,
         clock_offset_ms: watch.clock.map_or(0, |clock| clock.offset),
@@ -203,6 +210,7 @@ impl Watch {
                 return Err(in_the_future(start).into());
             }
             self.ledger.restart(start);
+            self.ledger.samples.failing_since = None;
         }
         if let Some(path) = self.gate.record.clone() {
             self.ledger.record(&path);

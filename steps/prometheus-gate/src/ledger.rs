@@ -134,7 +134,7 @@ impl Ledger {
         self.record_failed
     }
 
-    /// Settles by which series a ready-made question is asked. What was asked before is forgotten.
+    /// Settles by which series a preset is asked. What was asked before is forgotten.
     pub(crate) fn choose(&mut self, at: usize, source: &str, question: Criterion) {
         self.note(&Line::Chosen {
             criterion: at,

@@ -104,9 +104,14 @@ impl Query {
         Some(alone.of(Revision::Baseline, matchers, process).join(" or "))
     }
 
-    /// Finds a series exactly when there is something to ask.
+    /// Finds a series exactly when all that is asked for can be there: counts of starts come with
+    /// counts of ends, and not every site keeps them.
     pub(crate) fn probe(&self) -> String {
-        format!("count({})", self.sample())
+        let found = match self.under_way {
+            Some(UnderWay { starts, .. }) => self.both(starts),
+            None => self.sample(),
+        };
+        format!("count({found})")
     }
 
     /// The series as they are, to see which labels they have.
@@ -115,9 +120,13 @@ impl Query {
             Some(bucket) => merged(bucket, r#"le="+Inf""#),
             None => self.total.clone(),
         };
+        self.both(&selector)
+    }
+
+    fn both(&self, selector: &str) -> String {
         let sides = [Some(&self.sides.canary), self.sides.baseline.as_ref()];
         let found: Vec<String> =
-            sides.into_iter().flatten().map(|side| merged(&selector, side)).collect();
+            sides.into_iter().flatten().map(|side| merged(selector, side)).collect();
         found.join(" or ")
     }
 

@@ -90,7 +90,7 @@ const PROBES: &str =
     r#"endpoint!~"/|/livez|/readyz|/healthz|/metrics|/docs.json|/schema.json|/static_content/.*""#;
 
 /// The closest to the client first: what came back at the gateway is what the client got.
-pub(crate) const SOURCES: [Source; 6] = [
+pub(crate) const SOURCES: [Source; 7] = [
     Source {
         name: "Envoy",
         total: "envoy_cluster_upstream_rq",
@@ -101,6 +101,20 @@ pub(crate) const SOURCES: [Source; 6] = [
             starts: "envoy_cluster_upstream_rq_total",
             active: "envoy_cluster_upstream_rq_active",
         }),
+        bucket: "envoy_cluster_upstream_rq_time_bucket",
+        unit: "ms",
+        own: &["envoy_response_code"],
+        labels: &[Labels::Cluster("envoy_cluster_name")],
+        misses: "",
+        misses_of_latency: "",
+    },
+    Source {
+        name: "Envoy, of which starts are not scraped,",
+        total: "envoy_cluster_upstream_rq",
+        code: "envoy_response_code",
+        only: "",
+        inner: None,
+        starts: None,
         bucket: "envoy_cluster_upstream_rq_time_bucket",
         unit: "ms",
         own: &["envoy_response_code"],

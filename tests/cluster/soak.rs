@@ -1,0 +1,51 @@
+//! What takes longer than a test should: `make soak`.
+
+use std::{process::Stdio, time::Duration};
+
+use demo::Traffic;
+use tokio::{process::Command, task::JoinSet};
+
+use crate::{
+    bento::Model,
+    canary::{Canary, SERVICE},
+    gate::setting,
+    namespace::in_namespace,
+};
+
+/// Gates that begin one after the other, so that each watches another stretch of the same canary.
+const GATES: u32 = 20;
+
+#[tokio::test]
+#[ignore = "needs the cluster, and five minutes"]
+async fn a_good_canary_passes_twenty_gates_of_twenty() {
+    in_namespace("twenty", async |site| {
+        let canary = Canary::of(site).await;
+        let host = canary.site.host(SERVICE).await.unwrap();
+        let _traffic = Traffic::start(&canary.site, &host, 20).unwrap();
+        let live = canary.create("v2", Model::Good, &[("percent", &setting("percent"))]).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let mut gates = JoinSet::new();
+        for _ in 0..GATES {
+            let mut gate = Command::new(demo::built("prometheus-gate").unwrap());
+            gate.arg(format!("--prometheus-url={}", canary.site.cluster.prometheus.host))
+                .arg(format!("--namespace={}", canary.site.namespace))
+                .arg(format!("--canary-revision={}", live.result("canary-revision")))
+                .arg(format!("--baseline-revision={}", live.result("baseline-revision")))
+                .args(
+                    ["criteria", "percent", "hold", "deadline"]
+                        .map(|name| format!("--{name}={}", setting(name))),
+                )
+                .stdin(Stdio::null());
+            gates.spawn(async move { gate.output().await.unwrap() });
+            tokio::time::sleep(Duration::from_secs(6)).await;
+        }
+        let ended = gates.join_all().await;
+        let logs: Vec<String> = ended
+            .iter()
+            .filter(|gate| !gate.status.success())
+            .map(|gate| String::from_utf8_lossy(&gate.stderr).into_owned())
+            .collect();
+        assert!(logs.is_empty(), "{} of {GATES} did not pass: {}", logs.len(), logs.join("\n\n"));
+    })
+    .await;
+}
