@@ -107,7 +107,7 @@ fn answer(mut socket: TcpStream, pods: usize) {
 /// The body of the next request on a connection.
 fn request(socket: &mut TcpStream) -> Option<String> {
     let mut text = Vec::new();
-    let mut part = [0; 65536];
+    let mut part = vec![0; 65536];
     loop {
         let whole = String::from_utf8_lossy(&text).into_owned();
         if let Some((head, body)) = whole.split_once("\r\n\r\n") {

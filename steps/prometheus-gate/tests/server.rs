@@ -284,9 +284,9 @@ async fn a_spec_is_checked_against_the_series_that_there_are() {
     let scrape = Scrape { copies: Copies::TwoJobs, ..by(Source::QueueProxy) };
     let prometheus = Prometheus::scraping(scrape, FINE, FINE).await;
     prometheus.until_scraped().await;
-    let spec = "criteria: [{preset: errors}]";
+    let spec = "criteria:\n- preset: errors\n";
     let output = prometheus.check(spec).await;
-    let told = String::from_utf8(output.stdout.clone()).unwrap();
+    let told = String::from_utf8(output.stdout.clone()).unwrap() + &log(&output);
     assert!(told.contains("doubtful  errors: series are there several times"), "{told}");
     assert!(told.contains("doubtful  errors: queue-proxy does not see"), "{told}");
 }
