@@ -283,7 +283,7 @@ async fn a_mistake_in_the_query_is_told_in_the_servers_words() {
 async fn a_spec_is_checked_against_the_series_that_there_are() {
     let scrape = Scrape { copies: Copies::TwoJobs, ..by(Source::QueueProxy) };
     let prometheus = Prometheus::scraping(scrape, FINE, FINE).await;
-    prometheus.until_scraped().await;
+    prometheus.until_scraped_twice().await;
     let spec = "criteria:\n- preset: errors\n";
     let output = prometheus.check(spec).await;
     let told = String::from_utf8(output.stdout.clone()).unwrap() + &log(&output);

@@ -136,17 +136,16 @@ impl Prometheus {
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
-    /// Waits until the server has scraped something of the canary.
-    pub(crate) async fn until_scraped(&self) {
-        let query =
-            format!("{}/api/v1/query?query=count(%7Brevision%3D%22{CANARY}%22%7D)", self.url());
-        loop {
-            let answer = reqwest::get(&query).await;
-            if let Ok(answer) = answer
-                && answer.text().await.is_ok_and(|text| text.contains("\"value\""))
-            {
-                return;
-            }
+    /// Waits until two jobs have scraped something of the canary.
+    pub(crate) async fn until_scraped_twice(&self) {
+        let query = format!("count(count by (job) ({{revision=\"{CANARY}\"}})) > 1");
+        let url = format!("{}/api/v1/query", self.url());
+        let has_value = async || {
+            let request = reqwest::Client::new().post(&url).form(&[("query", &query)]);
+            let answer = request.send().await.ok()?.text().await.ok()?;
+            answer.contains("\"value\"").then_some(())
+        };
+        while has_value().await.is_none() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
