@@ -595,10 +595,18 @@ impl<'a> Comparison<'a> {
         compared
     }
 
-    /// The bound of a histogram that says most.
+    /// The bound of a histogram that says most against the canary; while none does, the lowest that
+    /// one request in twenty to the baseline exceeds at most.
     fn strongest(&self) -> Option<&Bound> {
         let Weigh::Latency { bounds, .. } = &self.weigh else { return None };
-        bounds.iter().max_by(|a, b| a.ratio.log_e().total_cmp(&b.ratio.log_e()))
+        let against = |bound: &Bound| bound.ratio.log_e().max(bound.ratio.log_doubt());
+        let strongest = bounds.iter().max_by(|a, b| against(a).total_cmp(&against(b)));
+        let is_usual =
+            |bound: &&Bound| bound.compared.baseline.share().is_some_and(|share| share <= 0.05);
+        strongest
+            .filter(|bound| against(bound) > 0.0)
+            .or_else(|| bounds.iter().find(is_usual))
+            .or(strongest)
     }
 }
 
