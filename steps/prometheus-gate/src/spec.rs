@@ -248,6 +248,14 @@ pub(crate) enum Counted {
 }
 
 impl Counted {
+    /// Before "requests".
+    pub(crate) const fn adjective(self) -> &'static str {
+        match self {
+            Self::Failed | Self::Own => "failed",
+            Self::Rejected => "rejected",
+        }
+    }
+
     /// The end of "3 of 50 requests to the canary …".
     pub(crate) const fn verb(self) -> &'static str {
         match self {

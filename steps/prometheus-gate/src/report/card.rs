@@ -32,7 +32,7 @@ pub(super) fn card(state: &State, criterion: &Criterion, ledger: &Ledger, decide
         told = escaped(told),
         notes = notes(&state.notes),
         lanes = lanes(state, criterion, ledger, decided),
-        rows = rows(state, ledger.spec.timing),
+        rows = rows(state, &criterion.source, ledger.spec.timing),
         query = super::escaped_lines(&state.query),
     )
 }
@@ -48,11 +48,14 @@ fn notes(notes: &[String]) -> String {
     format!("<ul class=\"notes\">\n{items}</ul>\n")
 }
 
-fn rows(state: &State, timing: Timing) -> String {
+fn rows(state: &State, source: &str, timing: Timing) -> String {
     let mut facts = vec![
         ("points", counted(state)),
         ("held", format!("{} of {}", length(state.held), length(timing.hold))),
     ];
+    if !source.is_empty() {
+        facts.push(("series of", source.to_owned()));
+    }
     facts.extend(state.evidence.iter().flat_map(Evidence::facts));
     facts.iter().fold(String::new(), |mut rows, (name, value)| {
         let _ = writeln!(rows, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escaped(value));
@@ -95,7 +98,7 @@ fn values(state: &State, criterion: &Criterion) -> (String, Chart) {
             let limit = if line.is_some() { format!(" {LIMIT}limit") } else { String::new() };
             (format!("{unit}{limit}"), line)
         }
-        Test::Compare(_) => (format!("failed requests {SIDES}"), None),
+        Test::Compare(test) => (format!("{} requests {SIDES}", test.counted.adjective()), None),
         Test::Latency(_) => (format!("slow requests {SIDES}"), None),
         Test::Slo(test) => (format!("failed requests {LIMIT}allowed"), test.fail.or(test.pass)),
     };
