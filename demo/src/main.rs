@@ -66,7 +66,7 @@ async fn tell(args: Args) -> Result<Outcome> {
     timeline.stage("users ask", counted(&site, &host)).await?;
 
     timeline
-        .chapter("release v2", "better: 10 % of the users, a gate with evidence, then everybody");
+        .chapter("release v2", "better: 10 % of the traffic, a gate with evidence, then all of it");
     let traffic = Traffic::start(&site, &host, rate)?;
     let known = site.runs("canary-promotion").await?;
     release(&mut timeline, &site, &notebook, &version(2), "good").await?;
