@@ -196,7 +196,7 @@ pub(crate) struct Growth {
 
 impl Growth {
     pub(crate) fn of(&self, revision: Revision, measure: Measure) -> f64 {
-        self.counted(revision, measure).map(|(_, growth)| growth).sum()
+        self.counted(revision, measure).fold(0.0, |sum, (_, growth)| sum + growth)
     }
 
     /// The bounds of a histogram's buckets, in rising order, with how many values were at most that.

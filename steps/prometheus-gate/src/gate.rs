@@ -483,7 +483,9 @@ impl Watch {
                 if let Question::Open(mut ways) =
                     std::mem::replace(&mut self.gate.questions[at], asked)
                 {
-                    ways.retain(|way| way.source != source);
+                    let used = ways.iter().find(|way| way.source == source);
+                    let used = used.map(|way| way.metric.clone());
+                    ways.retain(|way| Some(&way.metric) != used.as_ref());
                     self.others[at] = ways;
                 }
                 Ok(Ok(true))

@@ -48,7 +48,7 @@ fn sentence((used, a): (&str, Side), (other, b): (&str, Side)) -> Option<String>
     let error = (pooled * (1.0 - pooled) * (1.0 / a.total + 1.0 / b.total)).sqrt();
     (apart.abs() > WORTH_TELLING && apart.abs() > BY_CHANCE * error).then(|| {
         format!(
-            "{other} counts {} of {} requests to the canary as failed where {used} counts {} of {}: look between the two",
+            "by {other}, {} of {} requests to the canary failed, and by {used}, {} of {}: look between the two",
             b.errors, b.total, a.errors, a.total
         )
     })
@@ -67,7 +67,7 @@ mod tests {
     fn failures_that_one_source_does_not_see_are_told() {
         assert_eq!(
             told((489.0, 635.0), (0.0, 144.0)).unwrap(),
-            "queue-proxy counts 0 of 144 requests to the canary as failed where Envoy counts 489 of 635: look between the two"
+            "by queue-proxy, 0 of 144 requests to the canary failed, and by Envoy, 489 of 635: look between the two"
         );
     }
 

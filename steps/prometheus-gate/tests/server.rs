@@ -119,6 +119,20 @@ async fn what_a_source_cannot_see_is_said() {
 
 #[tokio::test]
 #[ignore = "needs a Prometheus: `make cluster-up` builds one"]
+async fn the_reason_says_where_a_second_source_tells_something_else() {
+    let (prometheus, output) = asked(Rate { refused: 20.0, ..FINE }, &["--criteria=errors"]).await;
+    assert_eq!(output.status.code(), Some(3), "{}", log(&output));
+    let reason = prometheus.result("reason");
+    assert!(reason.contains("by the container's own count, 0 of "), "{reason}");
+    assert!(reason.ends_with(": look between the two"), "{reason}");
+
+    let (prometheus, output) = asked(FINE, &["--criteria=errors"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", log(&output));
+    assert!(!prometheus.result("reason").contains("look between"), "they agree");
+}
+
+#[tokio::test]
+#[ignore = "needs a Prometheus: `make cluster-up` builds one"]
 async fn one_process_counts_once_however_often_it_was_scraped() {
     // 2.5 requests/s: in 8 s some 20, and 50 only if they count several times.
     let quiet = Rate { good: 2.5, ..FINE };

@@ -8,6 +8,8 @@ pub(crate) struct Rate {
     pub(crate) good: f64,
     pub(crate) failed: f64,
     pub(crate) rejected: f64,
+    /// Answered with 503 by the gateway, which no pod hears of.
+    pub(crate) refused: f64,
     /// Never answered, by clients that wait.
     pub(crate) hanging: f64,
     /// Never answered, by clients that soon give up.
@@ -23,6 +25,7 @@ pub(crate) const FINE: Rate = Rate {
     good: 20.0,
     failed: 0.0,
     rejected: 0.0,
+    refused: 0.0,
     hanging: 0.0,
     given_up: 0.0,
     restarts: 0,
@@ -55,7 +58,8 @@ pub(crate) fn gateway(revisions: [(&str, Rate); 2], since: Duration) -> String {
         let cluster = format!("envoy_cluster_name=\"models/{revision}\"");
         let count = |per_second: f64| (per_second * since.as_secs_f64()).floor();
         let mut ended = 0.0;
-        for (code, per_second) in [(200, rate.good), (503, rate.failed), (422, rate.rejected)] {
+        let failed = rate.failed + rate.refused;
+        for (code, per_second) in [(200, rate.good), (503, failed), (422, rate.rejected)] {
             ended += count(per_second);
             if count(per_second) > 0.0 {
                 let _ = writeln!(
