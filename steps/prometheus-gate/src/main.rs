@@ -1,4 +1,17 @@
-//! Watches Prometheus and says whether a canary may have more users.
+//! Watches Prometheus and says whether a canary may have more traffic.
+//!
+//! The modules, in the order in which data goes through them:
+//!
+//! - `args`, `spec_file`, `expression`, `plan`: from flags or a spec to a `spec` of timing and criteria
+//! - `presets`, `sources`, `codes`, `queries`: criteria that know their series, and how to ask for them
+//! - `gate`: the loop; `discovery` finds the series, `forecast` says how long it will take
+//! - `prometheus`: the client; `samples`, `counters`: what it answered, and by how much counters grew
+//! - `track`, `comparison`: one criterion from point to point; `evidence`, `dispersion`, `unended`: what
+//!   counts against the canary
+//! - `verdict`: the pure function over all of it; `override_file`: a person's word before it
+//! - `ledger`, `record`, `second_source`, `results`: what leaves the gate for programs
+//! - `view`, `report`, `lane`, `subject`: what leaves it for people
+//! - `check`, `simulate`: a spec looked at, and tried, before a release rests on it
 
 mod args;
 mod check;
@@ -27,7 +40,7 @@ mod results;
 mod samples;
 mod second_source;
 mod simulate;
-#[cfg(any())]
+#[cfg(test)]
 #[path = "../benches/false_alarms/simulation.rs"]
 mod simulation;
 mod sources;
