@@ -93,8 +93,9 @@ pub(crate) struct WatchArgs {
     /// Chance of failing a canary that is no worse, however long it is watched; between 0 and 1 [default: 0.05]
     #[arg(long, value_name = "CHANCE", value_parser = chance, help_heading = "What to ask")]
     pub(crate) alpha: Option<f64>,
-    /// Codes of answers that `rejections` counts, joined by commas: statuses, `3xx` or `4xx`; all others from 4xx on count
-    /// as failed or are left to you [default: 3xx,4xx without 429, which has failed]
+    /// Codes of answers that `rejections` counts, joined by commas: statuses, `3xx` or `4xx`. All others but 1xx, 2xx and
+    /// the rest of 3xx and 4xx have failed and count for `errors`, 429 and 499 too unless they are given here
+    /// [default: 3xx,4xx]
     #[arg(long, value_name = "CODE,…", help_heading = "What to ask")]
     pub(crate) rejection_codes: Option<Codes>,
     /// Requests to the canary, compared with the baseline's, without which `errors`, `rejections` and `latency` cannot
@@ -215,7 +216,8 @@ pub(crate) struct AboutArgs {
     /// Version of the baseline, for the report
     #[arg(long, value_name = "VERSION", help_heading = "About the release")]
     pub(crate) baseline_version: Option<String>,
-    /// Percent of the traffic that the canary gets, 0 to 100
+    /// Percent of the traffic that the canary gets, 0 to 100; it tells that requests never end, where only ends are
+    /// counted
     #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "About the release")]
     pub(crate) percent: Option<f64>,
     /// Name of the run that asks, for the report
