@@ -14,6 +14,9 @@ use crate::{
 const PART_ABSOLUTE: f64 = 0.1;
 const PART_UNENDED: f64 = 0.1;
 
+/// One look does not show that something holds, and with rare scrapes there may be no more in a hold.
+const LEAST_LOOKS: usize = 3;
+
 /// A pass may leave this part of the canary's requests without requests to the baseline beside them.
 const PART_UNCOMPARED: f64 = 0.25;
 
@@ -33,6 +36,9 @@ pub(crate) struct Comparison<'a> {
     compared: Counts,
     /// Those that wait for requests to the other side.
     open: Counts,
+    /// Looks that were judged, and points since the last one.
+    looks: usize,
+    since: u32,
     highest: f64,
 }
 
@@ -260,6 +266,8 @@ impl<'a> Comparison<'a> {
             sum: none,
             compared: none,
             open: none,
+            looks: 0,
+            since: 0,
             highest: 0.0,
         })
     }
@@ -268,18 +276,21 @@ impl<'a> Comparison<'a> {
     /// warm-up is where the series are met.
     pub(crate) fn step(&mut self, point: Ms, judged_from: Ms) {
         let Some(growth) = self.counters.at(point) else { return };
+        self.since += u32::from(self.looks > 0);
         let since = growth.since.or(growth.gap.then_some(point));
         if since.is_none_or(|since| since < judged_from) {
             self.pass_over();
             return;
         }
         let mut more = counts(growth);
+        let points = std::mem::take(&mut self.since);
+        self.looks += 1;
         if let Weigh::Errors(errors) = &mut self.weigh {
             let given_up = errors.unended.look(point, growth);
             more.canary.add(given_up.canary);
             more.baseline.add(given_up.baseline);
             if let Some((_, share)) = &mut errors.absolute {
-                share.look(more.canary);
+                share.look_over(more.canary, points);
             }
         }
         if let Weigh::Objective { fail, pass, .. } = &mut self.weigh {
@@ -295,6 +306,9 @@ impl<'a> Comparison<'a> {
 
     /// A point without growth: clusters of errors are told apart by the time between them.
     fn pass_over(&mut self) {
+        if self.looks == 0 {
+            return;
+        }
         match &mut self.weigh {
             Weigh::Errors(errors) => errors.ratio.look(Counts::default()),
             Weigh::Latency { bounds, .. } => {
@@ -396,6 +410,7 @@ impl<'a> Comparison<'a> {
     pub(crate) fn is_enough(&self) -> bool {
         let proven = self.log_good().is_none_or(|log_e| log_e >= self.pass_threshold());
         proven
+            && self.looks >= LEAST_LOOKS
             && self.usable().total >= self.min_requests
             && self.uncompared().is_none()
             && !self.is_in_doubt()

@@ -82,9 +82,10 @@ impl Ratio {
         }
         let (counts, looks) = (std::mem::take(&mut self.open), std::mem::take(&mut self.looks));
         let (tolerated, caution) = (self.tolerated, self.caution.unwrap_or(1.0));
-        bet(&mut self.doubts, tolerated, counts, (caution, MOST_OF_A_LOOK));
+        let most = MOST_OF_A_LOOK * f64::from(looks.max(1));
+        bet(&mut self.doubts, tolerated, counts, (caution, most));
         if self.caution.is_some() {
-            bet(&mut self.bets, tolerated, counts, (caution, MOST_OF_A_LOOK));
+            bet(&mut self.bets, tolerated, counts, (caution, most));
         } else if self.rest > 0 {
             self.rest = self.rest.saturating_sub(looks);
         } else {
@@ -194,10 +195,16 @@ impl Share {
 
     /// Takes in what happened since the last look.
     pub(crate) fn look(&mut self, more: Side) {
+        self.look_over(more, 1);
+    }
+
+    /// The same where it took so many looks of the usual length.
+    pub(crate) fn look_over(&mut self, more: Side, looks: u32) {
+        let most = self.most * f64::from(looks.max(1));
         for bet in &mut self.bets {
             let won = more.errors * (bet.on / self.limit).ln()
                 + (more.total - more.errors) * ((1.0 - bet.on) / (1.0 - self.limit)).ln();
-            bet.log += (won / self.caution).min(self.most);
+            bet.log += (won / self.caution).min(most);
         }
     }
 
@@ -320,10 +327,10 @@ mod tests {
     #[test]
     fn sides_that_are_scraped_in_turn_are_looked_at_together() {
         let (mut whole, mut turns) = (Ratio::new(1.25, &quiet()), Ratio::new(1.25, &quiet()));
-        whole.look(counts((7.0, 40.0), (3.0, 360.0)));
-        turns.look(counts((7.0, 40.0), (0.0, 0.0)));
+        whole.look(counts((2.0, 40.0), (1.0, 40.0)));
+        turns.look(counts((2.0, 40.0), (0.0, 0.0)));
         assert!(turns.log_e().abs() < 1e-12, "one side alone says nothing");
-        turns.look(counts((0.0, 0.0), (3.0, 360.0)));
+        turns.look(counts((0.0, 0.0), (1.0, 40.0)));
         assert!((whole.log_e() - turns.log_e()).abs() < 1e-12);
     }
 

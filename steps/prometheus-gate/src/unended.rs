@@ -58,6 +58,10 @@ pub(crate) struct UnderWay {
 pub(crate) struct Shortfall {
     /// The canary's part of the traffic, 0 to 1.
     weight: f64,
+    /// The first look, and from when on ends are counted: a canary of a model that takes a minute for
+    /// an answer has its first end a minute after its first request.
+    first: Option<Ms>,
+    counts_from: Option<Ms>,
     ended: [f64; 2],
     bets: [f64; ALTERNATIVES],
 }
@@ -71,6 +75,8 @@ impl Unended {
             })),
             Some(weight) if weight > 0.0 && weight < 1.0 => Self::Shortfall(Box::new(Shortfall {
                 weight,
+                first: None,
+                counts_from: None,
                 ended: [0.0; 2],
                 bets: [0.0; ALTERNATIVES],
             })),
@@ -89,7 +95,7 @@ impl Unended {
                 under_way.look(point, sides(Measure::Starts), sides(Measure::Total), active)
             }
             Self::Shortfall(shortfall) if growth.since.is_some() && !growth.gap => {
-                shortfall.look(sides(Measure::Total));
+                shortfall.look(point, sides(Measure::Total));
                 Counts::default()
             }
             _ => Counts::default(),
@@ -159,7 +165,7 @@ impl UnderWay {
             self.gone[side] = left;
         }
         self.levels.push_back((point, active));
-        while self.levels.len() > 3
+        while self.levels.len() > 2
             && self.levels.get(1).is_some_and(|(at, _)| point - at >= PATIENCE)
         {
             self.levels.pop_front();
@@ -172,7 +178,7 @@ impl UnderWay {
     fn floor(&self) -> [f64; 2] {
         let ends = self.levels.front().zip(self.levels.back());
         let is_long = ends.is_some_and(|((first, _), (last, _))| last - first >= PATIENCE);
-        if self.levels.len() < 3 || !is_long {
+        if !is_long {
             return [0.0; 2];
         }
         let least = |side: usize| {
@@ -204,7 +210,15 @@ impl UnderWay {
 }
 
 impl Shortfall {
-    fn look(&mut self, [canary, baseline]: [f64; 2]) {
+    fn look(&mut self, point: Ms, [canary, baseline]: [f64; 2]) {
+        let first = *self.first.get_or_insert(point);
+        if canary > 0.0 && self.counts_from.is_none() {
+            // As long again as the first end took, so that slower answers have come as well.
+            self.counts_from = Some(point + (point - first));
+        }
+        if self.counts_from.is_none_or(|from| point < from) {
+            return;
+        }
         self.ended[0] += canary;
         self.ended[1] += baseline;
         let part = |ratio: f64| self.weight / (self.weight + ratio * (1.0 - self.weight));
@@ -302,13 +316,44 @@ mod tests {
         assert!(state.log_e < 0.1, "{}", state.log_e);
     }
 
+    fn shortfall() -> Shortfall {
+        Shortfall {
+            weight: 0.1,
+            first: None,
+            counts_from: None,
+            ended: [0.0; 2],
+            bets: [0.0; ALTERNATIVES],
+        }
+    }
+
+    #[test]
+    fn a_model_that_takes_a_minute_for_an_answer_is_not_behind() {
+        let mut slow = shortfall();
+        for look in 0..60 {
+            let canary = if look < 12 { 0.0 } else { 10.0 };
+            slow.look(look * 5 * SECOND, [canary, 90.0]);
+            assert!(!slow.is_in_doubt(), "{look}: {slow:?}");
+        }
+        assert!(slow.log_e() < 0.0, "{slow:?}");
+    }
+
+    #[test]
+    fn requests_that_hang_are_doubted_before_a_minute_is_over_also_with_rare_scrapes() {
+        let mut state = UnderWay { log_e: f64::NEG_INFINITY, ..UnderWay::default() };
+        for look in 0..3 {
+            let active = 30.0 * f64::from(u32::try_from(look).unwrap() + 1);
+            state.look(look * 30 * SECOND, [60.0, 540.0], [30.0, 540.0], [active, 1.0]);
+        }
+        assert!(state.newest >= 20_f64.ln(), "{state:?}");
+    }
+
     #[test]
     fn where_only_ends_are_counted_those_that_the_weight_promises_are_missed() {
-        let mut half = Shortfall { weight: 0.1, ended: [0.0; 2], bets: [0.0; ALTERNATIVES] };
+        let mut half = shortfall();
         let mut whole = half.clone();
         for look in 0..20 {
-            half.look([5.0, 90.0]);
-            whole.look([if look % 2 == 0 { 9.0 } else { 11.0 }, 90.0]);
+            half.look(look * 5 * SECOND, [5.0, 90.0]);
+            whole.look(look * 5 * SECOND, [if look % 2 == 0 { 9.0 } else { 11.0 }, 90.0]);
             if look == 11 {
                 assert!(half.is_in_doubt(), "after a minute there is no pass");
             }

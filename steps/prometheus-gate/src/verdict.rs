@@ -540,6 +540,43 @@ mod tests {
         Samples { criteria: vec![material], failing_since: None }
     }
 
+    /// The same counters, scraped at every so many points only.
+    fn rarely_scraped(per_step: [f64; 4], steps: usize, every: usize) -> Samples {
+        let at = |step: usize| T0 + STEP * as_ms(step);
+        let newest = |step: usize| step / every * every;
+        let series = |name: &str, value: &dyn Fn(usize) -> f64| Series {
+            labels: [(ROLE.to_owned(), name.to_owned())].into(),
+            values: (0..steps).map(|step| (at(step), value(newest(step)))).collect(),
+        };
+        let count = |step: usize| f64::from(u32::try_from(step).unwrap());
+        let mut all: Vec<Series> =
+            ["canary_errors", "canary_total", "baseline_errors", "baseline_total"]
+                .iter()
+                .zip(per_step)
+                .map(|(name, growth)| series(name, &|step| growth * count(step)))
+                .collect();
+        for name in ["canary_sampled", "baseline_sampled"] {
+            all.push(series(name, &|step| crate::samples::seconds(at(step))));
+        }
+        let mut material = Material::new(&compare(), T0);
+        material.counters.add((T0, at(steps - 1), STEP), &all);
+        Samples { criteria: vec![material], failing_since: None }
+    }
+
+    #[test]
+    fn rare_scrapes_leave_no_hole_for_a_bad_canary_and_do_not_stop_a_good_one() {
+        for every in [3, 6, 12] {
+            let judged = |per_step| {
+                let samples = rarely_scraped(per_step, 58, every);
+                verdict(&spec(compare()), T0, &samples, T0 + TIMING.deadline - STEP).verdict
+            };
+            for bad in [[10.0, 10.0, 0.0, 90.0], [4.0, 10.0, 0.0, 90.0]] {
+                assert_ne!(judged(bad), Verdict::Pass, "{bad:?}, a scrape every {every} points");
+            }
+            assert_eq!(judged([0.0, 10.0, 0.0, 90.0]), Verdict::Pass, "every {every} points");
+        }
+    }
+
     fn growth() -> impl Strategy<Value = Vec<[f64; 4]>> {
         let step = (0..4_u32, 0..20_u32, 0..4_u32, 0..90_u32).prop_map(
             |(bad, good, baseline_bad, baseline_good)| {
