@@ -83,7 +83,8 @@ impl Ratio {
         let (counts, looks) = (std::mem::take(&mut self.open), std::mem::take(&mut self.looks));
         let (tolerated, caution) = (self.tolerated, self.caution.unwrap_or(1.0));
         let most = MOST_OF_A_LOOK * f64::from(looks.max(1));
-        bet(&mut self.doubts, tolerated, counts, (caution, most));
+        // Two looks are a reason to wait, where a proof takes three.
+        bet(&mut self.doubts, tolerated, counts, (caution, 2.0 * most));
         if self.caution.is_some() {
             bet(&mut self.bets, tolerated, counts, (caution, most));
         } else if self.rest > 0 {
