@@ -17,6 +17,13 @@ const PART_UNENDED: f64 = 0.1;
 /// One look does not show that something holds, and with rare scrapes there may be no more in a hold.
 const LEAST_LOOKS: usize = 3;
 
+/// A pass takes so many requests to the baseline for each that it takes to the canary: two do not show
+/// what is usual.
+const PART_OF_BASELINE: f64 = 0.2;
+
+/// A canary of which more than this share is bad is in doubt, unless its baseline is as bad.
+const MOSTLY: f64 = 0.5;
+
 /// A pass may leave this part of the canary's requests without requests to the baseline beside them.
 const PART_UNCOMPARED: f64 = 0.25;
 
@@ -411,9 +418,17 @@ impl<'a> Comparison<'a> {
         let proven = self.log_good().is_none_or(|log_e| log_e >= self.pass_threshold());
         proven
             && self.looks >= LEAST_LOOKS
-            && self.usable().total >= self.min_requests
+            && self.usable().total >= self.min_requests.max(1.0)
+            && self.has_two_sides()
             && self.uncompared().is_none()
             && !self.is_in_doubt()
+    }
+
+    /// Whether there was enough on the other side to compare with, and something to compare by.
+    fn has_two_sides(&self) -> bool {
+        let alone = matches!(self.weigh, Weigh::Objective { .. });
+        let boundless = matches!(&self.weigh, Weigh::Latency { bounds, .. } if bounds.is_empty());
+        alone || !boundless && self.compared.baseline.total >= PART_OF_BASELINE * self.min_requests
     }
 
     /// Whether the canary looks worse, short of a proof: a proof has to withstand errors that come in
@@ -428,7 +443,10 @@ impl<'a> Comparison<'a> {
             }
             Weigh::Objective { .. } => return false,
         };
-        log_doubt >= self.threshold()
+        let shares = self.compared.canary.share().zip(self.compared.baseline.share());
+        let mostly =
+            shares.is_some_and(|(canary, baseline)| canary > MOSTLY && canary > 1.5 * baseline);
+        mostly || log_doubt >= self.threshold()
     }
 
     /// The canary's requests that a pass can rest on.
@@ -482,7 +500,18 @@ impl<'a> Comparison<'a> {
         if missing > 0.0 {
             return Some(format!("{missing} {more}requests to the canary are needed"));
         }
+        if !self.has_two_sides() {
+            return Some(
+                "too few requests to the baseline, or no bucket in common, to compare with"
+                    .to_owned(),
+            );
+        }
         self.is_in_doubt().then(|| "it looks worse, and that is not proven yet".to_owned())
+    }
+
+    /// Whether a look was judged, so that no requests mean that there were none.
+    pub(crate) const fn has_looked(&self) -> bool {
+        self.looks > 0
     }
 
     pub(crate) fn requests(&self) -> f64 {

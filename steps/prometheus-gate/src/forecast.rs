@@ -51,7 +51,8 @@ impl Forecast {
         }
         let judged_from = t0 + timing.skew + timing.warmup;
         let watched = timing.last_final(now) - judged_from;
-        if !self.after_a_minute && watched >= LONG_ENOUGH.min(timing.hold) {
+        let looked = counted().all(|(_, state)| state.has_looked);
+        if !self.after_a_minute && looked && watched >= LONG_ENOUGH.min(timing.hold) {
             self.after_a_minute = true;
             let left = t0 + timing.deadline - now;
             lines.extend(counted().find_map(|(_, state)| by_the_watch(state, watched, left)));

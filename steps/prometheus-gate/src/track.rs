@@ -52,6 +52,9 @@ pub(crate) struct State {
     /// Requests to the canary that were judged.
     #[serde(skip)]
     pub(crate) requests: f64,
+    /// Whether any were looked at yet.
+    #[serde(skip)]
+    pub(crate) has_looked: bool,
     /// What a reader has to know about the series that it rests on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
@@ -354,7 +357,10 @@ impl<'a> Track<'a> {
 
     /// Whether it has been judged for so long without one request to the canary.
     pub(crate) fn idle(&self, point: Ms) -> bool {
-        let none = self.comparison.as_ref().is_some_and(|comparison| comparison.requests() <= 0.0);
+        let none = self
+            .comparison
+            .as_ref()
+            .is_some_and(|comparison| comparison.has_looked() && comparison.requests() <= 0.0);
         none && point >= self.judged_from + self.hold
     }
 
@@ -479,6 +485,7 @@ impl<'a> Track<'a> {
             evidence: self.comparison.as_ref().map(Comparison::evidence),
             missing_requests: self.comparison.as_ref().map(Comparison::missing_requests),
             requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
+            has_looked: self.comparison.as_ref().is_some_and(Comparison::has_looked),
             notes: self.criterion.notes.clone(),
             told: self.told(),
             good_means: lane::good_means(self.criterion),
