@@ -21,8 +21,9 @@ const LEAST_LOOKS: usize = 3;
 /// what is usual.
 const PART_OF_BASELINE: f64 = 0.2;
 
-/// A canary of which more than this share is bad is in doubt, unless its baseline is as bad.
-const MOSTLY: f64 = 0.5;
+/// A canary of which more than every other request is bad is in doubt, unless its baseline is as bad;
+/// one that fails so often is refused whatever its baseline does.
+pub(crate) const MOSTLY: f64 = 0.5;
 
 /// A pass may leave this part of the canary's requests without requests to the baseline beside them.
 const PART_UNCOMPARED: f64 = 0.25;
@@ -367,12 +368,17 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Whether the canary is held against a number, and not against a baseline.
+    const fn is_alone(&self) -> bool {
+        matches!(self.weigh, Weigh::Objective { .. })
+    }
+
     /// Whether a point shows what is compared: counters that were sampled recently, of the canary,
     /// and of the baseline where there is one.
     pub(crate) fn sees(&self, point: Ms) -> bool {
-        let alone = matches!(self.weigh, Weigh::Objective { .. });
         self.counters.at(point).is_some_and(|growth| {
-            growth.is_fresh(Revision::Canary) && (alone || growth.is_fresh(Revision::Baseline))
+            growth.is_fresh(Revision::Canary)
+                && (self.is_alone() || growth.is_fresh(Revision::Baseline))
         })
     }
 
@@ -426,9 +432,9 @@ impl<'a> Comparison<'a> {
 
     /// Whether there was enough on the other side to compare with, and something to compare by.
     fn has_two_sides(&self) -> bool {
-        let alone = matches!(self.weigh, Weigh::Objective { .. });
         let boundless = matches!(&self.weigh, Weigh::Latency { bounds, .. } if bounds.is_empty());
-        alone || !boundless && self.compared.baseline.total >= PART_OF_BASELINE * self.min_requests
+        self.is_alone()
+            || !boundless && self.compared.baseline.total >= PART_OF_BASELINE * self.min_requests
     }
 
     /// Whether the canary looks worse, short of a proof: a proof has to withstand errors that come in
@@ -451,8 +457,7 @@ impl<'a> Comparison<'a> {
 
     /// The canary's requests that a pass can rest on.
     fn usable(&self) -> Side {
-        let alone = matches!(self.weigh, Weigh::Objective { .. });
-        if alone { self.sum.canary } else { self.compared.canary }
+        if self.is_alone() { self.sum.canary } else { self.compared.canary }
     }
 
     fn unended(&self) -> Option<&Unended> {
@@ -463,10 +468,9 @@ impl<'a> Comparison<'a> {
     /// no baseline explains, or a good part of all requests.
     fn uncompared(&self) -> Option<Side> {
         let open = self.open.canary;
-        let alone = matches!(self.weigh, Weigh::Objective { .. });
         let matters =
             open.errors > 0.0 || open.total > PART_UNCOMPARED * self.compared.canary.total;
-        (!alone && open.total > 0.0 && matters).then_some(open)
+        (!self.is_alone() && open.total > 0.0 && matters).then_some(open)
     }
 
     /// How many more requests to the canary a pass needs at least; 0 when it has had enough.
@@ -525,8 +529,7 @@ impl<'a> Comparison<'a> {
 
     /// The same of the baseline, where there is a comparison.
     pub(crate) fn usual(&self) -> Option<f64> {
-        let compared = !matches!(self.weigh, Weigh::Objective { .. });
-        self.counted().baseline.share().filter(|_| compared)
+        self.counted().baseline.share().filter(|_| !self.is_alone())
     }
 
     /// What it shows, in a few words with numbers and units.
@@ -632,8 +635,7 @@ impl<'a> Comparison<'a> {
     /// What is shown: requests that were compared, or while there are none, the canary's.
     fn counted(&self) -> Counts {
         let compared = self.strongest().map_or(self.compared, |bound| bound.compared);
-        let alone = matches!(self.weigh, Weigh::Objective { .. });
-        if alone || compared.canary.total <= 0.0 {
+        if self.is_alone() || compared.canary.total <= 0.0 {
             return Counts { canary: self.sum.canary, baseline: Side::default() };
         }
         compared
@@ -695,7 +697,8 @@ impl Errors {
     }
 }
 
-fn counts(growth: &Growth) -> Counts {
+/// Requests of a stretch, and how many of them failed.
+pub(crate) fn counts(growth: &Growth) -> Counts {
     let side = |revision| {
         let slowest = growth.buckets(revision).last().map(|(_, all)| *all);
         let total = slowest.unwrap_or_else(|| growth.of(revision, Measure::Total));

@@ -2,7 +2,8 @@
 //! at the deadline.
 
 use crate::{
-    counters::{Measure, Revision},
+    comparison::{counts, percent},
+    counters::Revision,
     samples::{Material, Samples, as_float, seconds},
     spec::{Criterion, Ms, Role, SECOND, Spec, Test},
     track::State,
@@ -71,14 +72,8 @@ fn by_the_past(
     let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
     let points =
         material.history.growths().filter(|growth| growth.is_fresh(Revision::Baseline)).count();
-    let requests: f64 = material
-        .history
-        .growths()
-        .map(|growth| {
-            let slowest = growth.buckets(Revision::Baseline).last().map(|(_, all)| *all);
-            slowest.unwrap_or_else(|| growth.of(Revision::Baseline, Measure::Total))
-        })
-        .sum();
+    let requests: f64 =
+        material.history.growths().map(|growth| counts(growth).baseline.total).sum();
     let name = &criterion.name;
     let wanted = format!("{name} needs {needed} requests to the canary");
     if points < 2 || requests <= 0.0 {
@@ -98,7 +93,7 @@ fn by_the_past(
     };
     Some(format!(
         "{wanted}; {there}, and at {} of them that takes about {}{late}",
-        crate::comparison::percent(weight),
+        percent(weight),
         length(takes)
     ))
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     codes::Codes,
+    comparison::MOSTLY,
     queries::{Own, Query, Shape, Sides, matchers},
     sources::{SOURCES, Source},
     spec::{CompareTest, Counted, Criterion, LatencyTest, Role, SECOND, SloTest, Test, ValueTest},
@@ -32,9 +33,6 @@ pub(crate) enum Preset {
 /// What is asked where nothing else is.
 pub(crate) const DEFAULT: [Preset; 4] =
     [Preset::NoRestarts, Preset::Errors, Preset::Rejections, Preset::Latency];
-
-/// A canary that fails more than every other request is refused whatever its baseline does.
-const MOSTLY: f64 = 0.5;
 
 /// The revisions that a preset compares, and by which numbers.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@
 //! says where requests fail: between the two. It changes no verdict, and its reason mentions it.
 
 use crate::{
-    counters::{Counters, Measure, Revision},
+    comparison::counts,
+    counters::Counters,
     discovery::{existing, shape},
     evidence::Side,
     presets::Candidate,
@@ -36,10 +37,7 @@ pub(crate) async fn disagreement(
     let mut counters = Counters::new(from, Ms::MAX / 2);
     counters.add(span, &answer.series);
     let Some(growth) = counters.at(to) else { return Ok(None) };
-    let of = |measure| growth.of(Revision::Canary, measure);
-    let total = of(Measure::Total);
-    let errors = of(Measure::Errors).max(of(Measure::Inner)).min(total);
-    Ok(sentence((used, counted), (way.source, Side { errors, total })))
+    Ok(sentence((used, counted), (way.source, counts(growth).canary)))
 }
 
 fn sentence((used, a): (&str, Side), (other, b): (&str, Side)) -> Option<String> {
