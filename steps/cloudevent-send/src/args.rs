@@ -3,6 +3,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{ArgAction, Args as Group, Parser};
+use cloudevent::wire::Mode;
 use cloudevents::event::ExtensionValue;
 use humantime::Duration;
 use reqwest::{
@@ -11,7 +12,7 @@ use reqwest::{
 };
 use step::ResultFile;
 
-use crate::{credentials::CredentialArgs, dry_run::Form, fields::Field, wire::Mode};
+use crate::{credentials::CredentialArgs, dry_run::Form, fields::Field};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,12 +7,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use cloudevent::id::hex;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Certificate, Identity, Url};
 use sha2::Sha256;
 use step::{Failure, Usage};
-
-use crate::event::hex;
 
 /// Where Knative mounts the token of a `SinkBinding` or a source that authenticates itself.
 const KNATIVE_TOKEN: &str = "/oidc/token";

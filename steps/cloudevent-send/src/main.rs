@@ -4,11 +4,10 @@
 mod args;
 mod credentials;
 mod dry_run;
-mod event;
 mod fields;
-mod rules;
+mod identity;
 mod sink;
-mod wire;
+mod size;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +19,11 @@ use std::{
 
 use anyhow::{Context, Error, Result, bail};
 use chrono::{SecondsFormat, Utc};
+use cloudevent::{
+    event::{self, Draft, ReadError},
+    id::{derived_id, is_label},
+    wire,
+};
 use cloudevents::{AttributesReader as _, Event, event::ExtensionValue};
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -28,7 +32,7 @@ use step::{Failure, Outcome, Usage};
 use crate::{
     args::{Args, DataArgs, DeliveryArgs, EventArgs, Header, ResultArgs},
     credentials::{Credentials, shown},
-    event::{Draft, Identity, ReadError, derived_id, full_type},
+    identity::{Identity, full_type},
     sink::{Limits, Meaning, Reply, Sink, Trouble},
 };
 
@@ -66,7 +70,7 @@ async fn send(args: Args) -> Result<Outcome> {
     let allow_large = data.allow_large;
     let (event, verbatim) = compose(event, data, overrides.as_deref())?;
     let message = wire::message(&event, mode, verbatim);
-    rules::check_size(message.body.len(), allow_large)?;
+    size::check(message.body.len(), allow_large)?;
     let credentials = credentials.read(&sink)?;
     warn(&event, mode, &credentials);
     let extra = extra_headers(header, webhook_origin);
@@ -146,9 +150,10 @@ fn draft(event: EventArgs, data: DataArgs) -> Result<Draft> {
     } = event;
     let (ty, source) =
         (full_type(type_prefix.as_deref(), &ty.unwrap_or_default()), source.unwrap_or_default());
-    let derive = |key: &str| derived_id(&source, &ty, subject.as_deref().unwrap_or_default(), key);
+    let derive =
+        |key: &str| derived_id(&[&source, &ty, subject.as_deref().unwrap_or_default(), key]);
     let Identity { id, correlation } = Identity::new(id, correlation_id.or(run_uid), derive);
-    if !rules::is_label(&correlation) {
+    if !is_label(&correlation) {
         bail!(Usage {
             what: format!("correlation id `{correlation}` does not fit a label"),
             hint: "use a UUID, or at most 63 letters, digits, `-`, `_` and `.` that begin and end with a letter or digit".into(),
@@ -244,12 +249,6 @@ fn extra_headers(
 
 /// What is allowed and will surprise.
 fn warn(event: &Event, mode: wire::Mode, credentials: &Credentials) {
-    if !rules::is_dns_safe(event.id()) {
-        tracing::warn!(
-            "the id `{}` fits no object name; a listener changes and cuts it",
-            event.id()
-        );
-    }
     if mode == wire::Mode::Binary
         && event
             .data()

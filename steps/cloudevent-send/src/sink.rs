@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use cloudevent::wire::Message;
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
@@ -15,10 +16,7 @@ use reqwest::{
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{
-    credentials::{Credentials, shown},
-    wire::Message,
-};
+use crate::credentials::{Credentials, shown};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

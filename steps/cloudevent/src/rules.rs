@@ -1,5 +1,5 @@
 //! What an event must keep to before a byte is sent: the specification's rules, which the SDK
-//! checks only in part, and this catalog's own on sizes and ids.
+//! checks only in part.
 
 use cloudevents::event::ExtensionValue;
 use serde_json::value::RawValue;
@@ -7,10 +7,6 @@ use step::Usage;
 
 use crate::event::{Draft, is_json};
 
-/// What brokers and proxies are sure to carry, by the CloudEvents specification.
-const SMALL: usize = 64 << 10;
-/// Above this, data belongs in a store and its address in the event.
-const LARGE: usize = 256 << 10;
 /// Names that mean something else on the wire; an extension of that name would shadow it.
 const CORE: [&str; 9] = [
     "id",
@@ -25,7 +21,7 @@ const CORE: [&str; 9] = [
 ];
 
 /// The first rule that the event breaks.
-pub(crate) fn check(draft: &Draft) -> Result<(), Usage> {
+pub fn check(draft: &Draft) -> Result<(), Usage> {
     let Draft { id, source, ty, subject, time, datacontenttype, dataschema, extensions, data } =
         draft;
     required("id", id)?;
@@ -114,40 +110,6 @@ fn check_extensions(extensions: &[(String, ExtensionValue)]) -> Result<(), Usage
         }
     }
     Ok(())
-}
-
-/// Refuses a body that belongs in a store, unless it is wanted.
-pub(crate) fn check_size(bytes: usize, allow_large: bool) -> Result<(), Usage> {
-    if bytes > LARGE && !allow_large {
-        return Err(broken(
-            format!("the event has {bytes} bytes, more than {LARGE}"),
-            "put the data into a store and send its address, or pass `--allow-large`",
-        ));
-    }
-    if bytes > SMALL {
-        tracing::warn!("the event has {bytes} bytes; brokers are sure to carry {SMALL} only");
-    }
-    Ok(())
-}
-
-/// Whether a listener can use the id in an object's name as it is.
-pub(crate) fn is_dns_safe(id: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=40).contains(&id.len())
-        && id.bytes().all(inner)
-        && !id.starts_with('-')
-        && !id.ends_with('-')
-}
-
-/// Whether a PipelineRun can carry the value as a label.
-pub(crate) fn is_label(value: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let outer = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let bytes = value.as_bytes();
-    bytes.len() <= 63
-        && bytes.iter().copied().all(inner)
-        && outer(bytes.first())
-        && outer(bytes.last())
 }
 
 /// Present, and nothing that would end a header or hide in a log.
@@ -396,24 +358,5 @@ mod tests {
         let mut least = valid();
         least.extensions = vec![("n".into(), i64::from(i32::MIN).into())];
         check(&least).unwrap();
-    }
-
-    #[test]
-    fn a_large_event_is_refused_unless_it_is_wanted() {
-        check_size(LARGE, false).unwrap();
-        assert!(check_size(LARGE + 1, false).is_err());
-        check_size(LARGE + 1, true).unwrap();
-    }
-
-    #[test]
-    fn ids_and_labels_follow_kubernetes() {
-        assert!(is_dns_safe("6e8bc430-9c3a-11d9-9669-0800200c9a66"));
-        for bad in ["", "A", "a.b", "-a", "a-", &"a".repeat(41)] {
-            assert!(!is_dns_safe(bad), "{bad}");
-        }
-        assert!(is_label("Build_7.1"));
-        for bad in ["", "a/b", "-a", "a.", &"a".repeat(64)] {
-            assert!(!is_label(bad), "{bad}");
-        }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::event::is_json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// The whole event in the body, as JSON
     Structured,
     /// Attributes as `ce-` headers, the data as the body
@@ -24,13 +24,14 @@ pub(crate) enum Mode {
 
 /// What is sent, but for the address and the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Message {
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 /// Writes the event; `verbatim` is its structured form if there is one that must not change.
-pub(crate) fn message(event: &Event, mode: Mode, verbatim: Option<Vec<u8>>) -> Message {
+#[must_use]
+pub fn message(event: &Event, mode: Mode, verbatim: Option<Vec<u8>>) -> Message {
     match mode {
         Mode::Structured => {
             let body = verbatim.unwrap_or_else(|| structured(event).into_bytes());
@@ -104,7 +105,8 @@ fn text(value: &AttributeValue<'_>) -> String {
 }
 
 /// The data as it goes over the wire in binary mode; empty when there is none.
-pub(crate) fn data(event: &Event) -> &[u8] {
+#[must_use]
+pub fn data(event: &Event) -> &[u8] {
     match event.data() {
         Some(Data::Binary(bytes)) => bytes,
         Some(Data::String(text)) => text.as_bytes(),
@@ -119,7 +121,8 @@ fn quoted(text: &str) -> String {
 
 /// A header value by section 3.1.3.2 of the HTTP binding: space, `"`, `%` and all outside
 /// U+0021–U+007E as upper-case escapes of their UTF-8 bytes.
-pub(crate) fn percent_encode(value: &str) -> String {
+#[must_use]
+pub fn percent_encode(value: &str) -> String {
     value.bytes().fold(String::with_capacity(value.len()), |mut encoded, byte| {
         match byte {
             b'"' | b'%' | ..=b' ' | 0x7f.. => {

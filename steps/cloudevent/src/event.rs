@@ -1,35 +1,33 @@
 //! One event, from attributes as they were typed or read to the SDK's event model.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use cloudevents::{Event, EventBuilder as _, EventBuilderV10, event::ExtensionValue};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 use step::Usage;
-use uuid::Uuid;
 
 use crate::rules;
 
 /// The attributes and the data of an event before anything is checked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Draft {
-    pub(crate) id: String,
-    pub(crate) source: String,
-    pub(crate) ty: String,
-    pub(crate) subject: Option<String>,
-    pub(crate) time: Option<String>,
-    pub(crate) datacontenttype: Option<String>,
-    pub(crate) dataschema: Option<String>,
-    pub(crate) extensions: Vec<(String, ExtensionValue)>,
+pub struct Draft {
+    pub id: String,
+    pub source: String,
+    pub ty: String,
+    pub subject: Option<String>,
+    pub time: Option<String>,
+    pub datacontenttype: Option<String>,
+    pub dataschema: Option<String>,
+    pub extensions: Vec<(String, ExtensionValue)>,
     /// As it goes over the wire in binary mode; empty means none
-    pub(crate) data: Vec<u8>,
+    pub data: Vec<u8>,
 }
 
 impl Draft {
     /// The event, if it keeps every rule of the specification and of this catalog.
-    pub(crate) fn build(self) -> Result<Event, Usage> {
+    pub fn build(self) -> Result<Event, Usage> {
         rules::check(&self)?;
         let mut event = EventBuilderV10::new().id(self.id).source(self.source).ty(self.ty);
         if let Some(subject) = self.subject {
@@ -53,7 +51,7 @@ impl Draft {
     }
 
     /// Sets an extension, replacing one of that name: how Knative's overrides work.
-    pub(crate) fn override_extension(&mut self, name: String, value: ExtensionValue) {
+    pub fn override_extension(&mut self, name: String, value: ExtensionValue) {
         self.extensions.retain(|(known, _)| *known != name);
         self.extensions.push((name, value));
     }
@@ -64,70 +62,14 @@ fn json() -> String {
 }
 
 /// Whether data of this type is JSON: `application/json`, `text/json`, `application/ld+json; …`.
-pub(crate) fn is_json(media_type: &str) -> bool {
+#[must_use]
+pub fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 
-/// The id that an event about this thing always has: the first 32 hex digits of SHA-256 over
-/// `source|type|subject|key`. A sender that is retried or run again names the same event.
-pub(crate) fn derived_id(source: &str, ty: &str, subject: &str, key: &str) -> String {
-    let digest = Sha256::digest([source, ty, subject, key].join("|"));
-    hex(&digest[..16])
-}
-
-/// Lower-case digits, two a byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
-}
-
-/// Who an event is, and which release it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) id: String,
-    pub(crate) correlation: String,
-}
-
-impl Identity {
-    /// `derive` makes the id from the correlation id. The first event of a release has neither:
-    /// one new UUID becomes both.
-    pub(crate) fn new(
-        id: Option<String>,
-        correlation: Option<String>,
-        derive: impl Fn(&str) -> String,
-    ) -> Self {
-        match (id, correlation) {
-            (Some(id), Some(correlation)) => Self { id, correlation },
-            (None, Some(correlation)) => Self { id: derive(&correlation), correlation },
-            (Some(id), None) if rules::is_label(&id) => Self { correlation: id.clone(), id },
-            (Some(id), None) => Self { id, correlation: Uuid::new_v4().to_string() },
-            (None, None) => {
-                let id = Uuid::new_v4().to_string();
-                Self { correlation: id.clone(), id }
-            }
-        }
-    }
-}
-
-/// The name that a type has on the wire: after the prefix, unless it begins with it already.
-pub(crate) fn full_type(prefix: Option<&str>, ty: &str) -> String {
-    let Some(prefix) =
-        prefix.map(|prefix| prefix.trim_end_matches('.')).filter(|prefix| !prefix.is_empty())
-    else {
-        return ty.to_owned();
-    };
-    match ty.strip_prefix(prefix) {
-        Some(rest) if rest.starts_with('.') => ty.to_owned(),
-        _ => format!("{prefix}.{}", ty.trim_start_matches('.')),
-    }
-}
-
 /// Reads an event in CloudEvents' JSON format.
-pub(crate) fn read(text: &[u8]) -> Result<Draft, ReadError> {
+pub fn read(text: &[u8]) -> Result<Draft, ReadError> {
     let Members(members) = serde_json::from_slice(text)?;
     let mut draft = Draft::default();
     let mut version = None;
@@ -170,7 +112,7 @@ fn unwrap_text(draft: &mut Draft) {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error("`specversion` is `{0}`, not `1.0`")]
@@ -227,54 +169,6 @@ impl<'de> Deserialize<'de> for Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_derived_id_is_a_published_digest_cut_to_32_digits() {
-        // printf '%s' 'a|b|c|d' | sha256sum
-        assert_eq!(derived_id("a", "b", "c", "d"), "b54856b7a8705958e13238b3d67eac1c");
-    }
-
-    #[test]
-    fn one_new_uuid_is_the_id_and_the_correlation_of_a_first_event() {
-        let first = Identity::new(None, None, |_| unreachable!());
-        assert_eq!(first.id, first.correlation);
-        assert_ne!(first, Identity::new(None, None, |_| unreachable!()));
-    }
-
-    #[test]
-    fn an_id_that_fits_a_label_is_its_own_correlation() {
-        let told = |id: &str| Identity::new(Some(id.into()), None, |_| unreachable!());
-        assert_eq!(told("build-7").correlation, "build-7");
-        assert_ne!(told("build/7").correlation, "build/7");
-    }
-
-    #[test]
-    fn a_known_release_gives_the_same_id_each_time() {
-        let again = || {
-            Identity::new(None, Some("r-1".into()), |key| derived_id("/s", "t.v1", "ns/iris", key))
-        };
-        assert_eq!(again(), again());
-        assert_eq!(again().id.len(), 32);
-    }
-
-    #[test]
-    fn a_type_is_joined_with_the_prefix_once() {
-        let prefix = Some("build.canary.release");
-        assert_eq!(
-            full_type(prefix, "canary.created.v1"),
-            "build.canary.release.canary.created.v1"
-        );
-        assert_eq!(full_type(prefix, ".failed.v1"), "build.canary.release.failed.v1");
-        assert_eq!(
-            full_type(prefix, "build.canary.release.failed.v1"),
-            "build.canary.release.failed.v1"
-        );
-        assert_eq!(
-            full_type(prefix, "build.canary.releases.v1"),
-            "build.canary.release.build.canary.releases.v1"
-        );
-        assert_eq!(full_type(None, "com.example.order.v1"), "com.example.order.v1");
-    }
 
     #[test]
     fn json_is_told_by_the_media_type_in_any_case() {
