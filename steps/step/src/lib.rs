@@ -5,10 +5,12 @@
 
 mod failure;
 mod log;
+mod own_run;
 mod result_file;
 mod run;
 pub mod text;
 
 pub use failure::{Failure, Usage};
+pub use own_run::OwnRun;
 pub use result_file::ResultFile;
-pub use run::{Outcome, Terminated, run, run_to_safe_point};
+pub use run::{Outcome, Terminated, run, run_to_safe_point, serve};

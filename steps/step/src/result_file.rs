@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::Failure;
+use crate::{Failure, text::clean};
 
 /// A `--result-NAME` flag: the file that a result goes to, or nowhere when the flag is not given.
 ///
@@ -31,6 +31,21 @@ impl ResultFile {
         replace(path, value.as_ref()).with_context(|| Failure {
             what: format!("failed to write result `{}`", path.display()),
             hint: "a Task passes `$(results.NAME.path)`; elsewhere, name a file in a folder that exists and can be written".into(),
+        })
+    }
+}
+
+/// Keeps an error's text for whoever tells of it: at most this many bytes of one line.
+const ERROR_BYTES: usize = 500;
+
+impl ResultFile {
+    /// Writes why something failed, and hands the failure on; writes nothing when it did not.
+    pub fn write_error<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| {
+            let mut text = clean(&format!("{error:#}"));
+            text.truncate(text.floor_char_boundary(ERROR_BYTES));
+            // The error itself is the news; a file that cannot be written adds nothing to it.
+            let _ = self.write(text);
         })
     }
 }
@@ -86,6 +101,22 @@ mod tests {
     fn a_result_without_a_path_goes_nowhere() {
         ResultFile::default().write("pass").unwrap();
         assert_eq!("".parse(), Ok(ResultFile::default()));
+    }
+
+    #[test]
+    fn an_error_is_kept_in_one_short_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("error");
+        let result = ResultFile::from(path.clone().into_os_string());
+        let failure =
+            anyhow::anyhow!("it\nbroke {}", "é".repeat(ERROR_BYTES)).context("failed to try");
+        assert!(result.write_error::<()>(Err(failure)).is_err());
+        let kept = fs::read_to_string(&path).unwrap();
+        assert!(kept.starts_with("failed to try: it broke é"), "{kept}");
+        assert!(kept.len() <= ERROR_BYTES);
+        result.write("").unwrap();
+        assert_eq!(result.write_error(Ok(7)).unwrap(), 7);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
     }
 
     #[test]

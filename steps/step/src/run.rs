@@ -4,13 +4,15 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     future::Future,
+    io,
+    num::NonZeroU8,
     process::ExitCode,
 };
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use tokio::{
-    runtime::Runtime,
+    runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 
@@ -25,6 +27,8 @@ pub enum Outcome {
     No,
     /// Stopped at a safe point because SIGTERM asked for it. Exit code 143
     Terminated,
+    /// Done, and ended as another step of the Task did, which only this one can make the Task's end
+    Like(NonZeroU8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -33,6 +37,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => 0,
             Outcome::No => 3,
             Outcome::Terminated => 143,
+            Outcome::Like(code) => code.get(),
         })
     }
 }
@@ -78,6 +83,21 @@ where
 pub fn run_to_safe_point<Args: Parser>(
     story: impl AsyncFnOnce(Args, Terminated) -> Result<Outcome>,
 ) -> ExitCode {
+    run_on(Runtime::new, story)
+}
+
+/// Runs a service: the same for what waits for requests all its life, on one thread, so that its
+/// memory is the same on a machine of two cores and of two hundred.
+pub fn serve<Args: Parser>(
+    story: impl AsyncFnOnce(Args, Terminated) -> Result<Outcome>,
+) -> ExitCode {
+    run_on(|| Builder::new_current_thread().enable_all().build(), story)
+}
+
+fn run_on<Args: Parser>(
+    runtime: impl FnOnce() -> io::Result<Runtime>,
+    story: impl AsyncFnOnce(Args, Terminated) -> Result<Outcome>,
+) -> ExitCode {
     let args = match parse(env::args_os()) {
         Ok(args) => args,
         Err(usage) => {
@@ -87,7 +107,7 @@ pub fn run_to_safe_point<Args: Parser>(
         }
     };
     log::start(Args::command().get_name());
-    let ended = Runtime::new().context("failed to start the runtime").and_then(|runtime| {
+    let ended = runtime().context("failed to start the runtime").and_then(|runtime| {
         let ended = runtime.block_on(async { story(args, Terminated::listen()?).await });
         runtime.shutdown_background(); // a blocking read must not hold up the end
         ended
@@ -180,5 +200,7 @@ mod tests {
         assert_eq!(code(Outcome::Done), format!("{:?}", ExitCode::from(0)));
         assert_eq!(code(Outcome::No), format!("{:?}", ExitCode::from(3)));
         assert_eq!(code(Outcome::Terminated), format!("{:?}", ExitCode::from(143)));
+        let other = NonZeroU8::new(7).unwrap();
+        assert_eq!(code(Outcome::Like(other)), format!("{:?}", ExitCode::from(7)));
     }
 }
