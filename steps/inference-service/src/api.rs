@@ -1,12 +1,12 @@
 //! The edge to the Kubernetes API: looking, writing, waiting, and what each refusal means.
 
-use std::{collections::BTreeSet, fmt, io::Write as _, time::Duration};
+use std::{fmt, io::Write as _, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{
     Api, Client, Config,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
     config::KubeConfigOptions,
     core::{ApiResource, DynamicResourceScope},
 };
@@ -15,9 +15,10 @@ use step::Failure;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Component, Guarded, InferenceService, Mark, Revision, Seen,
+    Guarded, InferenceService, Mark, Revision, Run, Seen,
     mark::lease_name,
     objects::{inference_services, revisions},
+    runs,
 };
 
 /// The name under which `managedFields` tells our changes.
@@ -26,9 +27,14 @@ pub(crate) const FIELD_MANAGER: &str = "kanaria";
 /// A route follows a patch in about a second; a look is a handful of small reads.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+const LOOK_AT_RUNS_EVERY: Duration = Duration::from_secs(3);
+
 /// The API server of a one-node cluster is back within half a minute; more patience between two
 /// attempts would only add to that.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Keeps a list of many services from taking much memory.
+const PAGE: u32 = 100;
 
 /// No read of ours takes longer than this on a server that still lives.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -39,7 +45,9 @@ pub enum Next<T> {
     /// Nothing can be done until what this line tells of has changed
     Wait(String),
     Patch(Guarded),
-    Mark(Mark),
+    Mark(Box<Mark>),
+    /// A revision that is of no use any more, and whose pods take room
+    Delete(String),
     /// The whole service, for a first release
     Create(Value),
     Done(T),
@@ -51,6 +59,8 @@ pub struct Service {
     client: Client,
     pub namespace: String,
     pub name: String,
+    with_runs: bool,
+    look_every: Duration,
 }
 
 /// A client for the cluster of the pod, or of the kubeconfig.
@@ -69,12 +79,41 @@ pub async fn connect() -> Result<Client> {
     Client::try_from(config).with_context(failure)
 }
 
+/// Names of the namespace's services whose spec has a percent: each may be a canary.
+pub async fn services(client: &Client, namespace: &str) -> Result<Vec<String>> {
+    let api =
+        Api::<InferenceService>::namespaced_with(client.clone(), namespace, &inference_services());
+    let mut page = ListParams::default().limit(PAGE);
+    let mut names = Vec::new();
+    loop {
+        let what = format!("failed to list InferenceServices of `{namespace}`");
+        let listed = api.list(&page).await.map_err(|error| Fault { what, error }.into_failure())?;
+        let with_percent = listed
+            .items
+            .into_iter()
+            .filter(|service| service.spec.predictor.canary_traffic_percent.is_some());
+        names.extend(with_percent.filter_map(|service| service.metadata.name));
+        match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(names),
+        }
+    }
+}
+
 impl Service {
     /// Without a namespace: the pod's own, or the kubeconfig's.
     #[must_use]
     pub fn new(client: Client, namespace: Option<String>, name: &str) -> Self {
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-        Self { client, namespace, name: name.to_owned() }
+        let look_every = LOOK_EVERY;
+        Self { client, namespace, name: name.to_owned(), with_runs: false, look_every }
+    }
+
+    /// The same, but each look also finds the runs of the namespace that have not ended. That is a
+    /// long list, so it looks less often.
+    #[must_use]
+    pub fn with_runs(&self) -> Self {
+        Self { with_runs: true, look_every: LOOK_AT_RUNS_EVERY, ..self.clone() }
     }
 
     /// Looks, asks, does and looks again until the answer is [`Next::Done`].
@@ -92,12 +131,13 @@ impl Service {
             patches: Vec::new(),
             told: String::new(),
             can_mark: true,
+            can_delete: true,
         };
-        let mut pause = LOOK_EVERY;
+        let mut pause = self.look_every;
         loop {
             match self.turn(&mut drive, &mut next).await {
                 Ok(Some(ended)) => return Ok(ended),
-                Ok(None) => pause = LOOK_EVERY,
+                Ok(None) => pause = self.look_every,
                 Err(Stopped::Final(error)) => return Err(error),
                 Err(Stopped::Faulty(fault))
                     if fault.may_heal() && Instant::now() + pause < deadline =>
@@ -124,6 +164,7 @@ impl Service {
         seen.waited = drive.changed_at.elapsed();
         seen.patches = drive.patches.len();
         seen.can_mark = drive.can_mark;
+        seen.can_delete = drive.can_delete;
         match next(&seen).map_err(Stopped::Final)? {
             Next::Done(ended) => return Ok(Some(ended)),
             Next::Wait(line) => drive.tell(line),
@@ -136,6 +177,11 @@ impl Service {
                     drive.patches.push(guarded);
                     drive.changed_at = Instant::now();
                 }
+            }
+            Next::Delete(revision) => {
+                drive.tell(format!("{}: delete revision `{revision}`", seen.full_name()));
+                drive.can_delete = self.delete(&seen, &revision).await?;
+                drive.changed_at = Instant::now();
             }
             Next::Mark(mark) => drive.can_mark = self.save(&mark, seen.uid()).await?,
             Next::Create(object) => {
@@ -164,7 +210,7 @@ impl Service {
         };
         let mut first = next(&seen)?;
         if let Next::Mark(mark) = first {
-            seen.mark = mark; // tells nobody anything yet; what comes after it does
+            seen.mark = *mark; // tells nobody anything yet; what comes after it does
             first = next(&seen)?;
         }
         let plan = match first {
@@ -174,9 +220,28 @@ impl Service {
             Next::Mark(mark) => {
                 format!("would write a mark:\n{:#}", mark.lease(&self.name, seen.uid()))
             }
+            Next::Delete(revision) => format!("would delete revision `{revision}`"),
             Next::Create(object) => format!("would create:\n{object:#}"),
         };
         writeln!(std::io::stdout(), "{found}\n{plan}").context("failed to print the plan")
+    }
+
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What there is now.
+    pub async fn seen(&self) -> Result<Seen> {
+        self.look().await.map_err(Fault::into_failure)
+    }
+
+    /// Whether a run waits for a pod on a node that does not answer any more
+    pub async fn is_lost(&self, run: &Run) -> Result<bool> {
+        runs::is_lost(&self.client, &self.namespace, run)
+            .await
+            .map_err(self.fault("list pods of run", &run.name))
+            .map_err(Fault::into_failure)
     }
 
     async fn look(&self) -> Result<Seen, Fault> {
@@ -200,32 +265,28 @@ impl Service {
             Err(kube::Error::Api(status)) if status.code == 403 => {}
             Err(error) => return Err(self.fault("read Lease", &name)(error)),
         }
+        if self.with_runs {
+            match runs::unfinished(&self.client, &self.namespace).await {
+                Ok(unfinished) => (seen.unfinished, seen.knows_runs) = (unfinished, true),
+                // Whoever cannot do without says so.
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {}
+                Err(error) => return Err(self.fault("list Tekton runs for", &self.name)(error)),
+            }
+        }
         Ok(seen)
     }
 
     async fn look_at_revisions(&self, seen: &mut Seen) -> Result<(), Fault> {
-        let Component {
-            latest_created_revision,
-            latest_ready_revision,
-            latest_rolledout_revision,
-            previous_rolledout_revision,
-            ..
-        } = seen.component().clone();
-        let names = BTreeSet::from([
-            latest_created_revision.clone(),
-            latest_ready_revision,
-            latest_rolledout_revision,
-            previous_rolledout_revision,
-        ]);
         let api = self.api::<Revision>(&revisions());
-        for name in names.into_iter().filter(|name| !name.is_empty()) {
-            let revision = api.get_opt(&name).await.map_err(self.fault("read Revision", &name))?;
-            seen.revisions.extend(revision.map(|revision| (name, revision)));
-        }
-        seen.pods = match seen.revisions.get(&latest_created_revision) {
-            Some(revision) if !seen.is_ready(&latest_created_revision) => {
-                self.pods(revision).await?
-            }
+        let of_service = ListParams::default()
+            .labels(&format!("serving.kserve.io/inferenceservice={}", self.name));
+        let found =
+            api.list(&of_service).await.map_err(self.fault("list revisions of", &self.name))?;
+        let named = |revision: Revision| Some((revision.metadata.name.clone()?, revision));
+        seen.revisions = found.items.into_iter().filter_map(named).collect();
+        let latest = seen.latest().to_owned();
+        seen.pods = match seen.revisions.get(&latest) {
+            Some(revision) if !seen.is_ready(&latest) => self.pods(revision).await?,
             _ => Vec::new(),
         };
         Ok(())
@@ -253,6 +314,26 @@ impl Service {
                 Ok(false)
             }
             Err(error) => Err(self.fault("patch InferenceService", &self.name)(error)),
+        }
+    }
+
+    /// False when the rights do not suffice. Only this revision, not one that was made again under its name.
+    async fn delete(&self, seen: &Seen, revision: &str) -> Result<bool, Fault> {
+        let uid = seen.revisions.get(revision).and_then(|revision| revision.metadata.uid.clone());
+        let only_this = Preconditions { uid, resource_version: None };
+        let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
+        match self.api::<Revision>(&revisions()).delete(revision, &params).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                tracing::warn!(
+                    "failed to delete revision `{}/{revision}`, whose pods may go on: {}",
+                    self.namespace,
+                    status.message
+                );
+                Ok(false)
+            }
+            Err(error) => Err(self.fault("delete revision", revision)(error)),
         }
     }
 
@@ -336,6 +417,7 @@ struct Drive {
     patches: Vec<Guarded>,
     told: String,
     can_mark: bool,
+    can_delete: bool,
 }
 
 impl Drive {

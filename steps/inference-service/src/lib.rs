@@ -10,16 +10,18 @@ mod image;
 mod mark;
 mod objects;
 mod patch;
+mod runs;
 mod seen;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
 
-pub use api::{Next, Service, connect};
+pub use api::{Next, Service, connect, services};
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
-pub use mark::Mark;
+pub use mark::{Mark, Release};
 pub use objects::{Component, Condition, InferenceService, Revision, Target};
 pub use patch::Guarded;
+pub use runs::Run;
 pub use seen::{Live, Seen};
 
 /// The container that carries the model. KServe gives a single container this name.

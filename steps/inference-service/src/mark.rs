@@ -10,13 +10,20 @@ use serde_json::{Value, json};
 use crate::same_image;
 
 /// Enough that a repeated event of weeks ago is still recognised; an annotation has room for it.
-const REMEMBERED: usize = 20;
+const REMEMBERED: usize = 40;
 
 const CANARY_REVISION: &str = "kanaria.dev/canary-revision";
 const BASELINE_REVISION: &str = "kanaria.dev/baseline-revision";
 const BASELINE_IMAGE: &str = "kanaria.dev/baseline-image";
 const LIVE_SINCE: &str = "kanaria.dev/live-since";
 const REJECTED: &str = "kanaria.dev/rejected";
+const REPLACED: &str = "kanaria.dev/replaced";
+const VERSION: &str = "kanaria.dev/version";
+const BENTO: &str = "kanaria.dev/bento-sha256";
+const RUN: &str = "kanaria.dev/run";
+const RUN_UID: &str = "kanaria.dev/run-uid";
+const PIPELINE: &str = "kanaria.dev/pipeline";
+const CORRELATION: &str = "kanaria.dev/correlation-id";
 
 /// What the last release of a service was, and which images it has rejected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,10 +36,27 @@ pub struct Mark {
     pub baseline_image: String,
     /// RFC 3339; empty until the canary has had requests
     pub live_since: String,
-    /// Newest first
+    /// Images, and bentos as `bento:SHA256`; newest first
     pub rejected: Vec<String>,
+    /// The image of an unfinished canary whose place this one took
+    pub replaced: String,
+    pub release: Release,
     /// The version of the Lease it was read from; none when there is no Lease
     pub(crate) version: Option<String>,
+}
+
+/// Who released the canary, as far as it was told; for whoever has to end it when that one is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// Version of the service, as events tell it
+    pub version: String,
+    /// SHA-256 of the bento's archive, which stays the same when its image is built again
+    pub bento: String,
+    pub pipeline: String,
+    /// The PipelineRun, or the TaskRun without one, that made the canary
+    pub run: String,
+    pub run_uid: String,
+    pub correlation: String,
 }
 
 impl Mark {
@@ -44,6 +68,11 @@ impl Mark {
     #[must_use]
     pub fn has_rejected(&self, image: &str) -> bool {
         self.rejected.iter().any(|rejected| same_image(rejected, image))
+    }
+
+    #[must_use]
+    pub fn has_rejected_bento(&self, sha256: &str) -> bool {
+        !sha256.is_empty() && self.rejected.contains(&bento(sha256))
     }
 
     /// The mark of a release that begins now. The image is no longer rejected: someone asked to try again.
@@ -61,8 +90,25 @@ impl Mark {
                 .filter(|rejected| !same_image(rejected, image))
                 .cloned()
                 .collect(),
+            replaced: String::new(),
+            release: Release::default(),
             version: self.version.clone(),
         }
+    }
+
+    /// The mark of a release that is this one's.
+    #[must_use]
+    pub fn of(&self, release: &Release) -> Self {
+        let again = bento(&release.bento);
+        let rejected =
+            self.rejected.iter().filter(|rejected| **rejected != again).cloned().collect();
+        Self { release: release.clone(), rejected, ..self.clone() }
+    }
+
+    /// The mark of a release that takes the place of an unfinished canary of this image.
+    #[must_use]
+    pub fn replacing(&self, image: &str) -> Self {
+        Self { replaced: image.into(), ..self.clone() }
     }
 
     /// The mark of a canary that has requests since then, RFC 3339.
@@ -74,8 +120,18 @@ impl Mark {
     /// The mark of a canary that is taken back.
     #[must_use]
     pub fn reject(&self, image: &str, canary_revision: &str) -> Self {
-        let others = self.rejected.iter().filter(|rejected| !same_image(rejected, image)).cloned();
-        let rejected = std::iter::once(image.into()).chain(others).take(REMEMBERED).collect();
+        let bento = Some(&self.release.bento)
+            .filter(|sha256| !sha256.is_empty())
+            .map(|sha256| bento(sha256));
+        let others = self
+            .rejected
+            .iter()
+            .filter(|rejected| !same_image(rejected, image) && Some(*rejected) != bento.as_ref());
+        let rejected = std::iter::once(image.into())
+            .chain(bento.clone())
+            .chain(others.cloned())
+            .take(REMEMBERED)
+            .collect();
         Self { rejected, canary_revision: canary_revision.into(), ..self.clone() }
     }
 
@@ -106,6 +162,15 @@ impl Mark {
             baseline_image: annotation(BASELINE_IMAGE),
             live_since: annotation(LIVE_SINCE),
             rejected: annotation(REJECTED).split_whitespace().map(String::from).collect(),
+            replaced: annotation(REPLACED),
+            release: Release {
+                version: annotation(VERSION),
+                bento: annotation(BENTO),
+                pipeline: annotation(PIPELINE),
+                run: annotation(RUN),
+                run_uid: annotation(RUN_UID),
+                correlation: annotation(CORRELATION),
+            },
             version,
         }
     }
@@ -125,6 +190,13 @@ impl Mark {
                     BASELINE_IMAGE: self.baseline_image,
                     LIVE_SINCE: self.live_since,
                     REJECTED: self.rejected.join(" "),
+                    REPLACED: self.replaced,
+                    VERSION: self.release.version,
+                    BENTO: self.release.bento,
+                    PIPELINE: self.release.pipeline,
+                    RUN: self.release.run,
+                    RUN_UID: self.release.run_uid,
+                    CORRELATION: self.release.correlation,
                 },
                 "ownerReferences": [
                     {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": service, "uid": uid},
@@ -133,6 +205,10 @@ impl Mark {
             "spec": {"holderIdentity": self.image},
         })
     }
+}
+
+fn bento(sha256: &str) -> String {
+    format!("bento:{sha256}")
 }
 
 pub(crate) fn lease_name(service: &str) -> String {
@@ -170,10 +246,21 @@ mod tests {
     #[test]
     fn what_was_rejected_is_remembered_until_it_is_tried_again() {
         let mark =
-            (0..30).fold(Mark::default(), |mark, number| mark.reject(&format!("v{number}"), "r"));
-        assert_eq!((mark.rejected.len(), mark.rejected[0].as_str()), (REMEMBERED, "v29"));
-        assert!(mark.has_rejected("v29"));
-        assert!(!mark.begin("v29", "b", "b").has_rejected("v29"));
-        assert!(mark.begin("v29", "b", "b").has_rejected("v28"));
+            (0..60).fold(Mark::default(), |mark, number| mark.reject(&format!("v{number}"), "r"));
+        assert_eq!((mark.rejected.len(), mark.rejected[0].as_str()), (REMEMBERED, "v59"));
+        assert!(mark.has_rejected("v59"));
+        assert!(!mark.begin("v59", "b", "b").has_rejected("v59"));
+        assert!(mark.begin("v59", "b", "b").has_rejected("v58"));
+    }
+
+    #[test]
+    fn a_bento_is_recognised_when_its_image_was_built_again() {
+        let release = Release { bento: "ab".repeat(32), ..Release::default() };
+        let mark = Mark::default().begin("c", "b", "b").of(&release).reject("c", "r");
+        assert!(mark.has_rejected("c") && mark.has_rejected_bento(&release.bento));
+        assert!(!mark.has_rejected_bento("") && !mark.has_rejected_bento(&"cd".repeat(32)));
+        let again = mark.begin("c2", "b", "b").of(&release);
+        assert!(!again.has_rejected_bento(&release.bento), "someone asked to try it again");
+        assert!(again.has_rejected("c"));
     }
 }

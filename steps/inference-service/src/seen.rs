@@ -8,9 +8,12 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::{
-    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, Revision, TAG_ROUTING,
+    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, Revision, Run, TAG_ROUTING,
     Target, objects, same_image,
 };
+
+/// The gateway follows the route within a second or two; a request of a model takes some more.
+const DRAINS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What one look found. A service that is not there has no `service`.
 #[derive(Clone, Debug)]
@@ -18,13 +21,19 @@ pub struct Seen {
     pub namespace: String,
     pub name: String,
     pub service: Option<InferenceService>,
-    /// The revisions that the status names, as far as they still exist
+    /// Every revision of the service that still exists
     pub revisions: BTreeMap<String, Revision>,
     /// The pods of the latest revision while it is not ready
     pub pods: Vec<Pod>,
     pub mark: Mark,
+    /// Runs of the namespace that have not ended, when the service was asked to look for them
+    pub unfinished: Vec<Run>,
+    /// Whether they are known: they were looked for, there is Tekton, and the rights suffice
+    pub knows_runs: bool,
     /// False once the API has refused to store the mark
     pub can_mark: bool,
+    /// False once the API has refused to delete a revision
+    pub can_delete: bool,
     /// Since this process last changed something, or began
     pub waited: Duration,
     /// How many patches this process has made
@@ -40,7 +49,10 @@ impl Default for Seen {
             revisions: BTreeMap::new(),
             pods: Vec::new(),
             mark: Mark::default(),
+            unfinished: Vec::new(),
+            knows_runs: false,
             can_mark: true,
+            can_delete: true,
             waited: Duration::ZERO,
             patches: 0,
         }
@@ -318,6 +330,30 @@ impl Seen {
         }
     }
 
+    /// Revisions that run an image and are of no use any more, though their pods may go on: neither the
+    /// latest, which Knative would make again, nor the one that serves, nor one that has requests.
+    ///
+    /// The route of a revision that is not ready is stuck, and deleting it frees the route: Knative falls
+    /// back to the newest ready revision, which is the one that serves.
+    pub fn leftovers<'a>(&'a self, image: &'a str) -> impl Iterator<Item = &'a str> {
+        let names = self
+            .revisions
+            .iter()
+            .filter(|(_, revision)| revision.metadata.deletion_timestamp.is_none());
+        names.map(|(name, _)| name.as_str()).filter(move |name| {
+            let is_in_use = *name == self.latest() || *name == self.rolled_out();
+            !is_in_use && self.runs(name, image) && !(self.has_traffic(name) && self.is_ready(name))
+        })
+    }
+
+    /// Whether a revision may go: it is not ready, so that nobody waits for it, or it has had no requests
+    /// for a while. The route's status is ahead of the gateway, and of requests that wait in Knative's
+    /// activator: those would get a 404.
+    #[must_use]
+    pub fn is_drained(&self, revision: &str) -> bool {
+        !self.is_ready(revision) || self.waited >= DRAINS_WITHIN
+    }
+
     /// Whether KServe could not even hand the spec on, so that no revision will come of it
     #[must_use]
     pub fn is_refused_by_kserve(&self) -> bool {
@@ -325,6 +361,15 @@ impl Seen {
         condition.is_some_and(|condition| {
             condition.status == "False" && condition.reason == "ReconcileFailed"
         })
+    }
+
+    /// Whether KServe could not hand the spec on because a quota has no room for one more pod. It
+    /// tries the pods of the new spec first, also when only the percent changes.
+    #[must_use]
+    pub fn is_refused_by_quota(&self) -> bool {
+        let condition = self.condition("PredictorReady");
+        self.is_refused_by_kserve()
+            && condition.is_some_and(|condition| condition.message.contains("exceeded quota"))
     }
 
     /// Who else changed the spec last, if the object says so

@@ -65,6 +65,9 @@ struct World {
     leases: BTreeMap<String, Value>,
     behaviours: BTreeMap<String, Behaviour>,
     template: String,
+    /// What the latest revision was made from
+    made_from: String,
+    runs: Vec<Value>,
     targets: Vec<Target>,
     revisions: BTreeMap<String, RevisionState>,
     created: String,
@@ -131,6 +134,33 @@ impl Simulator {
         self.world().answers.extend(codes);
     }
 
+    /// The Tekton runs of the namespace, as the API lists them.
+    pub fn run(&self, kind: &str, name: &str, params: &[(&str, &str)]) {
+        let params: Vec<Value> =
+            params.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let mut world = self.world();
+        let second = world.runs.len();
+        world.runs.push(json!({
+            "apiVersion": "tekton.dev/v1", "kind": kind,
+            "metadata": {"name": name, "uid": name, "labels": {"tekton.dev/pipeline": name.split('-').next()},
+                         "creationTimestamp": format!("2026-11-24T06:07:{second:02}Z")},
+            "spec": {"params": params}, "status": {},
+        }));
+    }
+
+    /// The run of this name has ended, and stays.
+    pub fn end_run(&self, name: &str) {
+        for run in self.world().runs.iter_mut().filter(|run| run["metadata"]["name"] == name) {
+            run["status"] = json!({"conditions": [{"type": "Succeeded", "status": "False"}]});
+        }
+    }
+
+    /// Names of the revisions that there are
+    #[must_use]
+    pub fn revisions(&self) -> Vec<String> {
+        self.world().revisions.keys().cloned().collect()
+    }
+
     /// From now on, writes of this resource, such as `leases`, are forbidden.
     pub fn forbid(&self, resource: &'static str) {
         self.world().forbidden.push(resource);
@@ -141,6 +171,13 @@ impl Simulator {
         if let Some(service) = &mut self.world().service {
             change(service);
         }
+    }
+
+    /// Somebody changes the service in another way than its image, say a variable: Knative makes
+    /// another revision of the same image.
+    pub fn change_otherwise(&self) {
+        self.world().made_from.clear();
+        self.settle();
     }
 
     /// A stored service of this image at 100 %, with tag routing.
@@ -296,8 +333,28 @@ impl World {
         let name = path.rsplit('/').next().unwrap_or_default();
         let found = if path.contains("/inferenceservices/") {
             self.service.clone()
-        } else if path.contains("/revisions/") {
-            self.revisions.get(name).map(|state| revision(name, state))
+        } else if path.ends_with("/inferenceservices") {
+            let items: Vec<Value> = self.service.clone().into_iter().collect();
+            Some(
+                json!({"kind": "InferenceServiceList", "apiVersion": "v1", "metadata": {}, "items": items}),
+            )
+        } else if path.ends_with("/revisions") {
+            let items: Vec<Value> =
+                self.revisions.iter().map(|(name, state)| revision(name, state)).collect();
+            Some(
+                json!({"kind": "RevisionList", "apiVersion": "v1", "metadata": {}, "items": items}),
+            )
+        } else if path.ends_with("/pipelineruns") || path.ends_with("/taskruns") {
+            let items: Vec<&Value> = self
+                .runs
+                .iter()
+                .filter(|run| {
+                    run["kind"]
+                        .as_str()
+                        .is_some_and(|kind| format!("{}s", kind.to_lowercase()) == name)
+                })
+                .collect();
+            Some(json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
         } else if path.contains("/leases/") {
             self.leases.get(name).cloned()
         } else {
@@ -313,7 +370,14 @@ impl World {
             return refusal(403, "is forbidden");
         }
         self.version += 1;
-        if path.contains("/leases") {
+        if path.contains("/revisions/") {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            self.writes.push(format!("delete {name}"));
+            match self.revisions.remove(name) {
+                Some(gone) => (StatusCode::OK, revision(name, &gone)),
+                None => refusal(404, "not found"),
+            }
+        } else if path.contains("/leases") {
             self.write_lease(method, body)
         } else {
             self.write_service(method, body)
@@ -480,15 +544,17 @@ impl World {
     }
 
     fn configuration(&mut self) {
-        let newest = self.revisions.get(&self.created).map(|revision| revision.image.as_str());
-        if !self.template.is_empty() && newest != Some(&self.template) {
+        let is_new = self.template != self.made_from;
+        // One that was deleted while it was the latest is made again under its name.
+        if !self.template.is_empty() && (is_new || !self.revisions.contains_key(&self.created)) {
             let number = self
                 .created
                 .rsplit('-')
                 .next()
                 .and_then(|number| number.parse::<u32>().ok())
                 .unwrap_or(0);
-            self.created = format!("iris-predictor-{:05}", number + 1);
+            self.created = format!("iris-predictor-{:05}", number + u32::from(is_new));
+            self.made_from.clone_from(&self.template);
             let fresh = RevisionState {
                 image: self.template.clone(),
                 was_ready: false,
@@ -497,14 +563,20 @@ impl World {
             };
             self.revisions.insert(self.created.clone(), fresh);
         }
-        // It only moves forward, and a revision that fails later does not move it back.
+        // It only moves forward, and a revision that fails later does not move it back; only when it
+        // is gone is the newest one taken that is ready now.
+        let is_gone = !self.revisions.contains_key(&self.ready);
         let newest_ready = self
             .revisions
             .iter()
             .rev()
-            .find(|(_, revision)| revision.was_ready)
+            .find(
+                |(_, revision)| {
+                    if is_gone { revision.ready == Some(true) } else { revision.was_ready }
+                },
+            )
             .map(|(name, _)| name.clone());
-        if let Some(name) = newest_ready.filter(|name| *name > self.ready) {
+        if let Some(name) = newest_ready.filter(|name| is_gone || *name > self.ready) {
             self.ready = name;
         }
     }
