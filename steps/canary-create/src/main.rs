@@ -2,6 +2,7 @@
 
 mod first;
 mod plan;
+mod turn;
 
 use std::{
     process::ExitCode,
@@ -10,12 +11,14 @@ use std::{
 
 use anyhow::Result;
 use clap::{Parser, builder::ArgAction};
-use inference_service::{Seen, Service, connect, has_digest};
-use step::{Outcome, ResultFile};
+use inference_service::{Release, Seen, Service, connect, has_digest};
+use step::{Outcome, OwnRun, ResultFile};
+use tokio::time::Instant;
 
 use crate::{
     first::FirstRelease,
-    plan::{Asked, Ended, next},
+    plan::{Asked, End, Ended, next},
+    turn::{WhenBusy, turn},
 };
 
 /// Release an image as a canary of a KServe `InferenceService`
@@ -23,6 +26,9 @@ use crate::{
 /// A service that does not exist yet is created and gets all requests: there is nothing to compare
 /// it with. Otherwise the image starts at 0 %, and gets its percent once it is ready, so that no
 /// user meets a model that does not load. Run again, or killed and run again, it ends the same.
+///
+/// While another canary of the service has not ended, a release waits for its turn: runs of one
+/// Pipeline go in the order in which they were created.
 #[derive(Parser)]
 #[command(version, after_long_help = EXAMPLES)]
 struct Args {
@@ -38,10 +44,23 @@ struct Args {
     /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
     #[arg(long)]
     namespace: Option<String>,
-    /// Give up after this time, such as 12m. Knative itself gives up on a revision after 10m
+    /// Give up after this time, counted from its turn, such as 12m. Knative itself gives up on a revision after 10m
     #[arg(long, default_value = "12m", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// Release an image again that was rolled back before
+    /// What to do while another canary of the service has not ended
+    #[arg(long, value_enum, default_value_t = WhenBusy::Wait)]
+    when_busy: WhenBusy,
+    /// Wait no longer than this for its turn, such as 1h
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    wait_timeout: Duration,
+    /// Version of the service that this release brings, as events tell it
+    #[arg(long, value_name = "VERSION")]
+    service_version: Option<String>,
+    /// SHA-256 of the bento's archive: one that was rolled back is recognised by it, however often its
+    /// image is built
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    bento_sha256: Option<String>,
+    /// Release an image or a bento again that was rolled back before
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     retry_rejected: bool,
     /// Print the first thing it would do, and change nothing
@@ -49,6 +68,11 @@ struct Args {
     dry_run: bool,
     #[command(flatten)]
     first: FirstRelease,
+    /// What all events of one release have in common [default: the uid of the run]
+    #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
+    correlation_id: Option<String>,
+    #[command(flatten)]
+    run: OwnRun,
     #[command(flatten)]
     results: Results,
 }
@@ -76,6 +100,9 @@ struct Results {
     /// canary, first or unchanged
     #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
     result_outcome: ResultFile,
+    /// Why there is no canary; empty when there is one
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_error: ResultFile,
 }
 
 const EXAMPLES: &str = "\
@@ -85,6 +112,9 @@ Examples:
 
   See what it would do
     canary-create --service iris --image … --dry-run
+
+  Take the place of a canary that has not ended
+    canary-create --service iris --image … --when-busy replace
 
   A first release that needs more than the defaults
     canary-create --service iris --image … --memory 2Gi --cpu 500m --env LOG_LEVEL=debug
@@ -103,9 +133,15 @@ async fn create(args: Args) -> Result<Outcome> {
         percent,
         namespace,
         timeout,
+        when_busy,
+        wait_timeout,
+        service_version,
+        bento_sha256,
         retry_rejected,
         dry_run,
         first,
+        correlation_id,
+        run,
         results,
     } = args;
     let service = Service::new(connect().await?, namespace, &service);
@@ -114,6 +150,15 @@ async fn create(args: Args) -> Result<Outcome> {
         percent,
         retry_rejected,
         container: first,
+        release: Release {
+            version: service_version.unwrap_or_default(),
+            bento: bento_sha256.unwrap_or_default(),
+            pipeline: run.pipeline.clone().unwrap_or_default(),
+            run: run.name().to_owned(),
+            run_uid: run.uid().to_owned(),
+            correlation: correlation_id.unwrap_or_else(|| run.uid().to_owned()),
+        },
+        when_busy,
         is_first: false,
         has_begun: false,
     };
@@ -121,31 +166,60 @@ async fn create(args: Args) -> Result<Outcome> {
         service.preview(|seen| next(&asked, seen, &now())).await?;
         return Ok(Outcome::Done);
     }
-    let ended = release(&service, asked, timeout, &results).await?;
+    let limits = Limits { wait: wait_timeout, start: timeout };
+    let ended =
+        results.result_error.write_error(release(&service, asked, limits, &results).await)?;
     tracing::info!("{}/{}: {ended}", service.namespace, service.name);
     Ok(Outcome::Done)
+}
+
+/// How long to wait for the turn, and from then on for the canary.
+#[derive(Clone, Copy)]
+struct Limits {
+    wait: Duration,
+    start: Duration,
 }
 
 async fn release(
     service: &Service,
     mut asked: Asked,
-    timeout: Duration,
+    limits: Limits,
     results: &Results,
 ) -> Result<Ended> {
     results.begin()?;
-    let ended = service
-        .drive(timeout, |seen| {
-            asked.learn(seen);
-            results.write_what_is_known(&asked, seen)?;
-            next(&asked, seen, &now())
-        })
-        .await?;
-    results.end(&ended)?;
-    Ok(ended)
+    let latest_turn = Instant::now() + limits.wait;
+    loop {
+        if asked.when_busy == WhenBusy::Wait {
+            let left = latest_turn.saturating_duration_since(Instant::now());
+            service.with_runs().drive(left, |seen| Ok(turn(&asked, seen))).await?;
+        }
+        let end = service
+            .drive(limits.start, |seen| {
+                asked.learn(seen);
+                results.write_what_is_known(&asked, seen)?;
+                next(&asked, seen, &now())
+            })
+            .await?;
+        match end {
+            End::Released(ended) => {
+                results.end(&ended)?;
+                return Ok(ended);
+            }
+            // Another release was faster: wait for the next turn.
+            End::Busy(_) if asked.when_busy == WhenBusy::Wait => {}
+            End::Busy(failure) => return Err(failure.into()),
+        }
+    }
 }
 
 fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+fn sha256(text: &str) -> Result<String, &'static str> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    let fits = text.len() == 64 && text.bytes().all(is_hex);
+    fits.then(|| text.to_owned()).ok_or("a SHA-256 has 64 digits, 0 to 9 and a to f")
 }
 
 fn image(image: &str) -> Result<String, &'static str> {
@@ -163,6 +237,7 @@ impl Results {
             result_baseline_image,
             result_started_at,
             result_outcome,
+            result_error,
         } = self;
         [
             result_canary_revision,
@@ -171,6 +246,7 @@ impl Results {
             result_baseline_image,
             result_started_at,
             result_outcome,
+            result_error,
         ]
         .into_iter()
         .try_for_each(|result| result.write(""))

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use anyhow::{Result, bail};
-use inference_service::{Guarded, LONGEST_NAME, Live, Mark, Next, Seen, same_image};
+use inference_service::{Guarded, LONGEST_NAME, Live, Mark, Next, Release, Seen, same_image};
 use step::Failure;
 
-use crate::first::FirstRelease;
+use crate::{first::FirstRelease, turn::WhenBusy};
 
 /// What was asked for, and what this run has learnt.
 #[derive(Clone, Debug)]
@@ -15,10 +15,28 @@ pub(crate) struct Asked {
     pub(crate) percent: u8,
     pub(crate) retry_rejected: bool,
     pub(crate) container: FirstRelease,
+    pub(crate) release: Release,
+    pub(crate) when_busy: WhenBusy,
     /// This run has seen the service without any revision that ever served
     pub(crate) is_first: bool,
     /// This run has put the image there, or has gone on with a run that did
     pub(crate) has_begun: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum End {
+    Released(Ended),
+    /// Another canary has not ended, so that this one could not begin
+    Busy(Failure),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Released(ended) => ended.fmt(f),
+            Self::Busy(failure) => f.write_str(&failure.what),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +80,14 @@ impl Asked {
         self.retry_rejected &= !self.has_begun;
     }
 
-    fn ended(&self, outcome: &'static str, seen: &Seen, started_at: &str) -> Next<Ended> {
+    fn ended(&self, outcome: &'static str, seen: &Seen, started_at: &str) -> Next<End> {
         let outcome = if self.is_first { "first" } else { outcome };
         let canary_url = seen.canary_url().unwrap_or_default().to_owned();
-        Next::Done(Ended { outcome, canary_url, started_at: started_at.to_owned() })
+        Next::Done(End::Released(Ended { outcome, canary_url, started_at: started_at.to_owned() }))
     }
 }
 
-pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>> {
+pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
     if seen.service.is_none() {
         return Ok(Next::Create(asked.container.service(
             &seen.namespace,
@@ -90,36 +108,31 @@ pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>>
 }
 
 /// The spec asks for something else: begin, if nothing else is under way.
-fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
+fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<End>> {
     let image = &asked.image;
     if seen.mark.has_rejected(image) && !asked.retry_rejected {
         bail!(rejected(seen, image));
     }
+    if seen.mark.has_rejected_bento(&asked.release.bento) && !asked.retry_rejected {
+        let why =
+            format!("its bento, with SHA-256 {}, was rolled back before", asked.release.bento);
+        bail!(refusal(seen, image, &why, TRY_AGAIN));
+    }
     if seen.rolled_out().is_empty() {
         return Ok(Next::Patch(Guarded::image_alone(seen, image))); // nothing ever served: still a first release
     }
-    let other = seen.image().unwrap_or_default();
-    match (seen.stable(), seen.percent()) {
-        (Some(_), _) => {}
-        (None, None | Some(100)) => {
-            return Ok(Next::Wait(waiting(seen, "the service's own revision")?));
-        }
-        (None, Some(0))
-            if !is_fresh(&seen.mark, other)
-                && seen.is_latest_of_spec()
-                && seen.latest() != seen.rolled_out() => {}
-        (None, Some(percent)) => {
-            let manager = seen
-                .manager()
-                .map_or_else(String::new, |manager| format!(", last changed by `{manager}`"));
-            let why = format!("another canary is in progress: `{other}` at {percent} %{manager}");
-            bail!(refusal(
-                seen,
-                image,
-                &why,
-                "wait until it has ended, or end it with canary-promote or canary-rollback"
-            ));
-        }
+    let busy = canary_in_progress(seen, asked);
+    if let Some(canary) = busy.as_ref().filter(|_| !replaces(asked, seen)) {
+        let hint = match asked.when_busy {
+            WhenBusy::Replace => "it was released by something else, which has to end it",
+            WhenBusy::Refuse | WhenBusy::Wait => {
+                "set `when-busy` to `wait` or `replace`, or end it with canary-promote or canary-rollback"
+            }
+        };
+        return Ok(Next::Done(End::Busy(refusal(seen, image, canary, hint))));
+    }
+    if busy.is_none() && seen.stable().is_none() && matches!(seen.percent(), None | Some(100)) {
+        return Ok(Next::Wait(waiting(seen, "the service's own revision")?));
     }
     let baseline = seen.rolled_out();
     let Some(baseline_image) = seen.image_of(baseline).or_else(|| remembered(&seen.mark, baseline))
@@ -129,13 +142,48 @@ fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         )));
     };
     Ok(match begun(asked, seen, baseline, baseline_image)? {
-        Some(mark) => Next::Mark(mark),
+        Some(mark) => Next::Mark(Box::new(mark)),
         None => Next::Patch(Guarded::image_at_zero(seen, image)),
     })
 }
 
+/// The canary of another image that has not ended, in words; none when a release may begin.
+pub(crate) fn canary_in_progress(seen: &Seen, asked: &Asked) -> Option<String> {
+    let other = seen.image().filter(|other| !same_image(other, &asked.image))?;
+    let percent = seen.percent().filter(|percent| *percent != 100)?;
+    // At 0 % the service is as good as stable once the canary was rejected, or was never ours.
+    let has_ended = percent == 0
+        && !is_fresh(&seen.mark, other)
+        && !is_replacing(asked, seen, other)
+        && seen.is_latest_of_spec()
+        && seen.latest() != seen.rolled_out();
+    if has_ended || seen.stable().is_some() || seen.rolled_out().is_empty() {
+        return None;
+    }
+    let who = match (&seen.mark.release, seen.manager()) {
+        (Release { version, run, .. }, _) if seen.mark.is_of(other) && !run.is_empty() => {
+            format!(", version {version} by run `{run}`")
+        }
+        (_, Some(manager)) => format!(", last changed by `{manager}`"),
+        _ => String::new(),
+    };
+    Some(format!("another canary is in progress: `{other}` at {percent} %{who}"))
+}
+
+/// Whether to take the place of the canary in progress: it is one of ours, and that was asked for.
+fn replaces(asked: &Asked, seen: &Seen) -> bool {
+    let other = seen.image().unwrap_or_default();
+    let is_released = seen.mark.is_of(other) || is_replacing(asked, seen, other);
+    asked.when_busy == WhenBusy::Replace && is_released
+}
+
+/// Whether the mark says so already, and the patch is still to come.
+fn is_replacing(asked: &Asked, seen: &Seen, other: &str) -> bool {
+    seen.mark.is_of(&asked.image) && same_image(&seen.mark.replaced, other)
+}
+
 /// The spec asks for our image: go on, unless it got there without us or was taken back.
-fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>> {
+fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
     if seen.stable().is_some() {
         return Ok(asked.ended("unchanged", seen, now));
     }
@@ -158,8 +206,12 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>> 
             .or_else(|| remembered(&seen.mark, baseline))
             .unwrap_or_default();
         if let Some(mark) = begun(asked, seen, baseline, image)? {
-            return Ok(Next::Mark(mark));
+            return Ok(Next::Mark(Box::new(mark)));
         }
+    }
+    // A run that goes on with what another one began ends it from now on.
+    if seen.mark.is_of(&asked.image) && seen.mark.release != asked.release && seen.can_mark {
+        return Ok(Next::Mark(Box::new(seen.mark.of(&asked.release))));
     }
     let baseline = &seen.mark.baseline_revision;
     if seen.mark.is_of(&asked.image) && seen.rolled_out() != baseline {
@@ -172,17 +224,27 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<Ended>> 
             "canary-rollback with this `canary-image` puts the old one back"
         ));
     }
+    let replaced = Some(seen.mark.replaced.as_str())
+        .filter(|replaced| !replaced.is_empty() && seen.is_latest_of_spec() && seen.can_delete);
+    let leftover = replaced.and_then(|replaced| seen.leftovers(replaced).next());
+    if let Some(leftover) = leftover.filter(|leftover| seen.is_drained(leftover)) {
+        return Ok(Next::Delete(leftover.to_owned()));
+    }
     match seen.live() {
         Some(Live { percent, .. }) if percent < asked.percent => {
             Ok(Next::Patch(Guarded::percent(seen, asked.percent)))
         }
+        Some(_) if leftover.is_some() => Ok(Next::Wait(format!(
+            "wait for the last requests of `{}`",
+            leftover.unwrap_or_default()
+        ))),
         Some(live) => Ok(live_now(asked, seen, live, now)),
         None => Ok(Next::Wait(waiting(seen, "canary")?)),
     }
 }
 
 /// Tells since when it has had requests, and remembers that for a run that repeats this one.
-fn live_now(asked: &Asked, seen: &Seen, live: Live, now: &str) -> Next<Ended> {
+fn live_now(asked: &Asked, seen: &Seen, live: Live, now: &str) -> Next<End> {
     let mark = &seen.mark;
     let is_noted = mark.is_of(&asked.image) && !mark.live_since.is_empty();
     if is_noted {
@@ -191,7 +253,7 @@ fn live_now(asked: &Asked, seen: &Seen, live: Live, now: &str) -> Next<Ended> {
     if live.percent == 0 || !mark.is_of(&asked.image) || !seen.can_mark {
         return asked.ended("canary", seen, now);
     }
-    Next::Mark(mark.go_live(now))
+    Next::Mark(Box::new(mark.go_live(now)))
 }
 
 /// Put there by a release that has not gone live yet
@@ -210,7 +272,11 @@ fn begun(asked: &Asked, seen: &Seen, baseline: &str, baseline_image: &str) -> Re
         let hint = "give the serviceAccount get, create and patch of leases: see `Rights` in the Task's README";
         bail!(refusal(seen, &asked.image, "its mark cannot be kept", hint));
     }
-    let mark = seen.mark.begin(&asked.image, baseline, baseline_image);
+    let mark = seen.mark.begin(&asked.image, baseline, baseline_image).of(&asked.release);
+    let mark = match seen.image() {
+        Some(other) if canary_in_progress(seen, asked).is_some() => mark.replacing(other),
+        _ => mark,
+    };
     Ok((mark != seen.mark).then_some(mark))
 }
 
@@ -232,9 +298,11 @@ fn waiting(seen: &Seen, who: &str) -> Result<String> {
 }
 
 fn rejected(seen: &Seen, image: &str) -> Failure {
-    let hint = "release a new version, or set `retry-rejected` to true to try this one again";
-    refusal(seen, image, "it was rolled back before", hint)
+    refusal(seen, image, "it was rolled back before", TRY_AGAIN)
 }
+
+const TRY_AGAIN: &str =
+    "release a new version, or set `retry-rejected` to true to try this one again";
 
 fn refusal(seen: &Seen, image: &str, why: &str, hint: &str) -> Failure {
     Failure {
