@@ -9,7 +9,7 @@ use clap::{Parser, builder::ArgAction};
 use inference_service::{Service, connect};
 use step::{Outcome, ResultFile};
 
-use crate::plan::{Asked, Ended, next};
+use crate::plan::{Asked, Ended, is_changed, next};
 
 /// Give a live canary all requests
 ///
@@ -39,15 +39,19 @@ struct Args {
     /// Print the first thing it would do, and change nothing
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     dry_run: bool,
-    /// File for the outcome: promoted
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[command(flatten)]
+    results: Results,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Results")]
+struct Results {
+    /// promoted, or changed (another revision is there than the one that was judged); empty on other failures
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
     result_outcome: ResultFile,
+    /// Why it was not promoted; empty when it was
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    result_error: ResultFile,
 }
 
 const EXAMPLES: &str = "\
@@ -74,7 +78,7 @@ async fn promote(args: Args) -> Result<Outcome> {
         namespace,
         timeout,
         dry_run,
-        result_outcome,
+        results: Results { result_outcome, result_error },
     } = args;
     let service = Service::new(connect().await?, namespace, &service);
     let asked = Asked { canary: canary_revision, ladder, pause };
@@ -83,7 +87,18 @@ async fn promote(args: Args) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     result_outcome.write("")?; // Tekton skips whatever reads a result that was never written
-    let Ended = service.drive(timeout, |seen| next(&asked, seen)).await?;
+    result_error.write("")?;
+    let mut is_other = false;
+    let ended = service
+        .drive(timeout, |seen| {
+            is_other = is_changed(&asked, seen);
+            next(&asked, seen)
+        })
+        .await;
+    if is_other && ended.is_err() {
+        result_outcome.write("changed")?;
+    }
+    let Ended = result_error.write_error(ended)?;
     result_outcome.write("promoted")?;
     tracing::info!(
         "{}/{}: `{}` serves all requests",

@@ -53,6 +53,11 @@ pub(crate) fn next(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
     }
 }
 
+/// Whether another revision or image than the one that was judged is there by now
+pub(crate) fn is_changed(asked: &Asked, seen: &Seen) -> bool {
+    seen.service.is_some() && (seen.latest() != asked.canary || !seen.is_latest_of_spec())
+}
+
 /// The next percent of the ladder, or all.
 fn climb(asked: &Asked, seen: &Seen, Live { percent, .. }: Live) -> Next<Ended> {
     if seen.patches > 0 && seen.waited < asked.pause {
