@@ -10,11 +10,18 @@ use step::Failure;
 /// not, the old image is restored without that.
 const ROUTE_SETTLES: Duration = Duration::from_secs(10);
 
-/// What to take back and what to go back to. One of revision and image of the canary is there.
+/// How long a quota may hold up KServe before the canary's room is freed once more.
+const TRY_QUOTA_EVERY: Duration = Duration::from_secs(20);
+
+/// What to take back and what to go back to. The canary is named by its image, by a revision that
+/// runs it, or by the run that made it; in the end it is the image that is taken back, whatever
+/// revision runs it by now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) canary_revision: Option<String>,
     pub(crate) canary_image: Option<String>,
+    /// Uid of the run whose canary is meant
+    pub(crate) made_by: Option<String>,
     pub(crate) baseline_revision: Option<String>,
     pub(crate) baseline_image: Option<String>,
     pub(crate) keep_promoted: bool,
@@ -22,7 +29,13 @@ pub(crate) struct Asked {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    RolledBack { image: String },
+    RolledBack {
+        image: String,
+    },
+    /// A newer release has taken its place
+    Replaced,
+    /// It serves all requests, and only the event was missing
+    Promoted,
     Nothing(String),
 }
 
@@ -30,21 +43,37 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RolledBack { image } => write!(f, "rolled back, `{image}` serves all requests"),
+            Self::Promoted => f.write_str("it serves all requests"),
+            Self::Replaced => {
+                f.write_str("nothing to roll back: a newer canary has taken its place")
+            }
             Self::Nothing(why) => write!(f, "nothing to roll back: {why}"),
         }
     }
 }
 
 impl Asked {
+    pub(crate) fn names_a_canary(&self) -> bool {
+        [&self.canary_revision, &self.canary_image, &self.made_by].iter().any(|name| name.is_some())
+    }
+
     /// Keeps the canary's image: once it was taken back, its revision is not named any more.
     pub(crate) fn learn(&mut self, seen: &Seen) {
-        let Some(revision) = self.canary_revision.as_deref() else { return };
-        if self.canary_image.is_none() {
-            let marked =
-                (seen.mark.canary_revision == revision).then_some(seen.mark.image.as_str());
-            let spec = seen.image().filter(|image| seen.runs(revision, image));
-            self.canary_image = spec.or(marked).map(String::from);
+        if self.canary_image.is_some() {
+            return;
         }
+        let made = Some(seen.mark.release.run_uid.as_str())
+            .filter(|uid| !uid.is_empty() && self.made_by.as_deref() == Some(*uid))
+            .map(|_| seen.mark.image.as_str());
+        let revision = self.canary_revision.as_deref();
+        let marked = revision
+            .filter(|revision| *revision == seen.mark.canary_revision)
+            .map(|_| seen.mark.image.as_str());
+        let runs = revision.and_then(|revision| {
+            let spec = seen.image().filter(|image| seen.runs(revision, image));
+            spec.or_else(|| seen.image_of(revision))
+        });
+        self.canary_image = made.or(runs).or(marked).map(String::from);
     }
 
     /// Whether the spec asks for the canary that is meant
@@ -68,15 +97,15 @@ impl Asked {
         let noted = Some(seen.mark.baseline_revision.as_str())
             .filter(|noted| !noted.is_empty() && self.is_marked(&seen.mark));
         self.baseline_revision.as_deref().or(noted).unwrap_or_else(|| {
-            let is_promoted = self
-                .canary_image
-                .as_ref()
-                .is_some_and(|canary| seen.runs(seen.rolled_out(), canary));
-            if is_promoted {
-                &seen.component().previous_rolledout_revision
-            } else {
-                seen.rolled_out()
-            }
+            let runs_canary = |revision: &&str| {
+                self.canary_image.as_ref().is_some_and(|canary| seen.runs(revision, canary))
+            };
+            let previous = seen.component().previous_rolledout_revision.as_str();
+            let recorded = [seen.rolled_out(), previous].into_iter().find(|one| !runs_canary(one));
+            // Somebody's change may have made two revisions of the canary, which KServe recorded both.
+            let newest =
+                || seen.revisions.keys().rev().map(String::as_str).find(|one| !runs_canary(one));
+            recorded.or_else(newest).unwrap_or_default()
         })
     }
 
@@ -111,13 +140,6 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
             seen.waiting_for("canary").unwrap_or_else(|diagnosis| diagnosis.why),
         ));
     }
-    if let Some(meant) = asked
-        .canary_revision
-        .as_deref()
-        .filter(|meant| seen.is_latest_of_spec() && *meant != latest)
-    {
-        bail!(refusal(asked, seen, &format!("not `{meant}` but `{latest}` runs it by now")));
-    }
     let Some(image) = asked.baseline_image(seen) else {
         bail!(refusal(
             asked,
@@ -126,7 +148,7 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         ));
     };
     if let Some(mark) = rejected(asked, seen, image) {
-        return Ok(Next::Mark(mark));
+        return Ok(Next::Mark(Box::new(mark)));
     }
     if !seen.is_latest_of_spec() {
         return Ok(Next::Patch(Guarded::image_alone(seen, image))); // KServe never took it: as it was before
@@ -158,7 +180,20 @@ fn finish(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
     if !is_ours {
         let still_serves =
             asked.canary_revision.as_deref().filter(|canary| seen.has_traffic(canary));
+        let is_replaced = asked
+            .canary_image
+            .as_ref()
+            .is_some_and(|canary| same_image(canary, &seen.mark.replaced));
         let Some(canary) = still_serves else {
+            if is_replaced {
+                return Ok(Next::Done(Ended::Replaced));
+            }
+            // It was taken back before, and a newer release has begun meanwhile.
+            let is_rejected =
+                asked.canary_image.as_ref().is_some_and(|canary| seen.mark.has_rejected(canary));
+            if let Some(image) = seen.image_of(seen.rolled_out()).filter(|_| is_rejected) {
+                return Ok(Next::Done(Ended::RolledBack { image: image.to_owned() }));
+            }
             return Ok(nothing(&format!("the service asks for another image, `{image}`")));
         };
         let manager = seen
@@ -170,7 +205,16 @@ fn finish(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
             &format!("`{canary}` has requests, but the service asks for `{image}`{manager}")
         ));
     }
+    if let Some(revision) = in_the_way(asked, seen) {
+        return Ok(Next::Delete(revision.to_owned()));
+    }
+    let draining = asked.canary_image.as_deref().filter(|_| seen.can_delete);
+    let draining = draining.and_then(|canary| seen.leftovers(canary).next());
     match (seen.percent(), seen.stable()) {
+        (_, Some(_)) if draining.is_some() => Ok(Next::Wait(format!(
+            "wait for the last requests of `{}`",
+            draining.unwrap_or_default()
+        ))),
         (_, Some(_)) => Ok(Next::Done(Ended::RolledBack { image: image.to_owned() })),
         // Judged by the revision and not by the route, which stays stuck until this patch when the
         // old revision is gone. Before the revision is ready it would give the bad one all requests.
@@ -184,6 +228,23 @@ fn finish(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
             Failure { what, hint: hint.into() }
         })?)),
     }
+}
+
+/// A revision of the rejected canary that takes room which the restored one may need. Its pods would
+/// go on, also when they crash again and again, as long as the revision is there.
+fn in_the_way<'a>(asked: &'a Asked, seen: &'a Seen) -> Option<&'a str> {
+    let canary = asked.canary_image.as_deref().filter(|_| seen.can_delete)?;
+    if seen.is_latest_of_spec() {
+        return seen.leftovers(canary).find(|revision| seen.is_drained(revision));
+    }
+    // KServe hands nothing on while a quota has no room for one more pod, and the canary has that
+    // room. Knative makes its latest revision again at once, but KServe gets its turn in between.
+    let latest = seen.latest();
+    let is_held_up = seen.is_refused_by_quota()
+        && seen.waited >= TRY_QUOTA_EVERY
+        && latest != seen.rolled_out()
+        && seen.runs(latest, canary);
+    is_held_up.then_some(latest)
 }
 
 fn is_ready(seen: &Seen) -> bool {
@@ -217,6 +278,7 @@ fn refusal(asked: &Asked, seen: &Seen, why: &str) -> Failure {
         asked.canary_image.as_deref().or(asked.canary_revision.as_deref()).unwrap_or_default();
     Failure {
         what: format!("failed to roll back `{canary}` of `{}`: {why}", seen.full_name()),
-        hint: "name what is there now by `canary-revision`, and what to go back to by `baseline-image`".into(),
+        hint: "name the canary by `canary-image`, and what to go back to by `baseline-image`"
+            .into(),
     }
 }

@@ -1,6 +1,9 @@
 //! Whole rollbacks on the simulator.
 
-use inference_service::simulator::{Behaviour, Simulator};
+use inference_service::{
+    Mark, Next, Release,
+    simulator::{Behaviour, Simulator},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -42,7 +45,8 @@ fn by_revision(revision: &str) -> Asked {
 
 async fn run(simulator: &Simulator, asked: Asked) -> Result<Ended> {
     let service = Service::new(simulator.client(), None, "iris");
-    take_back(&service, asked, Duration::from_mins(9), &Results::default()).await
+    let (mut asked, mut seen) = (asked, Seen::default());
+    take_back(&service, &mut asked, &mut seen, Duration::from_mins(9), &Results::default()).await
 }
 
 fn assert_on(simulator: &Simulator, image: &str, why: &str) {
@@ -105,8 +109,48 @@ async fn a_live_canary_is_taken_back_in_two_patches() {
     run(&simulator, by_image(C)).await.unwrap();
     assert_eq!(
         simulator.writes(),
-        [format!("mark {C}"), format!("image {B}, percent 0"), format!("image {B}, no percent")]
+        [
+            format!("mark {C}"),
+            format!("image {B}, percent 0"),
+            format!("image {B}, no percent"),
+            "delete iris-predictor-00003".to_owned()
+        ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_the_rejected_canary_goes_on() {
+    for state in STATES {
+        let simulator = simulator(state);
+        run(&simulator, by_image(C)).await.unwrap();
+        let left = ["iris-predictor-00001", "iris-predictor-00002", "iris-predictor-00004"];
+        assert_eq!(simulator.revisions(), left, "{state}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_is_stuck_on_a_crashed_canary_is_free_before_the_old_image_has_started_again()
+{
+    let simulator = simulator("crashed");
+    simulator.behave(B, Behaviour::NeverReady);
+    // The old revision goes on, and the one that restores it finds no room.
+    simulator.edit(|_| {});
+    let service = Service::new(simulator.client(), None, "iris");
+    let (mut asked, mut seen) = (by_image(C), Seen::default());
+    let limit = Duration::from_secs(30);
+    take_back(&service, &mut asked, &mut seen, limit, &Results::default()).await.unwrap_err();
+    simulator.settle();
+    assert!(!simulator.users().contains_key(C), "{:?}", simulator.users());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_right_to_delete_revisions_the_users_are_served_all_the_same() {
+    for state in STATES {
+        let simulator = simulator(state);
+        simulator.forbid("revisions");
+        assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back(), "{state}");
+        assert_on(&simulator, B, state);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,17 +178,144 @@ async fn a_first_release_has_nothing_to_go_back_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_revision_of_the_same_image_is_left_alone() {
-    let simulator = simulator("live");
-    let asked = Asked { canary_revision: Some("iris-predictor-00002".into()), ..by_image(C) };
-    let error = run(&simulator, asked).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("not `iris-predictor-00002` but `iris-predictor-00003` runs it by now"),
-        "{error}"
+async fn an_image_is_taken_back_whatever_revision_runs_it_by_now() {
+    for asked in [
+        by_image(C),
+        by_revision("iris-predictor-00003"),
+        Asked { canary_image: Some(C.into()), ..by_revision("iris-predictor-00003") },
+    ] {
+        for state in STATES {
+            let simulator = simulator(state);
+            simulator.change_otherwise();
+            assert_eq!(
+                run(&simulator, asked.clone()).await.unwrap(),
+                rolled_back(),
+                "{state}, {asked:?}"
+            );
+            assert_on(&simulator, B, state);
+            let left = ["iris-predictor-00001", "iris-predictor-00002", "iris-predictor-00005"];
+            assert_eq!(simulator.revisions(), left, "{state}, {asked:?}");
+        }
+    }
+}
+
+/// A canary that a run has made, and the runs that may end it.
+fn made_by_run(state: &str) -> Simulator {
+    let simulator = simulator(state);
+    simulator.run("PipelineRun", "release-1", &[("service", "iris")]);
+    simulator.run("PipelineRun", "promotion-1", &[("service", "iris"), ("canary-image", C)]);
+    simulator
+}
+
+async fn mark(simulator: &Simulator, change: impl Fn(&Mark) -> Mark) {
+    let service = Service::new(simulator.client(), None, "iris");
+    let seen = service.seen().await.unwrap();
+    let mut wanted = Some(change(&seen.mark));
+    service
+        .drive(Duration::from_secs(10), |_| {
+            Ok(wanted.take().map_or(Next::Done(()), |mark| Next::Mark(Box::new(mark))))
+        })
+        .await
+        .unwrap();
+}
+
+fn began(mark: &Mark) -> Mark {
+    let release = Release {
+        run: "release-1".into(),
+        run_uid: "release-1".into(),
+        version: "v3".into(),
+        ..Release::default()
+    };
+    mark.begin(C, "iris-predictor-00002", B).of(&release).go_live("2026-11-24T06:07:00Z")
+}
+
+async fn found(simulator: &Simulator) -> Vec<String> {
+    let found = orphans(&simulator.client(), None, Duration::from_secs(20)).await.unwrap();
+    found.into_iter().map(|orphan| orphan.image).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_is_left_behind_when_no_unfinished_run_made_it_or_was_told_of_it() {
+    let simulator = made_by_run("live");
+    mark(&simulator, began).await;
+    assert_eq!(found(&simulator).await, [""; 0]);
+    simulator.end_run("release-1");
+    assert_eq!(found(&simulator).await, [""; 0], "the promotion goes on");
+    simulator.end_run("promotion-1");
+    simulator.run("PipelineRun", "release-2", &[("service", "iris")]);
+    simulator.run("PipelineRun", "promotion-2", &[("service", "iris"), ("canary-image", D)]);
+    simulator.run("TaskRun", "canary-3", &[("service", "rose"), ("canary-image", C)]);
+    assert_eq!(found(&simulator).await, [C], "these are about something else");
+    simulator.run(
+        "TaskRun",
+        "canary-4",
+        &[("service", "iris"), ("canary-revision", "iris-predictor-00003")],
     );
-    assert_eq!(simulator.writes(), [""; 0]);
+    assert_eq!(found(&simulator).await, [""; 0], "somebody takes it back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_without_our_mark_is_never_swept() {
+    let simulator = simulator("live");
+    assert_eq!(found(&simulator).await, [""; 0]);
+    mark(&simulator, |mark| mark.begin(D, "iris-predictor-00002", B)).await;
+    assert_eq!(found(&simulator).await, [""; 0], "the mark is of another image");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_serves_all_requests_is_never_swept() {
+    for state in ["promoted", "promoted and crashed"] {
+        let simulator = simulator(state);
+        mark(&simulator, began).await;
+        assert_eq!(found(&simulator).await, [""; 0], "{state}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_died_half_way_is_finished_by_the_sweep() {
+    for state in STATES {
+        for number in 0..4 {
+            let simulator = simulator(state);
+            mark(&simulator, began).await;
+            simulator.kill_at_write(number, true);
+            simulator.until_killed(run(&simulator, by_image(C))).await;
+            for image in found(&simulator).await {
+                run(&simulator, by_image(&image)).await.unwrap();
+            }
+            if !(state.contains("promoted") && number == 0) {
+                assert_on(&simulator, B, &format!("{state}, killed after write {number}"));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_takes_back_the_canary_that_it_made_and_no_other() {
+    let by_run = |uid: &str| Asked { made_by: Some(uid.into()), ..Asked::default() };
+    let simulator = made_by_run("live");
+    mark(&simulator, began).await;
+    assert!(matches!(run(&simulator, by_run("release-2")).await.unwrap(), Ended::Nothing(_)));
+    assert_eq!(run(&simulator, by_run("release-1")).await.unwrap(), rolled_back());
+    assert_on(&simulator, B, "made by the run");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_was_taken_back_before_a_newer_release_began_is_said_to_be_rolled_back() {
+    let simulator = simulator("live");
+    run(&simulator, by_image(C)).await.unwrap();
+    mark(&simulator, |mark| mark.begin(D, "iris-predictor-00004", B)).await;
+    simulator.ask(D, Some(10));
+    assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back());
+    assert_eq!(simulator.spec(), (D.to_owned(), Some(10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_whose_place_was_taken_is_said_to_be_replaced() {
+    let simulator = simulator("live");
+    mark(&simulator, |mark| mark.begin(D, "iris-predictor-00002", B).replacing(C)).await;
+    simulator.ask(D, Some(10));
+    assert_eq!(run(&simulator, by_image(C)).await.unwrap(), Ended::Replaced);
+    assert_eq!(simulator.spec(), (D.to_owned(), Some(10)));
 }
 
 #[tokio::test(start_paused = true)]
