@@ -10,7 +10,7 @@ use reqwest::{
     Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use step::ResultFile;
+use step::{OwnRun, ResultFile};
 
 use crate::{credentials::CredentialArgs, dry_run::Form, fields::Field};
 
@@ -20,23 +20,27 @@ Examples:
     cloudevent-send --sink=http://el-canary:8080 --type=build.canary.release.requested.v1 \\
       --source=/people/ada --subject=team/iris --field serviceName=iris serviceVersion=v2
 
-  Tell what a pipeline did; the id is the same each time it runs for this release:
+  Tell what a pipeline did, and wait for the run that starts; a retry sends the same id:
     cloudevent-send --sink=http://el-canary:8080 --type-prefix=build.canary.release \\
       --type=canary.created.v1 --source=/tekton/team/pipelines/canary-release --subject=team/iris \\
       --correlation-id=6e8bc430-9c3a-11d9-9669-0800200c9a66 --causation-id=6e8bc430 --chainhops=0 \\
-      --field serviceName=iris serviceVersion=v2 canary.weight:int=10
+      --field serviceName=iris serviceVersion=v2 canary.weight:int=10 --await-run=promotion
+
+  Send the events that another step left in a folder:
+    cloudevent-send --sink=http://el-canary:8080 --event-file=/workspace/events
 
   See the request as a curl command, and send nothing:
     cloudevent-send … --print=curl
 
-Exit codes: 0 accepted, 1 no answer that stands in time, 2 the event or a flag is wrong (nothing was
-sent), 3 refused by the sink";
+Exit codes: 0 accepted, 1 no answer that stands in time, or no run, 2 the event or a flag is wrong
+(nothing was sent), 3 refused by the sink; after that, the code in `--exit-code-file` unless it is 0";
 
 /// Send one CloudEvent over HTTP
 ///
 /// The event is checked before a byte is sent. Structured mode, the default, is the one to use with
 /// a Tekton EventListener. The same bytes are sent again, with pauses, when the sink is away or busy;
-/// a redirect is never followed. An empty value counts as not given.
+/// a redirect is never followed. The status decides: whatever becomes of the body that follows it, a
+/// sink that answered 2xx has accepted. An empty value counts as not given.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Args {
@@ -45,7 +49,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
     pub(crate) delivery: DeliveryArgs,
+    #[command(flatten)]
+    pub(crate) awaiting: AwaitArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
     #[command(flatten)]
@@ -61,14 +69,16 @@ pub(crate) struct EventArgs {
     /// Put before the type and a dot, unless the type begins so: an organisation's own name
     #[arg(long, value_name = "PREFIX")]
     pub(crate) type_prefix: Option<String>,
-    /// Who sends, the same from run to run: `/tekton/NAMESPACE/pipelines/NAME`, `/notebooks/USER/NAME`
-    #[arg(long, value_name = "URI", required_unless_present = "event_file")]
+    /// Who sends, the same from run to run: `/notebooks/USER/NAME` [default in a pod of Tekton:
+    /// `/tekton/NAMESPACE/pipelines/PIPELINE`, or `/tekton/NAMESPACE/tasks/cloudevent-send`]
+    #[arg(long, value_name = "URI")]
     pub(crate) source: Option<String>,
     /// What the event is about: `NAMESPACE/SERVICE`
     #[arg(long, value_name = "TEXT")]
     pub(crate) subject: Option<String>,
-    /// Id [default: derived from source, type, subject and correlation id, so that a second run
-    /// sends the same event; without a correlation id a new UUID]
+    /// Id [default: derived from source, type, subject, correlation id, the run's uid, and
+    /// `canary.revision` and `canary.weight` of the data, so that a retry sends the same event and
+    /// another canary another one; without a correlation id a new UUID]
     #[arg(long)]
     pub(crate) id: Option<String>,
     /// When it happened, RFC 3339 [default: now]
@@ -78,29 +88,39 @@ pub(crate) struct EventArgs {
     #[arg(long, value_name = "URI")]
     pub(crate) dataschema: Option<String>,
     /// Attribute `correlationid`: the release that the event belongs to, at most 63 letters, digits,
-    /// `-`, `_` and `.` [default: the id]
-    #[arg(long, value_name = "ID")]
+    /// `-`, `_` and `.` [default: uid of the PipelineRun, or of the TaskRun, or else the id]
+    #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
     pub(crate) correlation_id: Option<String>,
-    /// Correlation id when none is given: a Task passes its TaskRun's uid, which a retry keeps
-    #[arg(long, value_name = "UID")]
-    pub(crate) run_uid: Option<String>,
     /// Attribute `causationid`: id of the event that led to this one
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", env = "CAUSATION_ID")]
     pub(crate) causation_id: Option<String>,
     /// `chainhops` of the event that led to this one; one more is sent, and 0 when nothing led to it
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16))]
+    #[arg(long, value_name = "NUMBER", env = "CHAINHOPS", value_parser = clap::value_parser!(u16))]
     pub(crate) chainhops: Option<u16>,
     /// More attributes: `partitionkey=team/iris`, `attempt:int=2`, `dryrun:bool=true`; an empty value
     /// is left out
     #[arg(long, value_name = "NAME=VALUE", num_args = 0..)]
     pub(crate) extension: Vec<Extension>,
-    /// Send this event, a file in CloudEvents' JSON format or `-` for stdin, as it is
+    /// Send this event, a file in CloudEvents' JSON format or `-` for stdin, as it is; or those of a
+    /// folder, each `*.json` in the order of names. An event's own ids and chain stand, whatever flags
+    /// and pod say. Without a sink the events are logged and not sent
     #[arg(
         long,
-        value_name = "FILE",
-        conflicts_with_all = ["ty", "source", "subject", "id", "time", "dataschema", "correlation_id", "causation_id", "chainhops", "data", "data_file"]
+        value_name = "PATH",
+        conflicts_with_all = ["ty", "source", "subject", "id", "time", "dataschema", "data", "data_file"]
     )]
     pub(crate) event_file: Option<PathBuf>,
+}
+
+/// What a Task reads from the labels of its pod.
+#[derive(Group)]
+#[command(next_help_heading = "Run (a Task reads this from its pod)")]
+pub(crate) struct RunArgs {
+    /// Namespace of the run, and field `namespace` of the data
+    #[arg(long, value_name = "NAME", env = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    #[command(flatten)]
+    pub(crate) own: OwnRun,
 }
 
 #[derive(Group)]
@@ -113,7 +133,8 @@ pub(crate) struct DataArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) data_file: Option<PathBuf>,
     /// Data as a JSON object, a field each: `serviceName=iris`, `canary.weight:int=10`; kinds are
-    /// string, int, number, bool and json; an empty value is left out
+    /// string, int, number, bool and json; an empty value is left out. `namespace` and `run` are added
+    /// in a pod of Tekton, unless they are given
     #[arg(long, value_name = "PATH=VALUE", num_args = 0..)]
     pub(crate) field: Vec<Field>,
     /// Media type of the data
@@ -128,8 +149,8 @@ pub(crate) struct DataArgs {
 #[command(next_help_heading = "Delivery")]
 pub(crate) struct DeliveryArgs {
     /// Address to send to
-    #[arg(long, value_name = "URL", env = "K_SINK", value_parser = http_url)]
-    pub(crate) sink: Url,
+    #[arg(long, value_name = "URL", env = "K_SINK", value_parser = http_url, required_unless_present = "event_file")]
+    pub(crate) sink: Option<Url>,
     /// How the event is put into HTTP
     #[arg(long, default_value = "structured")]
     pub(crate) mode: Mode,
@@ -139,7 +160,7 @@ pub(crate) struct DeliveryArgs {
     /// Sent as `WebHook-Request-Origin`, for sinks that keep to the webhook specification
     #[arg(long, value_name = "NAME")]
     pub(crate) webhook_origin: Option<HeaderValue>,
-    /// Time for all tries together
+    /// Time for all tries of an event together
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub(crate) timeout: Duration,
     /// Time for one try
@@ -160,6 +181,26 @@ pub(crate) struct DeliveryArgs {
 }
 
 #[derive(Group)]
+#[command(next_help_heading = "After sending")]
+pub(crate) struct AwaitArgs {
+    /// Wait until the listener has started PipelineRun `PREFIX-NAME` in the namespace of this run,
+    /// whatever its state; NAME follows from source and id. Needs the right to get pipelineruns
+    #[arg(long, value_name = "PREFIX", value_parser = run_prefix)]
+    pub(crate) await_run: Option<String>,
+    /// Time to wait for the run
+    #[arg(long, value_name = "DURATION", default_value = "1m")]
+    pub(crate) await_timeout: Duration,
+    /// While there is no run, send the same bytes again each time this has passed
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub(crate) resend_after: Duration,
+    /// End with the exit code in this file if it is not 0: a step with `onError: continue` that was
+    /// told of still fails its Task. Tekton writes the file `$(steps.step-NAME.exitCode.path)`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exit_code_file: Option<PathBuf>,
+}
+
+/// Where the results go; of several events the last one's.
+#[derive(Group)]
 #[command(next_help_heading = "Results")]
 #[expect(
     clippy::struct_field_names,
@@ -178,6 +219,9 @@ pub(crate) struct ResultArgs {
     /// The `eventID` that a Tekton EventListener gave the request; empty from other sinks
     #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
     pub(crate) result_listener_event_id: ResultFile,
+    /// Why it was not sent, or no run was started; empty when all went well
+    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    pub(crate) result_error: ResultFile,
 }
 
 fn http_url(text: &str) -> Result<Url, String> {
@@ -186,6 +230,17 @@ fn http_url(text: &str) -> Result<Url, String> {
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => Err(format!("`{other}` is neither http nor https")),
+    }
+}
+
+/// With a name of 36 characters and a dash in between it has to fit a label.
+fn run_prefix(text: &str) -> Result<String, String> {
+    let dns = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fits = (1..=26).contains(&text.len()) && text.bytes().all(dns) && !text.starts_with('-');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("write at most 26 lower-case letters, digits and dashes, such as `promotion`".into())
     }
 }
 
@@ -279,6 +334,14 @@ mod tests {
         assert!("X-Team=iris".parse::<Header>().is_ok());
         for refused in ["Content-Type=text/plain", "CE-Id=7", "X-Team", "a b=c", "a=b\nc"] {
             assert!(refused.parse::<Header>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_of_a_run_is_one_of_an_object_s_name() {
+        assert!(run_prefix("promotion").is_ok());
+        for refused in ["", "-a", "Promotion", "a.b", &"a".repeat(27)] {
+            assert!(run_prefix(refused).is_err(), "{refused}");
         }
     }
 

@@ -6,32 +6,39 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::Args;
-use cloudevent::id::hex;
+use cloudevent::{id::hex, wire::percent_encode};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::{Certificate, Identity, Url};
+use reqwest::{Certificate, Identity, Url, header::HeaderName};
 use sha2::Sha256;
 use step::{Failure, Usage};
 
 /// Where Knative mounts the token of a `SinkBinding` or a source that authenticates itself.
 const KNATIVE_TOKEN: &str = "/oidc/token";
 
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
 #[derive(Args)]
 #[command(next_help_heading = "Credentials")]
 pub(crate) struct CredentialArgs {
     /// Folder that may hold `token`, `hmac`, `ca.crt`, `tls.crt` and `tls.key`, as a mounted Secret
-    /// does; what is there is used, and the flags below win
+    /// does; what is there is used, and the flags below win. Over plain `http://` a token stays at home
+    /// where there is an `hmac`, whose signature tells nothing secret
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
     /// File of a token, sent as `Authorization: Bearer …` [default: /oidc/token if it is there]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// File of the secret that signs the body with HMAC-SHA256. Verbatim but for a final newline
+    /// File of the secret that signs the body with HMAC-SHA256. Verbatim but for a final newline;
+    /// `whsec_` and base64 sign as Standard Webhooks has it, with id and time
     #[arg(long, value_name = "FILE")]
     hmac_secret_file: Option<PathBuf>,
-    /// Header for the signature, `sha256=` and 64 hex digits
+    /// Header for the signature of a verbatim secret, `sha256=` and 64 hex digits
     #[arg(long, value_name = "NAME", default_value = "X-Hub-Signature-256")]
-    hmac_header: String,
+    hmac_header: HeaderName,
     /// PEM file of certificate authorities to trust beside the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -44,7 +51,7 @@ pub(crate) struct CredentialArgs {
     /// PEM file of the client certificate's key
     #[arg(long, value_name = "FILE")]
     client_key: Option<PathBuf>,
-    /// Send credentials over plain `http://` too
+    /// Send a token or password over plain `http://` too
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     insecure_http: bool,
 }
@@ -63,19 +70,60 @@ pub(crate) struct Token {
     pub(crate) text: String,
 }
 
-/// Signs a body; the header's name and the key.
+/// Signs what is sent, which shows the secret to nobody.
 pub(crate) struct Signer {
-    pub(crate) header: String,
-    key: Vec<u8>,
+    form: Form,
+    mac: Hmac<Sha256>,
+}
+
+enum Form {
+    /// As GitHub and Tekton's `github` interceptor write it: the body, in the header of this name
+    Body(HeaderName),
+    /// As <https://www.standardwebhooks.com> writes it: id, time and body
+    Standard,
 }
 
 impl Signer {
-    /// `sha256=` and 64 hex digits, as GitHub and Tekton's `github` interceptor write it.
-    pub(crate) fn sign(&self, body: &[u8]) -> Result<String> {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.key).context("failed to use the HMAC secret")?;
-        mac.update(body);
-        Ok(format!("sha256={}", hex(&mac.finalize().into_bytes())))
+    fn new(secret: &[u8], file: &Path, header: HeaderName) -> Result<Self> {
+        let (form, key) = match secret.strip_prefix(b"whsec_") {
+            None => (Form::Body(header), secret.to_owned()),
+            Some(encoded) => {
+                let key = BASE64.decode(encoded).with_context(|| Usage {
+                    what: format!("`{}` has no base64 behind `whsec_`", file.display()),
+                    hint: "copy the whole secret, or use one that does not begin so".into(),
+                })?;
+                (Form::Standard, key)
+            }
+        };
+        let mac = Hmac::new_from_slice(&key).context("failed to use the HMAC secret")?;
+        Ok(Self { form, mac })
+    }
+
+    /// The headers that prove who sends this body at this time, in seconds since 1970.
+    pub(crate) fn sign(&self, id: &str, now: u64, body: &[u8]) -> Vec<(HeaderName, String)> {
+        let mut mac = self.mac.clone();
+        match &self.form {
+            Form::Body(header) => {
+                mac.update(body);
+                vec![(header.clone(), format!("sha256={}", hex(&mac.finalize().into_bytes())))]
+            }
+            Form::Standard => {
+                let id = percent_encode(id); // a header holds no other characters
+                mac.update(format!("{id}.{now}.").as_bytes());
+                mac.update(body);
+                let signature = BASE64.encode(mac.finalize().into_bytes());
+                vec![
+                    (WEBHOOK_ID, id),
+                    (WEBHOOK_TIMESTAMP, now.to_string()),
+                    (WEBHOOK_SIGNATURE, format!("v1,{signature}")),
+                ]
+            }
+        }
+    }
+
+    /// Whether attributes in headers are left out of what is signed.
+    pub(crate) fn covers_the_body_only(&self) -> bool {
+        matches!(self.form, Form::Body(_))
     }
 }
 
@@ -104,21 +152,31 @@ impl CredentialArgs {
             });
         }
 
-        // Nobody asked for Knative's token: it stays at home rather than travel in the clear.
+        let signer = hmac_secret_file
+            .or_else(|| found("hmac"))
+            .map(|file| Signer::new(&read_key(&file)?, &file, hmac_header))
+            .transpose()?;
+        // The signature suffices, so that the other kind of proof need not travel in the clear.
+        let stays = in_clear && signer.is_some();
+        let offered = found("token").filter(|file| {
+            if stays && token_file.is_none() {
+                tracing::info!(
+                    "`{}` is not sent over plain http: the signature suffices",
+                    file.display()
+                );
+            }
+            !stays
+        });
+        // Nobody asked for Knative's token.
         let knatives =
             || Some(PathBuf::from(KNATIVE_TOKEN)).filter(|file| file.exists() && !in_clear);
-        let token =
-            token_file.or_else(|| found("token")).or_else(knatives).map(read_token).transpose()?;
-        let key =
-            hmac_secret_file.or_else(|| found("hmac")).map(|file| read_key(&file)).transpose()?;
-        let has_secret = token.is_some()
-            || key.is_some()
-            || sink.password().is_some()
-            || !sink.username().is_empty();
+        let token = token_file.or(offered).or_else(knatives).map(read_token).transpose()?;
+        let has_secret =
+            token.is_some() || sink.password().is_some() || !sink.username().is_empty();
         if in_clear && has_secret {
             bail!(Usage {
-                what: format!("credentials would go to `{}` in the clear", shown(sink)),
-                hint: "use an `https://` sink, or allow it with `insecure-http`".into(),
+                what: format!("a token or password would go to `{}` in the clear", shown(sink)),
+                hint: "use an `https://` sink, put an `hmac` into the Secret, which only signs, or allow it with `insecure-http`".into(),
             });
         }
 
@@ -127,7 +185,7 @@ impl CredentialArgs {
         let ca_file = ca_file.or_else(|| found("ca.crt"));
         Ok(Credentials {
             token,
-            signer: key.map(|key| Signer { header: hmac_header, key }),
+            signer,
             authorities: read_authorities(ca_file.as_deref(), ca_certs.as_deref())?,
             identity: read_identity(cert.as_deref(), client_key.as_deref())?,
         })
@@ -218,16 +276,45 @@ fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn signed(secret: &str, id: &str, now: u64, body: &str) -> Vec<String> {
+        let header = HeaderName::from_static("x-hub-signature-256");
+        let signer = Signer::new(secret.as_bytes(), Path::new("hmac"), header).unwrap();
+        let headers = signer.sign(id, now, body.as_bytes());
+        headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
     #[test]
     fn a_signature_is_the_one_that_github_documents() {
-        let signer = Signer {
-            header: "X-Hub-Signature-256".into(),
-            key: b"It's a Secret to Everybody".to_vec(),
-        };
         assert_eq!(
-            signer.sign(b"Hello, World!").unwrap(),
-            "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+            signed("It's a Secret to Everybody", "7", 0, "Hello, World!"),
+            [
+                "x-hub-signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+            ]
         );
+    }
+
+    #[test]
+    fn a_signature_is_the_one_that_standard_webhooks_documents() {
+        // The example in the specification's section on symmetric signatures and its libraries' tests.
+        assert_eq!(
+            signed(
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                1_614_265_330,
+                r#"{"test": 2432232314}"#
+            ),
+            [
+                "webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek",
+                "webhook-timestamp: 1614265330",
+                "webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_secret_that_breaks_off_is_refused() {
+        let header = HeaderName::from_static("x-hub-signature-256");
+        assert!(Signer::new(b"whsec_?", Path::new("hmac"), header).is_err());
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn parse(kind: &str, value: &str) -> Result<Value, BadField> {
 }
 
 /// The object that the fields describe; none when every one of them is left out.
-pub(crate) fn object(fields: Vec<Field>) -> Result<Option<Value>, Usage> {
+pub(crate) fn object(fields: Vec<Field>) -> Result<Option<Map<String, Value>>, Usage> {
     let mut root = Map::new();
     for Field { path, value } in fields {
         if let Some(value) = value {
@@ -85,7 +85,7 @@ pub(crate) fn object(fields: Vec<Field>) -> Result<Option<Value>, Usage> {
             })?;
         }
     }
-    Ok((!root.is_empty()).then_some(Value::Object(root)))
+    Ok((!root.is_empty()).then_some(root))
 }
 
 /// None when the place is taken.
@@ -106,7 +106,9 @@ mod tests {
     use super::*;
 
     fn data(fields: &[&str]) -> Option<Value> {
-        object(fields.iter().map(|field| field.parse().unwrap()).collect()).unwrap()
+        object(fields.iter().map(|field| field.parse().unwrap()).collect())
+            .unwrap()
+            .map(Value::Object)
     }
 
     #[test]

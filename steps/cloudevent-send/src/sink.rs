@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
@@ -14,9 +14,9 @@ use reqwest::{
     redirect, retry,
 };
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::credentials::{Credentials, shown};
+use crate::credentials::{Credentials, Signer, shown};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -25,9 +25,22 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// A listener's reply has 300 bytes; a proxy's page of HTML is of no use to anyone.
 const LONGEST_REPLY: usize = 64 << 10;
 
+/// The status has come, which decides; what follows it only helps to explain.
+const REPLY_WITHIN: Duration = Duration::from_secs(2);
+
 pub(crate) struct Sink {
     url: Url,
     client: Client,
+    signer: Option<Signer>,
+}
+
+/// What is sent, the same on every try but for a signature's time.
+pub(crate) struct Request {
+    /// The event's
+    pub(crate) id: String,
+    /// Without the signature
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 /// How long and how often to try.
@@ -100,25 +113,30 @@ impl fmt::Display for Said {
 }
 
 impl Sink {
-    pub(crate) fn new(url: Url, credentials: &Credentials) -> Result<Self> {
+    pub(crate) fn new(url: Url, credentials: Credentials) -> Result<Self> {
         // One provider for the process; a second call finds it there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
-            .tls_certs_merge(credentials.authorities.iter().cloned());
-        if let Some(identity) = &credentials.identity {
-            builder = builder.identity(identity.clone());
+            .tls_certs_merge(credentials.authorities);
+        if let Some(identity) = credentials.identity {
+            builder = builder.identity(identity);
         }
-        Ok(Self { url, client: builder.build().context("failed to prepare the HTTP client")? })
+        let client = builder.build().context("failed to prepare the HTTP client")?;
+        Ok(Self { url, client, signer: credentials.signer })
+    }
+
+    /// The address without secrets.
+    pub(crate) fn address(&self) -> String {
+        shown(&self.url)
     }
 
     /// Sends the same bytes until the sink gives an answer that stands.
     pub(crate) async fn deliver(
         &self,
-        headers: &HeaderMap,
-        body: Vec<u8>,
+        request: &Request,
         limits: Limits,
     ) -> Result<Reply, Trouble> {
         let deadline = Instant::now() + limits.total;
@@ -130,31 +148,43 @@ impl Sink {
             .build();
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).min(limits.attempt);
-            let trouble = match timeout(left, self.attempt(headers, &body)).await {
-                Ok(Ok(reply)) if Meaning::of(reply.status) != Meaning::Later => return Ok(reply),
-                Ok(Ok(reply)) => Trouble::Answered(reply.said(), reply.retry_after),
-                Ok(Err(error)) => Trouble::Unreachable(error.without_url()),
-                Err(_elapsed) => Trouble::Silent(left),
+            let trouble = match self.attempt(request, left).await {
+                Ok(reply) if Meaning::of(reply.status) != Meaning::Later => return Ok(reply),
+                Ok(reply) => Trouble::Answered(reply.said(), reply.retry_after),
+                Err(trouble) => trouble,
             };
             let Some(pause) = pauses.next() else { return Err(trouble) };
             let pause = trouble.retry_after().unwrap_or(pause);
             if Instant::now() + pause >= deadline {
                 return Err(trouble);
             }
-            let sink = shown(&self.url);
-            tracing::info!("{sink}: {trouble}; next try in {:.1} s", pause.as_secs_f32());
+            tracing::info!(
+                "{}: {trouble}; next try in {:.1} s",
+                self.address(),
+                pause.as_secs_f32()
+            );
             sleep(pause).await;
         }
     }
 
-    async fn attempt(&self, headers: &HeaderMap, body: &[u8]) -> Result<Reply, reqwest::Error> {
-        let response = self
+    /// One try. The status decides, so that `within` ends with the head of the answer.
+    pub(crate) async fn attempt(
+        &self,
+        request: &Request,
+        within: Duration,
+    ) -> Result<Reply, Trouble> {
+        let mut post = self
             .client
             .post(self.url.clone())
-            .headers(headers.clone())
-            .body(body.to_vec())
-            .send()
-            .await?;
+            .headers(request.headers.clone())
+            .body(request.body.clone());
+        for (name, value) in signature(self.signer.as_ref(), &request.id, &request.body) {
+            post = post.header(name, value);
+        }
+        let response = timeout(within, post.send())
+            .await
+            .map_err(|_elapsed| Trouble::Silent(within))?
+            .map_err(|error| Trouble::Unreachable(error.without_url()))?;
         let status = response.status();
         let retry_after = response
             .headers()
@@ -164,11 +194,22 @@ impl Sink {
     }
 }
 
-/// The status decides: a reply that breaks off is kept as far as it came.
+/// Fresh on every try: some signatures are good for a while only.
+pub(crate) fn signature(
+    signer: Option<&Signer>,
+    id: &str,
+    body: &[u8],
+) -> Vec<(HeaderName, String)> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    signer.map(|signer| signer.sign(id, now, body)).unwrap_or_default()
+}
+
+/// A reply that hangs, drips or breaks off is kept as far as it came.
 async fn beginning(mut response: Response) -> Vec<u8> {
+    let deadline = Instant::now() + REPLY_WITHIN;
     let mut body = Vec::new();
     while body.len() < LONGEST_REPLY
-        && let Ok(Some(chunk)) = response.chunk().await
+        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
     {
         body.extend_from_slice(&chunk);
     }
@@ -234,7 +275,7 @@ fn deepest(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// All headers of the request; a value that is a secret is marked as one.
+/// All headers but the signature; a value that is a secret is marked as one.
 pub(crate) fn headers(
     message: &Message,
     extra: &[(HeaderName, HeaderValue)],
@@ -249,11 +290,6 @@ pub(crate) fn headers(
         );
     }
     headers.extend(extra.iter().cloned());
-    if let Some(signer) = &credentials.signer {
-        let name = HeaderName::try_from(&signer.header)
-            .context("failed to write the signature's header")?;
-        headers.insert(name, HeaderValue::try_from(signer.sign(&message.body)?)?);
-    }
     if let Some(token) = &credentials.token {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.text))?;
         bearer.set_sensitive(true);

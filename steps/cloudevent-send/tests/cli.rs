@@ -26,6 +26,16 @@ fn step() -> Command {
         "HTTP_PROXY",
         "http_proxy",
         "COLUMNS",
+        "NAMESPACE",
+        "PIPELINE",
+        "PIPELINE_RUN",
+        "PIPELINE_RUN_UID",
+        "TASK_RUN_UID",
+        "CORRELATION_ID",
+        "CAUSATION_ID",
+        "CHAINHOPS",
+        "KUBECONFIG",
+        "KUBERNETES_SERVICE_HOST",
     ] {
         step.env_remove(name);
     }
@@ -144,6 +154,7 @@ fn a_wrong_argument_is_named_with_what_to_write_instead() {
         &["--sink=http://ada:secret@sink"],
         &["--header", "ce-id=7"],
         &["--overrides=[]"],
+        &["--await-run=Promotion"],
     ];
     insta::assert_snapshot!(cases.iter().map(|args| usage_error(args)).collect::<String>());
 }
@@ -198,13 +209,81 @@ fn the_id_follows_from_what_the_event_is_about() {
             .success();
         results.read()
     };
-    // printf '%s' '/s|t.v1|team/iris|r-1' | sha256sum | cut -c-32
-    assert_eq!(id(&["--correlation-id=r-1"]), ["5a4a960559f154c3f22b7156d7d887cd", "r-1", "", ""]);
-    assert_eq!(id(&["--run-uid=r-1"]), id(&["--correlation-id=r-1", "--run-uid=other"]));
+    // printf '%s' '/s|t.v1|team/iris|r-1|||' | sha256sum | cut -c-32
+    assert_eq!(id(&["--correlation-id=r-1"]), ["99b3a490c7171ece7ae79d9f838dd537", "r-1", "", ""]);
+    // printf '%s' '/s|t.v1|team/iris|r-1|p-1|iris-predictor-00002|10' | sha256sum | cut -c-32
+    let canary = ["--correlation-id=r-1", "--pipeline-run-uid=p-1", "--field"];
+    let fields = ["canary.revision=iris-predictor-00002", "canary.weight:int=10"];
+    assert_eq!(id(&[&canary[..], &fields].concat())[0], "aa8f2e2bf0799f67561d87e1084bfab8");
     assert_ne!(id(&["--correlation-id=r-1"])[0], id(&["--correlation-id=r-2"])[0]);
     let [first, correlation, ..] = id(&[]);
     assert_eq!(first, correlation);
     assert_ne!(first, id(&[])[0]);
+}
+
+/// What Tekton's pod tells the step, some of it empty where there is no such label.
+fn in_a_pod(step: &mut Command, tells: &[(&str, &str)]) -> Value {
+    step.args(["--dry-run", "--sink=http://sink", "--type=t.v1", "--field=a=1"]);
+    step.envs(tells.iter().copied());
+    let printed = stdout(&step.assert().success());
+    serde_json::from_str(printed.split_once("\n\n").unwrap().1).unwrap()
+}
+
+const POD: [(&str, &str); 8] = [
+    ("NAMESPACE", "team"),
+    ("PIPELINE", "canary-release"),
+    ("PIPELINE_RUN", "release-1"),
+    ("PIPELINE_RUN_UID", "p-1"),
+    ("TASK_RUN_UID", "t-1"),
+    ("CORRELATION_ID", "r-1"),
+    ("CAUSATION_ID", "größe 7"),
+    ("CHAINHOPS", "2"),
+];
+
+#[test]
+fn a_pod_of_a_pipeline_tells_run_and_chain() {
+    let event = in_a_pod(&mut step(), &POD);
+    assert_eq!(event["source"], "/tekton/team/pipelines/canary-release");
+    assert_eq!(event["correlationid"], "r-1");
+    assert_eq!(event["causationid"], "größe 7");
+    assert_eq!(event["chainhops"], 3);
+    assert_eq!(
+        event["data"],
+        json!({"a": "1", "namespace": "team", "run": {"uid": "p-1", "name": "release-1", "pipeline": "canary-release"}})
+    );
+}
+
+#[test]
+fn without_labels_the_uid_of_the_run_is_the_correlation() {
+    let without = |names: &[&str]| {
+        let tells = POD.map(|(name, value)| (name, if names.contains(&name) { "" } else { value }));
+        in_a_pod(&mut step(), &tells)
+    };
+    let chain = ["CORRELATION_ID", "CAUSATION_ID", "CHAINHOPS"];
+    let of_a_pipeline = without(&chain);
+    assert_eq!(
+        (&of_a_pipeline["correlationid"], &of_a_pipeline["chainhops"]),
+        (&json!("p-1"), &json!(0))
+    );
+    let alone = without(&[&chain[..], &["PIPELINE", "PIPELINE_RUN", "PIPELINE_RUN_UID"]].concat());
+    assert_eq!(alone["correlationid"], "t-1");
+    assert_eq!(alone["source"], "/tekton/team/tasks/cloudevent-send");
+    assert_eq!(alone["data"], json!({"a": "1", "namespace": "team"}));
+}
+
+#[test]
+fn a_flag_wins_over_the_pod() {
+    let mut step = step();
+    step.args(["--correlation-id=mine", "--causation-id=c-1", "--chainhops=0", "--source=/s"]);
+    let event = in_a_pod(&mut step, &POD);
+    assert_eq!((&event["correlationid"], &event["causationid"]), (&json!("mine"), &json!("c-1")));
+    assert_eq!((&event["chainhops"], &event["source"]), (&json!(1), &json!("/s")));
+}
+
+#[test]
+fn outside_of_a_pod_someone_has_to_say_who_sends() {
+    let run = step().args(["--dry-run", "--sink=http://sink", "--type=t.v1"]).assert().code(2);
+    assert!(stderr(&run).starts_with("error: the event has no source\n"), "{}", stderr(&run));
 }
 
 #[test]
@@ -307,16 +386,54 @@ fn credentials_do_not_travel_in_the_clear() {
     let folder = TempDir::new().unwrap();
     let secret = file(&folder, "hmac", b"secret");
     file(&folder, "token", b"bearer");
-    for flag in [
-        flag("token-file", &folder.path().join("token")),
-        flag("hmac-secret-file", &secret),
-        flag("credentials", folder.path()),
+    let with_hmac = flag("hmac-secret-file", &secret);
+    let token_file = flag("token-file", &folder.path().join("token"));
+    let only_token = TempDir::new().unwrap();
+    file(&only_token, "token", b"bearer");
+    for flags in [
+        vec![&token_file],
+        vec![&token_file, &with_hmac],
+        vec![&flag("credentials", only_token.path())],
     ] {
-        let refused = to("http://sink").args(["--dry-run", &flag]).assert().code(2);
+        let refused = to("http://sink").arg("--dry-run").args(&flags).assert().code(2);
         assert!(stderr(&refused).contains("in the clear"), "{}", stderr(&refused));
-        to("https://sink").args(["--dry-run", &flag]).assert().success();
-        to("http://sink").args(["--dry-run", "--insecure-http=true", &flag]).assert().success();
+        to("https://sink").arg("--dry-run").args(&flags).assert().success();
+        to("http://sink")
+            .args(["--dry-run", "--insecure-http=true"])
+            .args(&flags)
+            .assert()
+            .success();
     }
+    assert!(dry_run(&[&with_hmac]).contains("x-hub-signature-256: sha256="));
+}
+
+#[test]
+fn where_a_secret_has_both_only_the_signature_travels_in_the_clear() {
+    let folder = TempDir::new().unwrap();
+    file(&folder, "hmac", b"secret");
+    file(&folder, "token", b"bearer");
+    let credentials = flag("credentials", folder.path());
+    let print = |sink: &str| to(sink).args(["--dry-run", &credentials]).assert().success();
+    let in_clear = print("http://sink");
+    assert!(stdout(&in_clear).contains("x-hub-signature-256: sha256="));
+    assert!(!stdout(&in_clear).contains("authorization"));
+    assert!(
+        stderr(&in_clear).contains("token` is not sent over plain http"),
+        "{}",
+        stderr(&in_clear)
+    );
+    let in_tls = stdout(&print("https://sink"));
+    assert!(in_tls.contains("x-hub-signature-256: sha256=") && in_tls.contains("authorization"));
+}
+
+#[test]
+fn a_secret_of_standard_webhooks_signs_as_they_say() {
+    let folder = TempDir::new().unwrap();
+    file(&folder, "hmac", b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    let printed = dry_run(&[&flag("credentials", folder.path())]);
+    assert!(printed.contains(&format!("webhook-id: {ID}\nwebhook-timestamp: ")), "{printed}");
+    assert!(printed.contains("\nwebhook-signature: v1,"), "{printed}");
+    assert!(!printed.contains("x-hub-signature"), "{printed}");
 }
 
 #[test]
@@ -505,7 +622,7 @@ fn a_signal_ends_the_step_with_the_ids_written() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let results = Results::new();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cloudevent-send"))
-        .args(["--type=t.v1", "--source=/s", "--field=a=1", "--run-uid=r-1"])
+        .args(["--type=t.v1", "--source=/s", "--field=a=1", "--correlation-id=r-1"])
         .arg(format!("--sink=http://{}", listener.local_addr().unwrap()))
         .args(results.flags())
         .spawn()
@@ -514,4 +631,108 @@ fn a_signal_ends_the_step_with_the_ids_written() {
     std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(results.read()[1..], ["r-1", "", ""]);
+}
+
+/// An event's text for a file.
+fn event_text(id: &str, ty: &str) -> Vec<u8> {
+    json!({"specversion": "1.0", "id": id, "source": "/s", "type": ty, "data": {"n": 1}})
+        .to_string()
+        .into_bytes()
+}
+
+async fn received_ids(server: &MockServer) -> Vec<Value> {
+    let requests = received(server).await;
+    requests.iter().map(|request| request.body_json::<Value>().unwrap()["id"].clone()).collect()
+}
+
+#[tokio::test]
+async fn the_events_of_a_folder_are_sent_in_the_order_of_their_names() {
+    let server = sink(ResponseTemplate::new(202)).await;
+    let folder = TempDir::new().unwrap();
+    for name in ["b", "a", "c"] {
+        file(&folder, &format!("{name}.json"), &event_text(name, "t.v1"));
+    }
+    file(&folder, "notes.txt", b"no event");
+    let results = Results::new();
+    step()
+        .args([format!("--sink={}", server.uri()), flag("event-file", folder.path())])
+        .args(results.flags())
+        .assert()
+        .success();
+    assert_eq!(received_ids(&server).await, ["a", "b", "c"]);
+    assert_eq!(results.read(), ["c", "", "202", ""]);
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_done_with_nothing_sent() {
+    let server = sink(ResponseTemplate::new(202)).await;
+    let folder = TempDir::new().unwrap();
+    let run = step()
+        .args([format!("--sink={}", server.uri()), flag("event-file", folder.path())])
+        .assert()
+        .success();
+    assert_eq!(stderr(&run), "there is no event to send\n");
+    assert!(received(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_folder_with_something_that_is_no_event_sends_nothing() {
+    let server = sink(ResponseTemplate::new(202)).await;
+    let folder = TempDir::new().unwrap();
+    file(&folder, "a.json", &event_text("a", "t.v1"));
+    file(&folder, "b.json", &event_text("", "t.v1"));
+    let run = step()
+        .args([format!("--sink={}", server.uri()), flag("event-file", folder.path())])
+        .assert()
+        .code(2);
+    assert!(stderr(&run).contains("b.json`: attribute `id` is empty"), "{}", stderr(&run));
+    assert!(received(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_does_not_hold_up_the_next() {
+    let server = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(400))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(202)).mount(&server).await;
+    let folder = TempDir::new().unwrap();
+    file(&folder, "a.json", &event_text("a", "t.v1"));
+    file(&folder, "b.json", &event_text("b", "t.v1"));
+    let events = flag("event-file", folder.path());
+    step().args([&format!("--sink={}", server.uri()), &events]).assert().code(3);
+    assert_eq!(received_ids(&server).await, ["a", "b"]);
+
+    let away = step().args(["--sink=http://127.0.0.1:9", "--retries=0", &events]).assert().code(1);
+    insta::assert_snapshot!(stderr(&away));
+}
+
+#[test]
+fn without_a_sink_the_events_of_a_folder_are_told_to_the_log() {
+    let folder = TempDir::new().unwrap();
+    file(&folder, "a.json", &event_text("a", "t.v1"));
+    let events = flag("event-file", folder.path());
+    let run = step().args(["--sink=", &events]).assert().success();
+    insta::assert_snapshot!(stderr(&run));
+    step().args(["--type=t.v1", "--source=/s"]).assert().code(2);
+}
+
+#[tokio::test]
+async fn the_exit_code_of_another_step_is_the_end_of_this_one() {
+    let server = sink(ResponseTemplate::new(202)).await;
+    let folder = TempDir::new().unwrap();
+    for (text, code) in [("0", 0), ("1", 1), ("3", 3), ("-1", 1), ("", 1), ("256", 1), ("143", 143)]
+    {
+        let exit_code = flag("exit-code-file", &file(&folder, "exitCode", text.as_bytes()));
+        to(&server.uri()).arg(&exit_code).assert().code(code);
+    }
+    assert_eq!(received(&server).await.len(), 7);
+    let exit_code = flag("exit-code-file", &file(&folder, "exitCode", b"3"));
+    let failed = to(&server.uri()).arg(&exit_code).assert().code(3);
+    let missing = to(&server.uri()).arg("--exit-code-file=/nowhere").assert().code(1);
+    assert_eq!(received(&server).await.len(), 9);
+    let texts = format!("{}\n{}", stderr(&failed), stderr(&missing));
+    insta::assert_snapshot!(texts.replace(&server.uri(), "http://sink"));
 }

@@ -1,6 +1,6 @@
 //! One event, from attributes as they were typed or read to the SDK's event model.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use cloudevents::{Event, EventBuilder as _, EventBuilderV10, event::ExtensionValue};
@@ -87,7 +87,7 @@ pub fn read(text: &[u8]) -> Result<Draft, ReadError> {
             "datacontenttype" => draft.datacontenttype = Some(string(&name, &value)?),
             "dataschema" => draft.dataschema = Some(string(&name, &value)?),
             "data" | "data_base64" if !draft.data.is_empty() => return Err(ReadError::TwoData),
-            "data" => draft.data = value.get().into(),
+            "data" => draft.data = Box::<str>::from(value).into_string().into_bytes(),
             "data_base64" => {
                 let encoded = string(&name, &value)?;
                 draft.data = BASE64.decode(encoded).map_err(|_| ReadError::Base64)?;
@@ -151,8 +151,9 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
                 let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                let mut known = BTreeSet::new(); // a stranger's event may have ten thousands
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    if members.iter().any(|(known, _)| *known == name) {
+                    if !known.insert(name.clone()) {
                         return Err(serde::de::Error::custom(format_args!(
                             "`{name}` is there twice"
                         )));

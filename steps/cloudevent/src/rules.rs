@@ -1,6 +1,8 @@
 //! What an event must keep to before a byte is sent: the specification's rules, which the SDK
 //! checks only in part.
 
+use std::collections::BTreeSet;
+
 use cloudevents::event::ExtensionValue;
 use serde_json::value::RawValue;
 use step::Usage;
@@ -20,8 +22,20 @@ const CORE: [&str; 9] = [
     "data",
 ];
 
-/// The first rule that the event breaks.
+/// Longer names are legal, and the specification asks nobody to write them.
+const LONGEST_NAME: usize = 20;
+
+/// The first rule that an event to be sent breaks.
 pub fn check(draft: &Draft) -> Result<(), Usage> {
+    let long = |(name, _): &&(String, ExtensionValue)| name.len() > LONGEST_NAME;
+    if let Some((name, _)) = draft.extensions.iter().find(long) {
+        return Err(not_a_name(name));
+    }
+    check_received(draft)
+}
+
+/// The first rule that somebody else's event breaks.
+pub fn check_received(draft: &Draft) -> Result<(), Usage> {
     let Draft { id, source, ty, subject, time, datacontenttype, dataschema, extensions, data } =
         draft;
     required("id", id)?;
@@ -77,14 +91,12 @@ fn check_data(media_type: Option<&str>, data: &[u8]) -> Result<(), Usage> {
 }
 
 fn check_extensions(extensions: &[(String, ExtensionValue)]) -> Result<(), Usage> {
-    for (at, (name, value)) in extensions.iter().enumerate() {
-        let fits = (1..=20).contains(&name.len())
+    let mut known = BTreeSet::new();
+    for (name, value) in extensions {
+        let fits = !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
         if !fits {
-            return Err(broken(
-                format!("extension `{name}` is no attribute name"),
-                "use 1 to 20 lower-case letters and digits",
-            ));
+            return Err(not_a_name(name));
         }
         if CORE.contains(&name.as_str()) {
             return Err(broken(
@@ -92,7 +104,7 @@ fn check_extensions(extensions: &[(String, ExtensionValue)]) -> Result<(), Usage
                 "use the attribute's own flag, or another name",
             ));
         }
-        if extensions.iter().take(at).any(|(known, _)| known == name) {
+        if !known.insert(name) {
             return Err(broken(
                 format!("extension `{name}` is given twice"),
                 "give it once; `correlationid`, `causationid` and `chainhops` have flags of their own",
@@ -110,6 +122,13 @@ fn check_extensions(extensions: &[(String, ExtensionValue)]) -> Result<(), Usage
         }
     }
     Ok(())
+}
+
+fn not_a_name(name: &str) -> Usage {
+    broken(
+        format!("extension `{name}` is no attribute name"),
+        "use 1 to 20 lower-case letters and digits",
+    )
 }
 
 /// Present, and nothing that would end a header or hide in a log.
@@ -326,6 +345,15 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn a_stranger_s_extension_may_have_a_long_name() {
+        let mut draft = valid();
+        draft.extensions.push(("abcdefghijklmnopqrstuvwxyz".into(), 1.into()));
+        check_received(&draft).unwrap();
+        draft.extensions.push(("a-b".into(), 1.into()));
+        assert!(check_received(&draft).unwrap_err().what.contains("attribute name"));
     }
 
     #[test]
