@@ -1,4 +1,4 @@
-# One target per step: `docker build --target prometheus-gate .` compiles it from source.
+# One target per step and service: `docker build --target prometheus-gate .` compiles it from source.
 # Each image is an empty root with one static binary and the certificate authorities it trusts.
 #
 # `make images` compiles once on the host and passes the finished binaries in as BINARIES.
@@ -11,6 +11,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked \
       -p bento-retrieve -p canary-create -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
+      -p cloudevent-interceptor \
  && mkdir /out \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \
  && find target/release -maxdepth 1 -type f -perm -1 -exec cp {} /out/ \;
@@ -52,3 +53,9 @@ COPY --from=binaries /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=binaries /out/prometheus-gate /prometheus-gate
 USER 65532:65532
 ENTRYPOINT ["/prometheus-gate"]
+
+FROM scratch AS cloudevent-interceptor
+COPY --from=binaries /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=binaries /out/cloudevent-interceptor /cloudevent-interceptor
+USER 65532:65532
+ENTRYPOINT ["/cloudevent-interceptor"]
