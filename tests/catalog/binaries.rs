@@ -1,4 +1,4 @@
-//! What the steps themselves say they take.
+//! What the steps and services themselves say they take.
 
 use std::{
     collections::BTreeSet,
@@ -11,23 +11,23 @@ use std::{
 
 use crate::tree::root;
 
-/// What `STEP --help` prints, from a binary that is not older than its sources.
-pub(crate) fn help(step: &str) -> String {
-    let binary = binary(step);
+/// What `NAME --help` prints, from a binary that is not older than its sources.
+pub(crate) fn help(name: &str) -> String {
+    let binary = binary(name);
     let output = Command::new(&binary).arg("--help").output();
     let output =
         output.unwrap_or_else(|error| panic!("failed to run `{}`: {error}", binary.display()));
     String::from_utf8(output.stdout).expect("help in UTF-8")
 }
 
-fn binary(step: &str) -> PathBuf {
+fn binary(name: &str) -> PathBuf {
     /// One build at a time; the second finds nothing to do.
     static BUILD: Mutex<()> = Mutex::new(());
 
     let test = std::env::current_exe().expect("the path of this test");
     let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
     let _alone = BUILD.lock();
-    if is_stale(&folder.join(step), step) {
+    if is_stale(&folder.join(name), name) {
         let profile = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let profile = if profile == "debug" { "dev" } else { profile };
         // The whole workspace, because the features of one package alone differ: all would be
@@ -36,14 +36,21 @@ fn binary(step: &str) -> PathBuf {
             .current_dir(root())
             .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
             .status();
-        assert!(done.is_ok_and(|done| done.success()), "failed to build steps/{step}");
+        assert!(done.is_ok_and(|done| done.success()), "failed to build `{name}`");
     }
-    folder.join(step)
+    folder.join(name)
 }
 
-fn is_stale(binary: &Path, step: &str) -> bool {
+fn is_stale(binary: &Path, name: &str) -> bool {
     let built = fs::metadata(binary).and_then(|found| found.modified()).ok();
-    let sources = ["step", "inference-service", step].map(|name| root().join("steps").join(name));
+    let of = |home: &str| root().join(home);
+    let sources = [
+        of("steps/step"),
+        of("steps/inference-service"),
+        of("steps/cloudevent"),
+        of("steps").join(name),
+        of("services").join(name),
+    ];
     let touched = sources.iter().filter_map(|home| newest(&home.join("src"))).max();
     built.is_none() || built < touched
 }

@@ -1,5 +1,7 @@
 //! One name finds everything, and the catalogs outside find it too.
 
+use std::collections::BTreeSet;
+
 use crate::{faults::Faults, tree::*};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -45,7 +47,7 @@ fn a_folder_a_file_and_an_object_share_one_name() {
 #[test]
 fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
     let mut faults = Faults::default();
-    let crates = step_crates();
+    let crates = crates("steps");
     for (task, spec) in tasks() {
         for step in steps(&spec) {
             let name = text(step, "/name");
@@ -85,14 +87,59 @@ fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
             format!("call the package `{name}`"),
         );
     }
-    let targets = dockerfile_targets();
+    faults.none();
+}
+
+#[test]
+fn a_service_is_a_crate_a_binary_an_image_and_a_deployment() {
+    let mut faults = Faults::default();
+    let crates = crates("services");
+    let mut deployed = BTreeSet::new();
+    for (name, container) in served() {
+        let here = format!("triggers, Deployment {name}");
+        faults.unless(
+            crates.contains(&name),
+            &here,
+            format!("no crate `services/{name}`: call the Deployment like its crate"),
+        );
+        faults.equal(&here, "container", text(&container, "/name"), &name);
+        let image = format!("ghcr.io/kanaria/{name}:{VERSION}");
+        faults.equal(&here, "image", text(&container, "/image"), image);
+        let command = strings(container.get("command")).join(" ");
+        faults.equal(&here, "command", command, format!("/{name}"));
+        deployed.insert(name);
+    }
+    faults.same("triggers", "Deployments", &deployed, "crates with a binary in services/", &crates);
+    for name in &crates {
+        let manifest = read(&format!("services/{name}/Cargo.toml"));
+        faults.unless(
+            manifest.contains(&format!("name = \"{name}\"")),
+            format!("services/{name}/Cargo.toml"),
+            format!("call the package `{name}`"),
+        );
+    }
+    faults.none();
+}
+
+#[test]
+fn an_image_is_a_target_of_the_dockerfile() {
+    let mut faults = Faults::default();
+    let crates: BTreeSet<_> = crates("steps").union(&crates("services")).cloned().collect();
     faults.same(
         "Dockerfile",
         "`FROM scratch AS …` targets",
-        &targets,
-        "crates with a binary in steps/",
+        &dockerfile_targets(),
+        "crates with a binary in steps/ and services/",
         &crates,
     );
+    let dockerfile = read("Dockerfile");
+    for name in &crates {
+        faults.unless(
+            dockerfile.contains(&format!("-p {name} ")),
+            "Dockerfile",
+            format!("compile `-p {name}` in the first stage"),
+        );
+    }
     faults.none();
 }
 

@@ -35,7 +35,7 @@ fn a_step_knows_every_flag_that_its_task_passes() {
 fn a_task_passes_every_flag_that_its_step_needs() {
     let mut faults = Faults::default();
     for (task, spec) in tasks() {
-        for step in steps(&spec) {
+        for (at, step) in steps(&spec).into_iter().enumerate() {
             let name = text(step, "/name");
             if FOREIGN_STEPS.contains(&name) {
                 continue;
@@ -53,11 +53,38 @@ fn a_task_passes_every_flag_that_its_step_needs() {
                     format!("`{name}` does not run without `{flag}`: pass it"),
                 );
             }
-            for result in flags(&help).iter().filter_map(|flag| flag.strip_prefix("--result-")) {
+            // Where steps share a pod, the Task's results are those of the first one.
+            let results = flags(&help).into_iter().filter(|_| at == 0);
+            for result in
+                results.filter_map(|flag| flag.strip_prefix("--result-").map(str::to_owned))
+            {
                 faults.unless(
                     passed.contains_key(&format!("--result-{result}")),
                     &here,
                     format!("declare result `{result}` and pass --result-{result}=$(results.{result}.path)"),
+                );
+            }
+        }
+    }
+    faults.none();
+}
+
+#[test]
+fn what_a_task_tells_of_the_pod_its_step_reads() {
+    let mut faults = Faults::default();
+    for (task, spec) in tasks() {
+        for step in steps(&spec) {
+            let name = text(step, "/name");
+            if FOREIGN_STEPS.contains(&name) {
+                continue;
+            }
+            let of_the_pod = |variable: &&Value| variable.pointer("/valueFrom/fieldRef").is_some();
+            for variable in list(step.get("env")).iter().filter(of_the_pod) {
+                let variable = text(variable, "/name");
+                faults.unless(
+                    help(name).contains(&format!("[env: {variable}=")),
+                    format!("tasks/{task}, step {name}"),
+                    format!("`{name} --help` has no flag that reads `{variable}`"),
                 );
             }
         }
@@ -232,33 +259,30 @@ fn every_step_is_restricted_small_and_without_a_script() {
                 &here,
                 "no `script`: there is no shell in the image",
             );
-            for wanted in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
-                let found = step
-                    .get("computeResources")
-                    .and_then(|resources| resources.pointer(wanted))
-                    .is_some();
-                faults.unless(
-                    found,
-                    &here,
-                    format!("set computeResources{}", wanted.replace('/', ".")),
-                );
-            }
+            small(&mut faults, &here, "computeResources", step);
             let mut context =
                 spec["stepTemplate"]["securityContext"].as_object().cloned().unwrap_or_default();
             context.extend(step["securityContext"].as_object().cloned().unwrap_or_default());
-            let context = Value::Object(context);
-            for (field, wanted) in security(name) {
-                let found = context.pointer(field).unwrap_or(&Value::Null);
-                faults.equal(
-                    &here,
-                    &format!("securityContext{}", field.replace('/', ".")),
-                    found,
-                    &wanted,
-                );
-            }
+            restricted(&mut faults, &here, name, &Value::Object(context));
         }
     }
     faults.none();
+}
+
+/// Requests and a limit of memory, under the name that a step or a container has for them.
+pub(crate) fn small(faults: &mut Faults, here: &str, field: &str, container: &Value) {
+    for wanted in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
+        let found = container.get(field).and_then(|resources| resources.pointer(wanted)).is_some();
+        faults.unless(found, here, format!("set {field}{}", wanted.replace('/', ".")));
+    }
+}
+
+/// The context of the *restricted* pod security standard, and a root that nobody writes to.
+pub(crate) fn restricted(faults: &mut Faults, here: &str, name: &str, context: &Value) {
+    for (field, wanted) in security(name) {
+        let found = context.pointer(field).unwrap_or(&Value::Null);
+        faults.equal(here, &format!("securityContext{}", field.replace('/', ".")), found, &wanted);
+    }
 }
 
 fn security(step: &str) -> Vec<(&'static str, Value)> {

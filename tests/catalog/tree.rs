@@ -52,9 +52,22 @@ pub(crate) fn documents(file: &str) -> Vec<Value> {
     all.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-pub(crate) fn step_crates() -> BTreeSet<String> {
-    let binary = |name: &String| root().join("steps").join(name).join("src/main.rs").is_file();
-    folders("steps").into_iter().filter(binary).collect()
+/// Crates with a binary: `steps` run in Tasks, `services` in Deployments.
+pub(crate) fn crates(folder: &str) -> BTreeSet<String> {
+    let binary = |name: &String| root().join(folder).join(name).join("src/main.rs").is_file();
+    folders(folder).into_iter().filter(binary).collect()
+}
+
+/// Every container of a Deployment in triggers/, with the Deployment's name.
+pub(crate) fn served() -> Vec<(String, Value)> {
+    let containers = |deployment: &Value| {
+        let name = text(deployment, "/metadata/name").to_owned();
+        list(deployment.pointer("/spec/template/spec/containers"))
+            .iter()
+            .map(move |container| (name.clone(), container.clone()))
+            .collect::<Vec<_>>()
+    };
+    objects("Deployment").iter().flat_map(containers).collect()
 }
 
 pub(crate) fn dockerfile_targets() -> BTreeSet<String> {

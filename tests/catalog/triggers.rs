@@ -4,7 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{calls::call, events::sent_events, faults::Faults, tree::*};
+use crate::{
+    binaries::{flags, help},
+    calls::call,
+    events::sent_events,
+    faults::Faults,
+    tasks::{restricted, small},
+    tree::*,
+};
 
 #[test]
 fn a_trigger_hands_its_template_every_value_it_wants_and_no_other() {
@@ -27,9 +34,6 @@ fn a_trigger_hands_its_template_every_value_it_wants_and_no_other() {
                 faults.add(&here, format!("`{name}` is bound twice, which Triggers refuses"));
             }
             given.extend(bound);
-        }
-        if text(&trigger, "/metadata/name") == "unknown" {
-            continue; // fails on purpose before it reaches its template
         }
         let missing: Vec<_> = wanted.difference(&given).collect();
         faults.unless(missing.is_empty(), &here, format!("its bindings lack {missing:?}"));
@@ -61,10 +65,20 @@ fn a_template_starts_its_pipeline_as_it_is_declared() {
             let name = text(run, "/metadata/name");
             let prefix = name.split("$(").next().unwrap_or_default();
             faults.unless(
-                name.ends_with("$(tt.params.id-name)") && prefix.len() <= 22,
+                name.ends_with("-$(tt.params.name)") && prefix.len() <= 63 - 36,
                 &here,
-                "name the run PREFIX-$(tt.params.id-name), the prefix of at most 22 characters",
+                "name the run PREFIX-$(tt.params.name), the prefix of at most 27 characters",
             );
+            for label in ["service", "version", "correlation-id", "event"] {
+                let label = format!("kanaria.dev/{label}");
+                let set = run["metadata"]["labels"].get(&label).is_some();
+                faults.unless(set, &here, format!("set the label {label}"));
+            }
+            for annotation in ["causation-id", "chainhops"] {
+                let annotation = format!("kanaria.dev/{annotation}");
+                let set = run["metadata"]["annotations"].get(&annotation).is_some();
+                faults.unless(set, &here, format!("set the annotation {annotation}"));
+            }
             let called = text(run, "/spec/pipelineRef/name");
             let Some(spec) = specs("pipelines").remove(called) else {
                 faults.add(
@@ -178,6 +192,66 @@ fn the_listener_serves_every_trigger_and_exact_types_only() {
                 format!("triggers, Trigger {trigger}"),
                 format!("it wants `{ty}`, which its own run sends: a loop"),
             );
+        }
+    }
+    faults.none();
+}
+
+/// A filter and a binding that read what is not there fail after the sender has its 202.
+#[test]
+fn triggers_read_what_the_interceptor_hands_over_and_nothing_else() {
+    let mut faults = Faults::default();
+    let help = help("cloudevent-interceptor");
+    let fields: BTreeSet<_> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Fields of `extensions.event`"))
+        .skip(1)
+        .take_while(|line| line.starts_with(' '))
+        .flat_map(str::split_whitespace)
+        .filter(|word| !word.starts_with('('))
+        .collect();
+    for binding in objects("TriggerBinding") {
+        let here = format!("triggers, TriggerBinding {}", text(&binding, "/metadata/name"));
+        for reference in references_in(&binding["spec"]) {
+            let field = reference.strip_prefix("extensions.event.").unwrap_or_default();
+            faults.unless(
+                fields.contains(field),
+                &here,
+                format!("`{reference}` is no field that `cloudevent-interceptor --help` lists"),
+            );
+        }
+    }
+    for trigger in objects("Trigger") {
+        let here = format!("triggers, Trigger {}", text(&trigger, "/metadata/name"));
+        let filters =
+            found_at_key(&trigger, "name").iter().filter(|name| *name == "filter").count();
+        let values = found_at_key(&trigger, "value");
+        let one = filters == 1
+            && values.len() == 1
+            && values[0].starts_with("extensions.event.type == '");
+        faults.unless(one, &here, "one filter, on extensions.event.type: Rust checks the rest");
+    }
+    faults.none();
+}
+
+#[test]
+fn a_service_is_started_with_flags_it_knows_restricted_and_watched() {
+    let mut faults = Faults::default();
+    for (name, container) in served() {
+        let here = format!("triggers, Deployment {name}");
+        let known = flags(&help(&name));
+        for argument in strings(container.get("args")) {
+            let flag = argument.split_once('=').map(|(flag, _)| flag).unwrap_or_default();
+            faults.unless(
+                known.contains(flag),
+                &here,
+                format!("write `{argument}` as --FLAG=VALUE, a flag of `{name} --help`"),
+            );
+        }
+        small(&mut faults, &here, "resources", &container);
+        restricted(&mut faults, &here, &name, &container["securityContext"]);
+        for probe in ["readinessProbe", "livenessProbe"] {
+            faults.unless(container.get(probe).is_some(), &here, format!("set a {probe}"));
         }
     }
     faults.none();
