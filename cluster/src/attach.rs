@@ -15,6 +15,7 @@ use step::Failure;
 use crate::{
     certificates, command,
     install::NAMESPACES,
+    network::NODE,
     part::{LOOK_AGAIN, STARTS, answers},
     parts::bin,
     progress::Progress,
@@ -34,6 +35,8 @@ pub struct Cluster {
     pub prometheus: Endpoint,
     /// Kourier's URL, to be asked with a service's `Host`
     pub gateway: String,
+    /// This machine's address as pods call it, for a server that a test starts; empty when nobody told
+    pub machine: String,
 }
 
 /// One thing under two names.
@@ -114,6 +117,7 @@ impl Cluster {
             },
             prometheus: url("prometheus", 9090),
             gateway: String::new(),
+            machine: NODE.into(),
         };
         let address = cluster
             .kubectl([
@@ -154,6 +158,7 @@ impl Cluster {
             },
             prometheus: same("KANARIA_PROMETHEUS"),
             gateway: either("KANARIA_GATEWAY"),
+            machine: either("KANARIA_MACHINE"),
         };
         let found = cluster
             .kubectl(["get", "customresourcedefinitions", "-o", "name"])
@@ -259,7 +264,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
     .into())
 }
 
-fn is_current() -> bool {
+pub(crate) fn is_current() -> bool {
     env::var("CLUSTER").is_ok_and(|which| which == "current")
 }
 

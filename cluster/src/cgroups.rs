@@ -25,6 +25,12 @@ pub(crate) fn pids() -> BTreeSet<i32> {
     groups().iter().flat_map(|group| below(group)).flat_map(|group| members(&group)).collect()
 }
 
+/// The processes of one container, whose id is its group's name.
+pub(crate) fn members_of(container: &str) -> BTreeSet<i32> {
+    let of_pods = groups().into_iter().flat_map(|group| below(&group));
+    of_pods.filter(|group| group.ends_with(container)).flat_map(|group| members(&group)).collect()
+}
+
 /// Removes the groups, the deepest first. A group with processes stays.
 pub(crate) fn close() -> Result<()> {
     for group in groups().iter().flat_map(|group| below(group)) {

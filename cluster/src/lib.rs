@@ -2,6 +2,7 @@
 //! Knative, KServe, an image registry, an S3 store and Prometheus, from pinned modules.
 //!
 //! [`Cluster::up`] brings it up, or finds the one that KUBECONFIG names when `CLUSTER=current`.
+//! [`Cluster::kill`] and [`Cluster::start`] are for tests of what survives a part's death.
 
 mod attach;
 mod build;
@@ -9,6 +10,7 @@ mod certificates;
 mod cgroups;
 mod command;
 mod down;
+mod faults;
 mod images;
 mod install;
 mod lock;

@@ -74,6 +74,7 @@ fn shares_our_network(proc: &Path) -> bool {
 
 struct Stat {
     state: char,
+    parent: i32,
     session: i32,
 }
 
@@ -82,8 +83,9 @@ impl Stat {
     fn parse(text: &str) -> Option<Self> {
         let mut fields = text.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;
-        let session = fields.nth(2)?.parse().ok()?;
-        Some(Self { state, session })
+        let parent = fields.next()?.parse().ok()?;
+        let session = fields.nth(1)?.parse().ok()?;
+        Some(Self { state, parent, session })
     }
 }
 
@@ -137,6 +139,16 @@ fn is_alive(pid: i32) -> bool {
         }
         Some(_) => true,
     }
+}
+
+/// Of these processes those that another one of them started.
+pub(crate) fn started_in(group: &BTreeSet<i32>) -> BTreeSet<i32> {
+    let parent = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Stat::parse(&stat).map(|stat| stat.parent)
+    };
+    let is_started = |pid: &i32| parent(pid).is_some_and(|parent| group.contains(&parent));
+    group.iter().copied().filter(is_started).collect()
 }
 
 /// Memory in bytes that would be free if these processes ended: each one's own pages, and its
@@ -214,9 +226,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_first_process_started_is_told_from_it() {
+        // The shell's second command keeps it from becoming the first one.
+        let mut shell = Command::new("sh").args(["-c", "sleep 600; true"]).spawn().unwrap();
+        let parent = shell.id().cast_signed();
+        let children = || {
+            let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+            list.unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+        };
+        let mut child: BTreeSet<i32> = children();
+        while child.is_empty() {
+            thread::sleep(Duration::from_millis(5));
+            child = children();
+        }
+        let both = child.iter().copied().chain([parent]).collect();
+        assert_eq!(started_in(&both), child);
+        assert_eq!(started_in(&child), BTreeSet::new(), "nobody here started it");
+        kill(&child).unwrap();
+        shell.wait().unwrap();
+    }
+
+    #[test]
     fn the_state_is_read_past_a_name_full_of_parentheses() {
         let stat = Stat::parse("42 (a) (b)) S 1 42 40 0 -1").unwrap();
-        assert_eq!((stat.state, stat.session), ('S', 40));
+        assert_eq!((stat.state, stat.parent, stat.session), ('S', 1, 40));
     }
 
     #[test]

@@ -123,6 +123,19 @@ fn a_part_that_died_is_started_again_and_no_other() {
 }
 
 #[test]
+#[ignore = "kills a part of the cluster of this machine"]
+fn a_part_killed_for_a_test_is_gone_until_it_is_started() {
+    let _alone = alone();
+    let cluster = up().cluster;
+    cluster.kill("prometheus").unwrap();
+    assert_eq!(labelled("prometheus"), BTreeSet::new());
+    cluster.kill("prometheus").expect("what is dead can be killed");
+    cluster.start("prometheus").unwrap();
+    assert_eq!(up().started, Vec::<&str>::new());
+    assert!(cluster.kill("warp-drive").is_err());
+}
+
+#[test]
 #[ignore = "kills every process of the cluster of this machine"]
 fn a_cluster_whose_every_process_was_killed_comes_back_with_what_it_knew() {
     let _alone = alone();

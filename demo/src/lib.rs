@@ -13,7 +13,7 @@ mod users;
 pub use notebook::{Notebook, Wish};
 pub use run::{Run, TaskRun};
 pub use site::{Event, Mode, Site};
-pub use users::{Answer, Answers, Traffic};
+pub use users::{Answer, Answers, Miss, Traffic};
 
 /// The folder of this tree.
 pub fn tree() -> Result<PathBuf> {

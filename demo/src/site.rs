@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Namespace, Secret},
+};
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject, ListParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
 
 use crate::{Run, TaskRun};
+
+/// Name of the `CronJob` that takes back what no run will end.
+const SWEEP: &str = "canary-sweep";
 
 /// How often a wait looks again.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
@@ -60,7 +66,7 @@ impl Event {
 
 impl Site {
     /// Installs the catalog in a namespace of this name, which is made if need be, and waits until
-    /// its EventListener answers.
+    /// its EventListener answers and the interceptor behind it serves.
     pub async fn install(cluster: &Cluster, namespace: &str) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = client(cluster).await?;
@@ -89,8 +95,25 @@ impl Site {
             listener: String::new(),
             http,
         };
+        site.wait_for_interceptor().await?;
         site.listener = site.wait_for_listener().await?;
         Ok(site)
+    }
+
+    /// While none serves, the EventListener answers 202 and starts nothing.
+    async fn wait_for_interceptor(&self) -> Result<()> {
+        let name = "cloudevent-interceptor";
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
+        within(Duration::from_mins(2), "the interceptor to serve", async || {
+            let deployment = deployments.get(name).await?;
+            let seen = deployment.status.unwrap_or_default();
+            let is_new = seen.observed_generation == deployment.metadata.generation;
+            let serves = seen.updated_replicas > Some(0)
+                && seen.updated_replicas == seen.available_replicas
+                && seen.updated_replicas == seen.replicas;
+            Ok((is_new && serves).then_some(()))
+        })
+        .await
     }
 
     async fn wait_for_listener(&self) -> Result<String> {
@@ -213,6 +236,42 @@ impl Site {
         Ok(found.iter().map(ResourceExt::name_any).collect())
     }
 
+    /// Cancels a run the plain way, which runs no `finally`.
+    pub async fn cancel(&self, run: &str) -> Result<()> {
+        let cancelled = Patch::Merge(json!({ "spec": { "status": "Cancelled" } }));
+        let runs = self.objects("PipelineRun");
+        let patched = runs.patch(run, &PatchParams::default(), &cancelled).await;
+        patched.map(|_| ()).with_context(|| format!("failed to cancel `{run}`"))
+    }
+
+    /// Deletes a run with its `TaskRuns` and pods, whatever it is doing.
+    pub async fn delete_run(&self, run: &str) -> Result<()> {
+        let deleted = self.objects("PipelineRun").delete(run, &DeleteParams::default()).await;
+        deleted.map(|_| ()).with_context(|| format!("failed to delete run `{run}`"))
+    }
+
+    /// Has the namespace swept each minute, the least that a `CronJob` can. Says whether there is a sweep.
+    pub async fn sweep_every_minute(&self) -> Result<bool> {
+        self.set_sweep(json!({ "suspend": false, "schedule": "* * * * *" })).await
+    }
+
+    /// Leaves what is left behind where it is, for tests of everything else that would take it back.
+    pub async fn suspend_sweep(&self) -> Result<bool> {
+        self.set_sweep(json!({ "suspend": true })).await
+    }
+
+    async fn set_sweep(&self, spec: Value) -> Result<bool> {
+        let jobs = self.objects("CronJob");
+        if jobs.get_opt(SWEEP).await?.is_none() {
+            return Ok(false);
+        }
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        jobs.patch(SWEEP, &PatchParams::default(), &patch)
+            .await
+            .context("failed to set the sweep's schedule")?;
+        Ok(true)
+    }
+
     /// The one run of a Pipeline that an event started, as soon as it exists.
     pub async fn run_of(&self, pipeline: &str, known: &[String]) -> Result<Run> {
         let name = within(Duration::from_mins(1), &format!("a run of `{pipeline}`"), async || {
@@ -220,6 +279,12 @@ impl Site {
         })
         .await?;
         Ok(Run::new(self, name))
+    }
+
+    /// The run of this name, whether or not it is there.
+    #[must_use]
+    pub fn run(&self, name: &str) -> Run {
+        Run::new(self, name.into())
     }
 
     /// Waits for the end of a TaskRun that no Pipeline started.
@@ -237,7 +302,7 @@ impl Site {
         if services.get_opt(service).await?.is_none() {
             return Ok(());
         }
-        services.delete(service, &kube::api::DeleteParams::default()).await?;
+        services.delete(service, &DeleteParams::default()).await?;
         let routes = self.objects("Service.serving.knative.dev");
         within(Duration::from_mins(1), "the old service to go", async || {
             let gone = services.get_opt(service).await?.is_none()
@@ -251,8 +316,7 @@ impl Site {
     pub async fn forget_runs(&self) -> Result<()> {
         for kind in ["PipelineRun", "TaskRun"] {
             let all = self.objects(kind);
-            all.delete_collection(&kube::api::DeleteParams::default(), &ListParams::default())
-                .await?;
+            all.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
         }
         Ok(())
     }
@@ -290,10 +354,10 @@ async fn make_store_secret(client: &Client, cluster: &Cluster, namespace: &str) 
             "AWS_SECRET_ACCESS_KEY": cluster.store.secret_key,
         }
     }))?;
-    let ours = kube::api::PatchParams::apply("kanaria-demo").force();
+    let ours = PatchParams::apply("kanaria-demo").force();
     let secret: Secret = secret;
     secrets
-        .patch("canary-store", &ours, &kube::api::Patch::Apply(&secret))
+        .patch("canary-store", &ours, &Patch::Apply(&secret))
         .await
         .context("failed to store the credentials of the S3 store")?;
     Ok(())
@@ -304,6 +368,7 @@ fn resource(kind: &str) -> ApiResource {
         "InferenceService" => ("serving.kserve.io", "v1beta1", kind),
         "Service.serving.knative.dev" => ("serving.knative.dev", "v1", "Service"),
         "Revision" => ("serving.knative.dev", "v1", kind),
+        "CronJob" => ("batch", "v1", kind),
         "TriggerBinding" => ("triggers.tekton.dev", "v1beta1", kind),
         _ => ("tekton.dev", "v1", kind),
     };

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::Site;
 
 /// Nobody leaves a generator running: this is its end, whatever happens to its owner.
-const LONGEST: Duration = Duration::from_mins(30);
+const LONGEST: Duration = Duration::from_hours(2);
 
 /// What a client waits for an answer when nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,9 +71,34 @@ pub struct Answer {
     pub version: Option<String>,
 }
 
+/// A request that brought no prediction, and all that tells whose fault it was.
+#[derive(Clone, Debug)]
+pub struct Miss {
+    /// When the user knew
+    pub at: Instant,
+    /// None where there was no answer at all
+    pub status: Option<StatusCode>,
+    /// The answer's text, or what became of the connection
+    pub says: String,
+}
+
+impl Miss {
+    /// The version whose server gave the answer, where it names itself.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        named_version(&self.says)
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    answers: Answers,
+    misses: Vec<Miss>,
+}
+
 /// Requests at a steady rate, until it is dropped.
 pub struct Traffic {
-    answers: Arc<Mutex<Answers>>,
+    seen: Arc<Mutex<Seen>>,
     stream: JoinHandle<()>,
 }
 
@@ -85,25 +110,30 @@ impl Traffic {
 
     /// The same, by clients that give up on an answer after this time.
     pub fn with_patience(site: &Site, host: &str, rate: u32, patience: Duration) -> Result<Self> {
-        let answers = Arc::new(Mutex::new(Answers::default()));
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let user = User::of(site, host, patience)?;
-        let stream = tokio::spawn(ask_on(user, rate, Arc::clone(&answers)));
-        Ok(Self { answers, stream })
+        let stream = tokio::spawn(ask_on(user, rate, Arc::clone(&seen)));
+        Ok(Self { seen, stream })
     }
 
     /// Answers since the start or the last call.
     pub fn take(&self) -> Answers {
-        std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner).answers)
+    }
+
+    /// What brought no prediction since the start or the last call, in the order in which it was known.
+    pub fn take_misses(&self) -> Vec<Miss> {
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner).misses)
     }
 
     /// Answers so far.
     pub fn seen(&self) -> Answers {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).answers.clone()
     }
 }
 
 /// Asks at each beat, whether or not the requests before have ended.
-async fn ask_on(user: User, rate: u32, answers: Arc<Mutex<Answers>>) {
+async fn ask_on(user: User, rate: u32, seen: Arc<Mutex<Seen>>) {
     let mut beat = tokio::time::interval(Duration::from_secs(1) / rate);
     let mut open = JoinSet::new();
     for _ in 0..LONGEST.as_secs() * u64::from(rate) {
@@ -112,12 +142,28 @@ async fn ask_on(user: User, rate: u32, answers: Arc<Mutex<Answers>>) {
         if open.len() >= MOST_OPEN {
             continue;
         }
-        let (user, answers) = (user.clone(), Arc::clone(&answers));
+        let (user, seen) = (user.clone(), Arc::clone(&seen));
         open.spawn(async move {
             let answer = user.ask().await;
-            answers.lock().unwrap_or_else(PoisonError::into_inner).count(answer);
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.misses.extend(missed(&answer));
+            seen.answers.count(answer);
         });
     }
+}
+
+fn missed(answer: &Result<Answer>) -> Option<Miss> {
+    let (status, says) = match answer {
+        Ok(Answer { version: Some(_), .. }) => return None,
+        Ok(answer) => (Some(answer.status), answer.text.trim().to_owned()),
+        Err(error) => (None, format!("{error:#}")),
+    };
+    Some(Miss { at: Instant::now(), status, says })
+}
+
+fn named_version(text: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(text).ok()?;
+    answer["version"].as_str().map(ToOwned::to_owned)
 }
 
 impl Drop for Traffic {
@@ -165,10 +211,7 @@ impl User {
         let answer = request.send().await.context("failed to ask the model")?;
         let status = answer.status();
         let text = answer.text().await.context("failed to read the answer")?;
-        let version = serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|answer| answer["version"].as_str().map(ToOwned::to_owned))
-            .filter(|_| status.is_success());
+        let version = named_version(&text).filter(|_| status.is_success());
         Ok(Answer { status, text, version })
     }
 }

@@ -1,0 +1,78 @@
+//! What a test does to the cluster to see whether releases survive it: kill a part, start it again,
+//! kill what runs in a container. Only on the cluster of this machine: another one is somebody's.
+
+use anyhow::{Context, Result, ensure};
+use step::Failure;
+
+use crate::{
+    Cluster,
+    attach::is_current,
+    cgroups,
+    lock::Lock,
+    part::Part,
+    parts,
+    places::{Cache, run},
+    process, root,
+    store::Keys,
+};
+
+impl Cluster {
+    /// Whether this is the cluster of this machine, whose parts a test may kill.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        !is_current()
+    }
+
+    /// Ends a part, such as `apiserver` or `prometheus`, by SIGKILL, and returns when its process is gone.
+    /// It stays away until [`Cluster::start`] or the next `up`. A part that does not run is dead already.
+    pub fn kill(&self, part: &str) -> Result<()> {
+        let part = self.part(part, "kill")?;
+        let pids = process::labelled()
+            .into_iter()
+            .filter(|found| found.is_main && found.part == part.name);
+        process::kill(&pids.map(|found| found.pid).collect())
+            .with_context(|| format!("failed to kill {}", part.name))
+    }
+
+    /// Starts a part that was killed, and returns when it answers. Does nothing else, where `up` also
+    /// waits for the engines and takes their leases from them.
+    pub fn start(&self, part: &str) -> Result<()> {
+        let part = self.part(part, "start")?;
+        let _lock = Lock::take()?;
+        part.ensure_started()?;
+        part.wait_until_ready()
+    }
+
+    /// Ends by SIGKILL the programs that a container's first process started, which sees them die. Without
+    /// that one, which is Tekton's own, the steps behind it would wait for ever. `id` is a `containerID` of a
+    /// pod's status. Returns how many processes there were: none yet, or none any more.
+    pub fn kill_in_container(&self, id: &str) -> Result<usize> {
+        self.refuse_another("kill in a container")?;
+        // `containerd://ID`, and the group's name is ID.
+        let id = id.rsplit_once("://").map_or(id, |(_, id)| id);
+        ensure!(!id.is_empty(), "failed to kill in a container: it has no id yet");
+        let pids = process::started_in(&cgroups::members_of(id));
+        process::kill(&pids).with_context(|| format!("failed to kill in container `{id}`"))?;
+        Ok(pids.len())
+    }
+
+    fn part(&self, name: &str, verb: &str) -> Result<Part> {
+        self.refuse_another(verb)?;
+        ensure!(run("cluster.json").exists(), "failed to {verb} {name}: no cluster runs here");
+        let parts = parts::all(&Cache::open()?, &Keys::read()?);
+        let found = parts.into_iter().flatten().find(|part| part.name == name);
+        found.with_context(|| Failure {
+            what: format!("failed to {verb} `{name}`: no part has this name"),
+            hint: "`cluster status` lists the names".into(),
+        })
+    }
+
+    fn refuse_another(&self, verb: &str) -> Result<()> {
+        root::required(verb)?;
+        ensure!(
+            self.is_embedded(),
+            "failed to {verb}: the cluster that KUBECONFIG names is not ours to harm"
+        );
+        Ok(())
+    }
+}
