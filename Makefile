@@ -5,6 +5,9 @@ SHELL := bash
 
 VERSION := 0.1.0
 STEPS := $(patsubst steps/%/src/main.rs,%,$(wildcard steps/*/src/main.rs))
+SERVICES := $(patsubst services/%/src/main.rs,%,$(wildcard services/*/src/main.rs))
+# `make images IMAGES=cloudevent-interceptor` builds and pushes one.
+IMAGES ?= $(STEPS) $(SERVICES)
 
 # Static binaries: musl where rustup has it, static glibc where nothing is to be installed. A panic
 # aborts, so nothing reads unwind tables.
@@ -49,23 +52,23 @@ cluster-tests: images ## The tests on the real cluster and on its real parts
 # Releases wait more than they compute, so a few can go on at once on two cores.
 CLUSTER_TEST_THREADS ?= 4
 
-images: cluster-up target/images/binaries ## Build the step images and push them to REGISTRY
-	@for step in $(STEPS); do \
+images: cluster-up target/images/binaries ## Build the images and push them to REGISTRY
+	@for image in $(IMAGES); do \
 	  $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false --timestamp 0 --pull-never \
-	    --build-arg BINARIES=localhost/kanaria/binaries --target $$step --tag localhost/kanaria/$$step \
+	    --build-arg BINARIES=localhost/kanaria/binaries --target $$image --tag localhost/kanaria/$$image \
 	    --file Dockerfile target/images/context > /dev/null; \
 	  $(BUILDAH) push --quiet --tls-verify=false --compression-format gzip --compression-level 9 \
-	    localhost/kanaria/$$step docker://$(REGISTRY)/$$step:$(VERSION); \
-	  echo "  pushed $(REGISTRY)/$$step:$(VERSION)"; \
+	    localhost/kanaria/$$image docker://$(REGISTRY)/$$image:$(VERSION); \
+	  echo "  pushed $(REGISTRY)/$$image:$(VERSION)"; \
 	done
 
 # One image with all binaries, from which the Dockerfile's targets take theirs.
 .PHONY: target/images/binaries
 target/images/binaries:
-	@echo "compiling the steps for $(TARGET)"
-	@$(STATIC) --release $(patsubst %,-p %,$(STEPS) model)
+	@echo "compiling the steps and services for $(TARGET)"
+	@$(STATIC) --release $(patsubst %,-p %,$(IMAGES) model)
 	@rm -rf target/images/context && mkdir -p target/images/context/out
-	@cp $(patsubst %,$(RELEASE)/%,$(STEPS)) /etc/ssl/certs/ca-certificates.crt target/images/context/out/
+	@cp $(patsubst %,$(RELEASE)/%,$(IMAGES)) /etc/ssl/certs/ca-certificates.crt target/images/context/out/
 	@printf 'FROM scratch\nCOPY out /out\n' | $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false \
 	  --timestamp 0 --tag localhost/kanaria/binaries --file - target/images/context > /dev/null
 
@@ -75,8 +78,9 @@ cluster-up: ## Bring the one-node cluster up (the first time builds its engines,
 cluster-down: ## Remove the cluster and all it left on the machine; the cache stays
 	@cargo run -q --locked -p cluster -- down
 
-soak: images ## What takes longer than a test should: a good canary before twenty gates
-	cargo test --locked --workspace --test cluster -- --ignored soak::
+# One test at a time and nothing beside it: the second one kills the API server and Prometheus.
+soak: images ## Twenty releases while steps, runs and the API server are killed; SOAK_SEED=N repeats one. Half an hour
+	cargo test --locked --workspace --test cluster -- --ignored soak:: --test-threads=1 --nocapture
 
 bench: ## Benchmarks, as ratios within one run
 	cargo bench --workspace --locked

@@ -163,7 +163,7 @@ async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_a
             again.results, live.results,
             "a repeated release says the same and lowers nothing"
         );
-        let other = canary.create("v3", Model::Good, &[]).await;
+        let other = canary.create("v3", Model::Good, &[("when-busy", "refuse")]).await;
         assert!(
             !other.succeeded && other.log.contains("another canary is in progress"),
             "{other:?}"
@@ -340,6 +340,133 @@ async fn a_rollback_of_what_is_not_there_does_nothing() {
             assert_eq!(ended.result("restored-image"), "");
         }
         canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+/// A resource of which the node has this much, as it has GPUs.
+const ROOM: &str = "kanaria.dev~1room";
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_rollback_frees_the_canary_s_room_before_the_old_image_needs_it() {
+    in_namespace("room", async |site| {
+        let room_for_two: Vec<Value> = ["capacity", "allocatable"]
+            .iter()
+            .map(|what| json!({"op": "add", "path": format!("/status/{what}/{ROOM}"), "value": "2"}))
+            .collect();
+        let nodes = site.cluster.kubectl(["get", "nodes", "-o", "name"]).unwrap();
+        let patch = format!("--patch={}", json!(room_for_two));
+        let node = nodes.lines().next().unwrap();
+        site.cluster.kubectl(["patch", node, "--subresource=status", "--type=json", &patch]).unwrap();
+        let canary = Canary::of(site).await;
+        let one = json!([{"op": "add", "path": "/spec/predictor/containers/0/resources/limits/kanaria.dev~1room", "value": "1"}]);
+        let patch = format!("--patch={one}");
+        canary.kubectl(&["patch", "inferenceservice", SERVICE, "--type=json", &patch]).unwrap();
+        let has_room = "jsonpath={.status.components.predictor.latestRolledoutRevision}";
+        canary
+            .when("a pod that takes room", async || {
+                let serves = canary.kubectl(&["get", "inferenceservice", SERVICE, "-o", has_room])?;
+                (serves == "iris-predictor-00002").then_some(())
+            })
+            .await;
+        let live = canary.create("v2", Model::Crashing(20), &[("percent", "20")]).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let new = live.result("canary-revision");
+        canary.long_back_off(new).await;
+
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+        assert_eq!(canary.kubectl(&["get", "revision", new]), None, "its pods end with it");
+        let next = canary.create("v3", Model::Good, &[]).await;
+        assert_eq!(next.result("outcome"), "canary", "the next release finds room: {next:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_rollback_that_a_full_quota_holds_up_goes_on_when_there_is_room() {
+    in_namespace("quota", async |site| {
+        let canary = Canary::of(site).await;
+        let live = canary.create("v2", Model::Good, &[("percent", "20")]).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let new = live.result("canary-revision");
+        canary.kubectl(&["delete", "taskrun", "--all"]).unwrap();
+        let running = ["get", "pods", "--field-selector=status.phase=Running", "-o", "name"];
+        canary
+            .when("the pods of the site and of two models", async || {
+                (canary.kubectl(&running)?.lines().count() == 4).then_some(())
+            })
+            .await;
+        // The fifth is the rollback's own; KServe tries one more pod before it changes anything.
+        canary.kubectl(&["create", "quota", "full", "--hard=pods=5"]).unwrap();
+
+        let rollback = canary.start("canary-rollback", &named(new)).await;
+        let refused = "jsonpath={.status.conditions[?(@.type==\"PredictorReady\")].message}";
+        canary
+            .when("KServe's refusal", async || {
+                let message =
+                    canary.kubectl(&["get", "inferenceservice", SERVICE, "-o", refused])?;
+                message.contains("exceeded quota").then_some(())
+            })
+            .await;
+        canary.kubectl(&["delete", "quota", "full"]).unwrap();
+        let back = canary.end(&rollback).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_that_has_not_ended_can_be_replaced_by_another_one() {
+    in_namespace("replaced", async |site| {
+        let canary = Canary::of(site).await;
+        let first = canary.create("v2", Model::Good, &[("percent", "20")]).await;
+        let second = canary.create("v3", Model::Good, &[("when-busy", "replace")]).await;
+        assert_eq!(second.result("outcome"), "canary", "{second:?}");
+        assert_eq!(second.result("baseline-image"), first.result("baseline-image"));
+        let split = [
+            (second.result("canary-revision").to_owned(), 10),
+            (first.result("baseline-revision").to_owned(), 90),
+        ];
+        assert_eq!(canary.traffic().await, split);
+        assert_eq!(canary.kubectl(&["get", "revision", first.result("canary-revision")]), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_whose_service_somebody_changed_is_taken_back_and_the_change_stays() {
+    in_namespace("touched", async |site| {
+        let canary = Canary::of(site).await;
+        let live = canary.create("v2", Model::Good, &[]).await;
+        let new = live.result("canary-revision");
+        canary.kubectl(&["annotate", "inferenceservice", SERVICE, "owner=ada"]).unwrap();
+        let latest = "jsonpath={.status.components.predictor.latestReadyRevision}";
+        canary
+            .when("another revision", async || {
+                let latest = canary.kubectl(&["get", "inferenceservice", SERVICE, "-o", latest])?;
+                (latest != new).then_some(())
+            })
+            .await;
+        let refused = canary.promote(&named(new)).await;
+        assert!(!refused.succeeded && refused.result("outcome") == "changed", "{refused:?}");
+        let back = canary.rollback(&named(new)).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        canary.assert_everybody_has("v1").await;
+        let owner = canary.kubectl(&[
+            "get",
+            "inferenceservice",
+            SERVICE,
+            "-o",
+            "jsonpath={.metadata.annotations.owner}",
+        ]);
+        assert_eq!(owner.as_deref(), Some("ada"));
     })
     .await;
 }

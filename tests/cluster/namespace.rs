@@ -13,6 +13,8 @@ use demo::Site;
 pub(crate) async fn in_namespace(name: &str, story: impl AsyncFnOnce(Site)) {
     let cluster = cluster();
     let site = Site::install(cluster, &unused(name)).await.unwrap();
+    // What takes a canary back is what a test looks at, unless it is about the sweep.
+    site.suspend_sweep().await.unwrap();
     let namespace = site.namespace.clone();
     story(site).await;
     cluster.kubectl(["delete", "namespace", &namespace, "--wait=false"]).unwrap();

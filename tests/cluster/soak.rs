@@ -1,6 +1,9 @@
 //! What takes longer than a test should: `make soak`.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use demo::Traffic;
 use tokio::{process::Command, task::JoinSet};
@@ -10,6 +13,7 @@ use crate::{
     canary::{Canary, SERVICE},
     gate::setting,
     namespace::in_namespace,
+    under_faults::{Campaign, Fault, from_env},
 };
 
 /// Gates that begin one after the other, so that each watches another stretch of the same canary.
@@ -48,4 +52,19 @@ async fn a_good_canary_passes_twenty_gates_of_twenty() {
         assert!(logs.is_empty(), "{} of {GATES} did not pass: {}", logs.len(), logs.join("\n\n"));
     })
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster for itself, and half an hour: it kills parts of it"]
+async fn twenty_releases_under_faults_end_at_all_or_nothing() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 10_000;
+    let campaign = Campaign {
+        name: "soak",
+        command: "make soak",
+        seed: from_env("SOAK_SEED", now),
+        releases: usize::try_from(from_env("SOAK_RELEASES", 20)).unwrap(),
+        services: &["oak", "elm", "ash", "fir"],
+        faults: &Fault::ALL,
+    };
+    campaign.run().await;
 }

@@ -1,0 +1,317 @@
+//! What can come between the runs of a release: whatever it is, the canary gets all requests or none
+//! within five minutes, and an event says what happened.
+
+use std::{future::Future, time::Duration};
+
+use demo::{Event, Mode, Run, Site, Traffic};
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::{
+    bento::{self, Model},
+    namespace::in_namespace,
+    release::{LIMIT, without_an_event},
+    sink::{Sink, Told},
+};
+
+/// The longest that a canary may be left which no run will end.
+const TAKEN_BACK: Duration = Duration::from_mins(5);
+
+/// A run starts within seconds of its event; on two busy cores that takes its time.
+const STARTS: Duration = Duration::from_mins(2);
+
+/// A sink before the site's listener, and models that ask for little of a node that many tests share.
+async fn watch(site: &mut Site) -> Sink {
+    for (name, value) in [("cpu", "10m"), ("memory", "64Mi")] {
+        site.set(name, value).await.unwrap();
+    }
+    Sink::before(site).await
+}
+
+/// A gate that says yes after a little traffic.
+async fn quicken(site: &Site) {
+    let quick =
+        [("criteria", "errors"), ("hold", "20s"), ("min-requests", "20"), ("deadline", "3m")];
+    for (name, value) in quick {
+        site.set(name, value).await.unwrap();
+    }
+}
+
+async fn within<T, Look: Future<Output = Option<T>>>(
+    limit: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Look,
+) -> T {
+    let seen = tokio::time::timeout(limit, async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    seen.await.unwrap_or_else(|_| panic!("failed to see {what} within {} s", limit.as_secs()))
+}
+
+/// Saves a model and asks for its release.
+async fn ask(site: &Site, service: &str, version: &str, model: Model) {
+    bento::save(site, service, version, model).await;
+    ask_again(site, &format!("{service}-{version}"), service, version).await;
+}
+
+async fn ask_again(site: &Site, id: &str, service: &str, version: &str) {
+    let event = Event::requested(id, service, version);
+    assert_eq!(site.send(&event, Mode::Structured).await.unwrap(), 202);
+}
+
+/// The newest run of a Pipeline for a version of a service, as soon as there is one.
+async fn run_of(site: &Site, pipeline: &str, service: &str, version: &str) -> Run {
+    let labels = format!(
+        "tekton.dev/pipeline={pipeline},kanaria.dev/service={service},kanaria.dev/version={version}"
+    );
+    let runs = site.objects("PipelineRun");
+    let name =
+        within(LIMIT, &format!("a run of `{pipeline}` for {service} {version}"), async || {
+            let found = runs.list(&ListParams::default().labels(&labels)).await.unwrap();
+            let newest =
+                found.items.into_iter().max_by_key(|run| run.metadata.creation_timestamp.clone());
+            newest.and_then(|run| run.metadata.name)
+        })
+        .await;
+    site.run(&name)
+}
+
+/// A run whose every task did what it is for, or was not needed.
+async fn ends_well(run: &Run) {
+    let ended = run.wait(LIMIT).await.unwrap();
+    assert!(
+        ["Succeeded", "Completed"].contains(&&ended[..]),
+        "{ended}: {}",
+        run.story().await.unwrap()
+    );
+}
+
+/// A service whose every request v1 answers.
+async fn first(site: &Site, service: &str) {
+    ask(site, service, "v1", Model::Good).await;
+    let run = run_of(site, "canary-release", service, "v1").await;
+    run.wait(LIMIT).await.unwrap();
+    settles_on(site, service, "v1", LIMIT).await;
+}
+
+/// Waits until the spec has no percent and the route one revision, and then everybody gets this version.
+async fn settles_on(site: &Site, service: &str, version: &str, limit: Duration) {
+    within(limit, &format!("{service} at 100 % of one revision"), async || {
+        let found = site.service(service).await.unwrap()?;
+        let predictor = &found.data["spec"]["predictor"];
+        let split = site.traffic(service).await.unwrap();
+        let ready = found.data["status"]["conditions"]
+            .as_array()?
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        let is_settled = predictor["canaryTrafficPercent"].is_null()
+            && matches!(&split[..], [(_, 100)])
+            && ready;
+        is_settled.then_some(())
+    })
+    .await;
+    let host = site.host(service).await.unwrap();
+    let answers = site.ask_often(&host, 20).await.unwrap();
+    assert_eq!(answers.by_version.get(version), Some(&20), "{service}: {answers:?}");
+}
+
+/// The last event about a version, when there is one of this name.
+async fn told(sink: &Sink, service: &str, version: &str, name: &str) -> Told {
+    within(STARTS, &format!("`{name}` about {service} {version}"), async || {
+        sink.told_of(service, version).into_iter().rev().find(|event| event.is(name))
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn releases_that_share_a_correlation_id_each_get_a_gate_and_an_end() {
+    in_namespace("shared", async |mut site| {
+        quicken(&site).await;
+        let sink = watch(&mut site).await;
+        first(&site, "shared").await;
+        let host = site.host("shared").await.unwrap();
+        let _traffic = Traffic::start(&site, &host, 20).unwrap();
+        for (version, model, end, serves) in [
+            ("v2", Model::Good, "canary.promoted", "v2"),
+            ("v3", Model::Failing, "canary.rolledback", "v2"),
+        ] {
+            bento::save(&site, "shared", version, model).await;
+            let mut run = without_an_event("shared", version, &[]);
+            run["metadata"]["labels"] =
+                json!({"kanaria.dev/correlation-id": "one-for-both", "kanaria.dev/service": "shared",
+                       "kanaria.dev/version": version});
+            let params = run["spec"]["params"].as_array_mut().unwrap();
+            params.retain(|param| param["name"] != "event-sink");
+            params.push(json!({"name": "event-sink", "value": site.listener}));
+            site.create(run).await.unwrap();
+            let release = run_of(&site, "canary-release", "shared", version).await;
+            ends_well(&release).await;
+            run_of(&site, "canary-promotion", "shared", version).await.wait(LIMIT).await.unwrap();
+            told(&sink, "shared", version, end).await;
+            settles_on(&site, "shared", serves, TAKEN_BACK).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_canary_that_no_promotion_can_be_started_for_is_taken_back_by_its_release() {
+    in_namespace("alone", async |mut site| {
+        let sink = watch(&mut site).await;
+        first(&site, "alone").await;
+        let kubectl = |line: &[&str]| {
+            let namespace = ["-n", site.namespace.as_str()];
+            site.cluster.kubectl(namespace.iter().chain(line).copied()).unwrap()
+        };
+        let none_more = ["create", "quota", "runs", "--hard=count/pipelineruns.tekton.dev=2"];
+        let no_right = ["delete", "rolebinding", "canary-listener"];
+        for (version, take_away) in [("v2", &none_more[..]), ("v3", &no_right[..])] {
+            ask(&site, "alone", version, Model::Good).await;
+            let release = run_of(&site, "canary-release", "alone", version).await;
+            kubectl(take_away);
+            release.wait(LIMIT).await.unwrap();
+            let told = told(&sink, "alone", version, "canary.rolledback").await;
+            assert_eq!(told.data["reason"], "error", "{told:?}");
+            let message = told.data["message"].as_str().unwrap_or_default();
+            assert!(message.contains("promotion-"), "it names the run that is missing: {told:?}");
+            settles_on(&site, "alone", "v1", TAKEN_BACK).await;
+            kubectl(&["delete", "quota", "runs", "--ignore-not-found"]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn what_no_run_will_end_is_swept_and_told_of_and_nothing_else() {
+    in_namespace("swept", async |mut site| {
+        let sink = watch(&mut site).await;
+        let services = ["cancelled", "deleted", "release-cancelled", "by-hand"];
+        futures::future::join_all(services.map(|service| first(&site, service))).await;
+        for service in services {
+            ask(&site, service, "v2", Model::Good).await;
+        }
+        let release = run_of(&site, "canary-release", "release-cancelled", "v2").await;
+        at_percent(&site, "release-cancelled").await;
+        // One that was faster has handed its canary over, to a run that is deleted below.
+        let _ = site.cancel(&release.name).await;
+        let cancelled = run_of(&site, "canary-promotion", "cancelled", "v2").await;
+        site.cancel(&cancelled.name).await.unwrap();
+        let deleted = run_of(&site, "canary-promotion", "deleted", "v2").await;
+        site.delete_run(&deleted.name).await.unwrap();
+        // A person's canary, without any mark of ours.
+        run_of(&site, "canary-promotion", "by-hand", "v2").await;
+        let unmarked = ["delete", "lease", "by-hand-canary", "-n", site.namespace.as_str()];
+        site.cluster.kubectl(unmarked).unwrap();
+        for run in site.runs("canary-promotion").await.unwrap() {
+            if run != cancelled.name {
+                site.delete_run(&run).await.unwrap_or_default();
+            }
+        }
+
+        assert!(site.sweep_every_minute().await.unwrap(), "the catalog has a sweep");
+        for service in ["cancelled", "deleted", "release-cancelled"] {
+            settles_on(&site, service, "v1", TAKEN_BACK).await;
+            // One that was cancelled before its canary had requests has failed.
+            let end = within(STARTS, &format!("the end of {service} v2"), async || {
+                let told = sink.told_of(service, "v2");
+                told.into_iter().rev().find(|event| event.is("canary.rolledback") || event.is("failed"))
+            })
+            .await;
+            assert_eq!(end.data["reason"], "cancelled", "{end:?}");
+        }
+        let percent = &site.service("by-hand").await.unwrap().unwrap().data["spec"]["predictor"]["canaryTrafficPercent"];
+        assert!(!percent.is_null(), "a canary that is not ours is left alone");
+    })
+    .await;
+}
+
+/// Waits until the service's spec has a canary.
+async fn at_percent(site: &Site, service: &str) {
+    within(LIMIT, "a canary", async || {
+        let found = site.service(service).await.unwrap()?;
+        (!found.data["spec"]["predictor"]["canaryTrafficPercent"].is_null()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_service_that_a_person_changes_while_the_gate_runs_ends_at_nothing_and_keeps_the_change()
+{
+    in_namespace("changed", async |mut site| {
+        quicken(&site).await;
+        let sink = watch(&mut site).await;
+        first(&site, "changed").await;
+        let host = site.host("changed").await.unwrap();
+        let _traffic = Traffic::start(&site, &host, 20).unwrap();
+        ask(&site, "changed", "v2", Model::Good).await;
+        let promotion = run_of(&site, "canary-promotion", "changed", "v2").await;
+        let services = site.objects("InferenceService");
+        let variable = json!([{"op": "add", "path": "/spec/predictor/containers/0/env",
+                               "value": [{"name": "LOG_LEVEL", "value": "debug"}]}]);
+        let patch: Patch<Value> = Patch::Json(serde_json::from_value(variable).unwrap());
+        services.patch("changed", &PatchParams::default(), &patch).await.unwrap();
+
+        promotion.wait(LIMIT).await.unwrap();
+        settles_on(&site, "changed", "v1", TAKEN_BACK).await;
+        told(&sink, "changed", "v2", "canary.rolledback").await;
+        let service = site.service("changed").await.unwrap().unwrap();
+        let container = &service.data["spec"]["predictor"]["containers"][0];
+        assert_eq!(
+            container["env"][0]["name"], "LOG_LEVEL",
+            "a person's change stays: {container}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn two_releases_of_a_service_take_their_turns_and_each_ends() {
+    in_namespace("turns", async |mut site| {
+        quicken(&site).await;
+        let sink = watch(&mut site).await;
+        first(&site, "turns").await;
+        let host = site.host("turns").await.unwrap();
+        let _traffic = Traffic::start(&site, &host, 20).unwrap();
+        for (version, model) in [("v2", Model::Failing), ("v3", Model::Good)] {
+            ask(&site, "turns", version, model).await;
+            run_of(&site, "canary-release", "turns", version).await;
+        }
+        told(&sink, "turns", "v2", "canary.created").await;
+        let second = run_of(&site, "canary-release", "turns", "v3").await;
+        ends_well(&second).await;
+        run_of(&site, "canary-promotion", "turns", "v3").await.wait(LIMIT).await.unwrap();
+        settles_on(&site, "turns", "v3", TAKEN_BACK).await;
+        let ends: Vec<String> = sink.told().iter().map(Told::brief).collect();
+        let at = |end: &str| ends.iter().position(|told| told == end);
+        let rolled_back = at("canary.rolledback(gate-failed)");
+        let created = sink.told().iter().rposition(|event| event.is("canary.created"));
+        assert!(
+            rolled_back.is_some() && rolled_back < created,
+            "v2 has ended before v3 began: {ends:?}"
+        );
+
+        // The same bento again: another event, another image, the same archive.
+        ask_again(&site, "turns-v2-again", "turns", "v2").await;
+        let again = within(STARTS, "the release of v2 again", async || {
+            let run = run_of(&site, "canary-release", "turns", "v2").await;
+            (run.ended().await.unwrap().is_none()).then_some(run)
+        })
+        .await;
+        again.wait(LIMIT).await.unwrap();
+        let failed = told(&sink, "turns", "v2", "failed").await;
+        let message = failed.data["message"].as_str().unwrap_or_default();
+        assert!(message.contains("was rolled back before"), "{failed:?}");
+        settles_on(&site, "turns", "v3", TAKEN_BACK).await;
+    })
+    .await;
+}

@@ -1,0 +1,116 @@
+//! Whose fault an error was: the model's that is being released, or that of whoever releases it.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use demo::Miss;
+
+use super::{PERCENT, deal::Kind};
+
+/// All that users got during one release.
+pub(crate) struct Blame<'a> {
+    pub(crate) kind: Kind,
+    /// The version that is released
+    pub(crate) version: &'a str,
+    pub(crate) begun: Instant,
+    pub(crate) requests: usize,
+}
+
+impl Blame<'_> {
+    /// How many errors the model itself made, and complaints about all others.
+    pub(crate) fn share(&self, misses: &[Miss]) -> (usize, Vec<String>) {
+        let (own, foreign): (Vec<_>, Vec<_>) = misses.iter().partition(|miss| self.is_own(miss));
+        let mut complaints = Vec::new();
+        if !foreign.is_empty() {
+            complaints.push(format!("users got errors: {}", self.grouped(&foreign)));
+        }
+        let share = self.requests * usize::try_from(PERCENT).unwrap_or(0) / 100;
+        // Three standard deviations of so many requests, and a few that were under way.
+        if own.len() > share + 3 * share.isqrt() + 5 {
+            complaints.push(format!(
+                "{} of {} users got errors, where its share is {PERCENT} %: {}",
+                own.len(),
+                self.requests,
+                self.grouped(&own)
+            ));
+        }
+        (own.len(), complaints)
+    }
+
+    /// A failing model names itself in each answer. A crashing one leaves it to others to say that it is not
+    /// there, or to wait for it longer than its user does. A request that waits for it in Knative's activator
+    /// when its revision is deleted is told so.
+    fn is_own(&self, miss: &Miss) -> bool {
+        match (self.kind, miss.status) {
+            (Kind::Failing, _) => miss.version().as_deref() == Some(self.version),
+            (Kind::Crashing, Some(status)) if status == 404 => {
+                miss.says.contains("Error getting active endpoint: revision")
+            }
+            (Kind::Crashing, Some(status)) => matches!(status.as_u16(), 502..=504),
+            (Kind::Crashing, None) => miss.says.ends_with("timed out"),
+            (Kind::Good | Kind::Unready, _) => false,
+        }
+    }
+
+    /// `3 × 503 (no healthy upstream) from +12 s on`, for each text.
+    fn grouped(&self, misses: &[&Miss]) -> String {
+        let mut texts: BTreeMap<String, (usize, Instant)> = BTreeMap::new();
+        for miss in misses {
+            let status =
+                miss.status.map_or("no answer".to_owned(), |status| status.as_u16().to_string());
+            texts.entry(format!("{status} ({})", miss.says)).or_insert((0, miss.at)).0 += 1;
+        }
+        let line = |(text, (count, at)): (String, (usize, Instant))| {
+            let since = at.saturating_duration_since(self.begun).as_secs();
+            format!("{count} × {text} from +{since} s on")
+        };
+        texts.into_iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    fn miss(status: Option<u16>, says: &str) -> Miss {
+        let status = status.map(|status| StatusCode::from_u16(status).unwrap());
+        Miss { at: Instant::now(), status, says: says.into() }
+    }
+
+    fn shared(kind: Kind, misses: &[Miss]) -> (usize, usize) {
+        let blame = Blame { kind, version: "v2", begun: Instant::now(), requests: 100 };
+        let (own, complaints) = blame.share(misses);
+        (own, complaints.len())
+    }
+
+    #[test]
+    fn a_failing_model_answers_for_what_it_signs_and_for_no_more() {
+        let own = miss(Some(500), r#"{"error":"broken","version":"v2"}"#);
+        let others = [
+            miss(Some(500), r#"{"error":"broken","version":"v1"}"#),
+            miss(Some(503), "no healthy upstream"),
+            miss(None, "connection refused"),
+        ];
+        assert_eq!(shared(Kind::Failing, std::slice::from_ref(&own)), (1, 0));
+        for other in others {
+            for kind in [Kind::Failing, Kind::Good] {
+                assert_eq!(shared(kind, std::slice::from_ref(&other)), (0, 1), "{kind}: {other:?}");
+            }
+        }
+        assert_eq!(shared(Kind::Good, &[own]), (0, 1));
+    }
+
+    #[test]
+    fn a_crashing_model_answers_for_its_share_and_for_no_more() {
+        let gone = miss(Some(502), "connection reset");
+        assert_eq!(shared(Kind::Crashing, &vec![gone.clone(); 20]), (20, 0));
+        assert_eq!(shared(Kind::Crashing, &vec![gone; 60]), (60, 1));
+        assert_eq!(shared(Kind::Crashing, &[miss(None, "operation timed out")]), (1, 0));
+        assert_eq!(shared(Kind::Crashing, &[miss(None, "connection refused")]), (0, 1));
+        let deleted = miss(Some(404), "Error getting active endpoint: revision \"x\" not found");
+        assert_eq!(shared(Kind::Crashing, std::slice::from_ref(&deleted)), (1, 0));
+        assert_eq!(shared(Kind::Good, &[deleted]), (0, 1));
+        assert_eq!(shared(Kind::Crashing, &[miss(Some(404), "not found")]), (0, 1));
+    }
+}

@@ -1,0 +1,269 @@
+//! One release after the other, each judged at its end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use demo::{Event, Mode, Traffic};
+
+use super::{
+    blame::Blame,
+    deal::{Fault, Kind, Plan, Stage},
+    ground::{Ground, LOOK, Look, patiently},
+    strike::Struck,
+};
+use crate::{bento, sink::Told};
+
+/// The longest that a canary may be left which no run will end, with half a minute for the looking.
+const TAKEN_BACK: Duration = Duration::from_secs(5 * 60 + 30);
+
+/// The longest that a release of these small models may take with all that befalls it.
+const LIMIT: Duration = Duration::from_mins(15);
+
+/// What is settled stays so: a step that was cancelled may have a last word to say, and who asked a crashed canary
+/// waits ten seconds for the answer, which is still this release's.
+const STAYS: Duration = Duration::from_secs(12);
+
+/// A request that nobody took up is sent again, as who sent it would.
+const ASK_AGAIN: Duration = Duration::from_secs(20);
+
+/// The releases of one service.
+pub(crate) struct Series {
+    pub(crate) service: &'static str,
+    pub(crate) plans: Vec<Plan>,
+    /// Requests a second
+    pub(crate) rate: u32,
+}
+
+/// How a release went.
+pub(crate) struct Row {
+    pub(crate) release: String,
+    pub(crate) plan: Plan,
+    pub(crate) moment: String,
+    pub(crate) ended: &'static str,
+    pub(crate) took: Duration,
+    pub(crate) events: Vec<String>,
+    pub(crate) requests: usize,
+    /// Errors that the model made
+    pub(crate) own_errors: usize,
+    /// What should not be, each in a sentence
+    pub(crate) complaints: Vec<String>,
+    pub(crate) begun: Instant,
+}
+
+/// One release on its way.
+struct Release<'a> {
+    ground: &'a Ground,
+    service: &'a str,
+    version: String,
+    /// Version that served everybody before
+    before: String,
+    plan: Plan,
+    begun: Instant,
+    /// The service before it
+    seen: Look,
+}
+
+impl Series {
+    /// Runs them all. What it could not even run is told by its last row.
+    pub(crate) async fn run(self, ground: &Ground) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if let Err(error) = self.each(ground, &mut rows).await {
+            let complaint = format!("the test itself failed: {error:#}");
+            match rows.last_mut() {
+                Some(row) => row.complaints.push(complaint),
+                None => panic!("{}: {complaint}", self.service),
+            }
+        }
+        rows
+    }
+
+    async fn each(&self, ground: &Ground, rows: &mut Vec<Row>) -> Result<()> {
+        let service = self.service;
+        let host = patiently("find the host", async || ground.site.host(service).await).await?;
+        let traffic = Traffic::start(&ground.site, &host, self.rate)?;
+        let mut before = "v1".to_owned();
+        for (at, plan) in self.plans.iter().enumerate() {
+            let release = Release {
+                ground,
+                service,
+                version: format!("v{}", at + 2),
+                before: before.clone(),
+                plan: *plan,
+                begun: Instant::now(),
+                seen: ground.look(service).await?,
+            };
+            super::tell(&format!("{service} {}: {}, {}", release.version, plan.kind, plan.fault));
+            let (row, serves) = release.run(&host, &traffic).await?;
+            super::tell(&format!("{row}"));
+            let is_over = row.ended != NOT_AT_ALL;
+            rows.push(row);
+            if is_over {
+                before = if serves.is_empty() { before } else { serves };
+            } else {
+                ground.put_back(service, &release.seen.spec).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const NOT_AT_ALL: &str = "NOT AT ALL";
+
+impl Release<'_> {
+    /// Takes the release to its end. Returns what is to be told of it and the version that serves then.
+    async fn run(&self, host: &str, traffic: &Traffic) -> Result<(Row, String)> {
+        let Self { ground, service, version, plan, .. } = self;
+        bento::save(&ground.site, service, version, plan.kind.model()).await;
+        self.ask().await?;
+        let struck = ground.strike(plan, service, version).await?;
+        let missing = self.wait_for_the_end(&struck).await?;
+
+        let told = ground.sink.told_of(service, version);
+        let serves = patiently("ask the model", async || ground.who_serves(host, 10).await).await?;
+        let (requests, misses) = (traffic.take().total(), traffic.take_misses());
+        let serves = serves.unwrap_or_default();
+        let seen = ground.look(service).await?;
+        let ended = match serves == *version {
+            _ if !seen.unsettled().is_empty() => NOT_AT_ALL,
+            true => "promoted",
+            false if self.is_withdrawn(&seen, &struck) => "withdrawn",
+            false => "taken back",
+        };
+        let blame = Blame { kind: plan.kind, version, begun: self.begun, requests };
+        let (own_errors, mut complaints) = blame.share(&misses);
+        complaints.extend(missing);
+        if ended != NOT_AT_ALL && serves != *version && serves != self.before {
+            complaints.push(format!("`{serves}` serves, not {} nor {version}", self.before));
+        }
+        complaints.extend(self.verdict(ended, &told));
+        if !complaints.is_empty() {
+            super::tell(&format!("✘ {}\n{}", complaints.join("\n✘ "), self.story().await));
+        }
+        let row = Row {
+            release: format!("{service} {version}"),
+            plan: *plan,
+            moment: struck.moment,
+            ended,
+            took: self.begun.elapsed(),
+            events: told.iter().map(Told::brief).collect(),
+            requests,
+            own_errors,
+            complaints,
+            begun: self.begun,
+        };
+        Ok((row, serves))
+    }
+
+    /// Asks for the release until its run is there.
+    async fn ask(&self) -> Result<()> {
+        let Self { ground, service, version, .. } = self;
+        let event = Event::requested(&format!("{service}-{version}"), service, version);
+        loop {
+            patiently("ask for a release", async || {
+                let status = ground.site.send(&event, Mode::Structured).await?;
+                ensure!(status == 202, "the EventListener answers {status}");
+                Ok(())
+            })
+            .await?;
+            let asked = Instant::now();
+            while asked.elapsed() < ASK_AGAIN {
+                if ground.look(service).await?.run(Stage::Release, version).is_some() {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            ensure!(self.begun.elapsed() < LIMIT, "failed to see a run of {service} {version}");
+        }
+    }
+
+    /// Waits until nothing is left to happen. Returns what is still missing when that takes too long.
+    async fn wait_for_the_end(&self, struck: &Struck) -> Result<Option<String>> {
+        let (mut settled, mut idle) = (None, None);
+        loop {
+            let seen = self.ground.look(self.service).await?;
+            let mut missing = seen.unsettled();
+            if missing.is_empty() && !self.is_told() && !self.is_withdrawn(&seen, struck) {
+                missing = "no event tells how it ended".into();
+            }
+            if !missing.is_empty() {
+                settled = None;
+            } else if settled.get_or_insert_with(Instant::now).elapsed() > STAYS {
+                return Ok(None);
+            }
+            if !seen.is_idle() {
+                idle = None;
+            } else if idle.get_or_insert_with(Instant::now).elapsed() > TAKEN_BACK
+                && settled.is_none()
+            {
+                let waited = TAKEN_BACK.as_secs();
+                return Ok(Some(format!("{waited} s after the end of its last run: {missing}")));
+            }
+            if self.begun.elapsed() > LIMIT {
+                return Ok(Some(format!(
+                    "{} s after it was asked for: {missing}",
+                    LIMIT.as_secs()
+                )));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        let told = self.ground.sink.told_of(self.service, &self.version);
+        told.iter().any(|event| {
+            ["canary.promoted", "canary.rolledback", "failed"].iter().any(|end| event.is(end))
+        })
+    }
+
+    /// Someone cancelled or deleted the run before it touched the service: nothing was, and nobody is left to tell.
+    fn is_withdrawn(&self, now: &Look, struck: &Struck) -> bool {
+        struck.hit
+            && matches!(self.plan.fault, Fault::RunCancelled | Fault::RunDeleted)
+            && now.generation == self.seen.generation
+    }
+
+    /// What is wrong about an end and what was told of it.
+    fn verdict(&self, ended: &str, told: &[Told]) -> Vec<String> {
+        let Plan { kind, fault, .. } = self.plan;
+        let has = |name: &str| told.iter().any(|event| event.is(name));
+        let mut wrong = Vec::new();
+        match ended {
+            "promoted" => {
+                if kind != Kind::Good {
+                    wrong.push(format!("a {kind} version serves all users"));
+                }
+                if !has("canary.promoted") {
+                    wrong.push(
+                        "it serves all users, and no event tells that it was promoted".into(),
+                    );
+                }
+                if has("canary.rolledback") {
+                    wrong.push(
+                        "it serves all users, and an event tells that it was rolled back".into(),
+                    );
+                }
+            }
+            "taken back" => {
+                if has("canary.promoted") {
+                    wrong.push("it serves nobody, and an event tells that it was promoted".into());
+                }
+                let disturbed = self.ground.was_disturbed(self.begun);
+                if kind == Kind::Good && fault == Fault::Nothing && !disturbed {
+                    wrong.push("nothing befell a good version, and it was not promoted".into());
+                }
+            }
+            _ => {}
+        }
+        wrong
+    }
+
+    /// All that its runs say, for who has to find out why.
+    async fn story(&self) -> String {
+        let Ok(seen) = self.ground.look(self.service).await else { return String::new() };
+        let mut story = String::new();
+        for run in seen.runs.iter().filter(|run| run.version == self.version) {
+            story += &self.ground.site.run(&run.name).story().await.unwrap_or_default();
+        }
+        story
+    }
+}
