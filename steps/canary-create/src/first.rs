@@ -1,6 +1,6 @@
 //! The service of a first release.
 
-use inference_service::{CONTAINER, TAG_ROUTING};
+use inference_service::{CONTAINER, Change, TAG_ROUTING};
 use serde_json::{Value, json};
 
 /// What a first release needs to know of the container. Later releases keep what is there.
@@ -41,8 +41,12 @@ fn variable(text: &str) -> Result<(String, String), &'static str> {
 impl FirstRelease {
     /// Passes the *restricted* pod security standard. The root file system stays writable, because
     /// `BentoML` keeps its metrics there.
-    pub(crate) fn service(&self, namespace: &str, name: &str, image: &str) -> Value {
+    pub(crate) fn service(&self, namespace: &str, name: &str, change: &Change) -> Value {
         let Self { port, readiness_path, run_as_user, min_replicas, cpu, memory, env } = self;
+        let Change { image, annotations, .. } = change;
+        let mut annotations = annotations.clone();
+        // From the start, because adding it later makes another revision.
+        annotations.insert(TAG_ROUTING.into(), "true".into());
         let env: Vec<Value> =
             env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         json!({
@@ -51,8 +55,7 @@ impl FirstRelease {
             "metadata": {
                 "name": name,
                 "namespace": namespace,
-                // From the start, because adding it later makes another revision.
-                "annotations": {TAG_ROUTING: "true"},
+                "annotations": annotations,
             },
             "spec": {"predictor": {
                 "minReplicas": min_replicas,

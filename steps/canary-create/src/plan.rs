@@ -3,7 +3,9 @@
 use std::fmt;
 
 use anyhow::{Result, bail};
-use inference_service::{Guarded, LONGEST_NAME, Live, Mark, Next, Release, Seen, same_image};
+use inference_service::{
+    Change, Guarded, LONGEST_NAME, Live, Mark, Next, Release, Seen, same_image,
+};
 use step::Failure;
 
 use crate::{first::FirstRelease, turn::WhenBusy};
@@ -80,6 +82,11 @@ impl Asked {
         self.retry_rejected &= !self.has_begun;
     }
 
+    /// What goes into the spec with the image
+    fn change(&self) -> Change {
+        Change::image(&self.image)
+    }
+
     fn ended(&self, outcome: &'static str, seen: &Seen, started_at: &str) -> Next<End> {
         let outcome = if self.is_first { "first" } else { outcome };
         let canary_url = seen.canary_url().unwrap_or_default().to_owned();
@@ -92,7 +99,7 @@ pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
         return Ok(Next::Create(asked.container.service(
             &seen.namespace,
             &seen.name,
-            &asked.image,
+            &asked.change(),
         )));
     }
     let Some(image) = seen.image().filter(|_| unsupported(seen).is_none()) else {
@@ -119,7 +126,7 @@ fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<End>> {
         bail!(refusal(seen, image, &why, TRY_AGAIN));
     }
     if seen.rolled_out().is_empty() {
-        return Ok(Next::Patch(Guarded::image_alone(seen, image))); // nothing ever served: still a first release
+        return Ok(Next::Patch(Guarded::image_alone(seen, &asked.change()))); // nothing ever served: still a first release
     }
     let busy = canary_in_progress(seen, asked);
     if let Some(canary) = busy.as_ref().filter(|_| !replaces(asked, seen)) {
@@ -143,7 +150,7 @@ fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<End>> {
     };
     Ok(match begun(asked, seen, baseline, baseline_image)? {
         Some(mark) => Next::Mark(Box::new(mark)),
-        None => Next::Patch(Guarded::image_at_zero(seen, image)),
+        None => Next::Patch(Guarded::image_at_zero(seen, &asked.change())),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::{Result, bail};
-use inference_service::{Guarded, Mark, Next, Seen, same_image};
+use inference_service::{Change, Guarded, Mark, Next, Seen, same_image};
 use step::Failure;
 
 /// KServe moves a promoted canary's requests back within a second or two of percent 0. If it does
@@ -151,7 +151,7 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         return Ok(Next::Mark(Box::new(mark)));
     }
     if !seen.is_latest_of_spec() {
-        return Ok(Next::Patch(Guarded::image_alone(seen, image))); // KServe never took it: as it was before
+        return Ok(Next::Patch(Guarded::image_alone(seen, &Change::image(image)))); // KServe never took it: as it was before
     }
     if is_promoted && seen.component().previous_rolledout_revision == asked.baseline(seen) {
         if seen.percent() != Some(0) {
@@ -165,7 +165,7 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         }
     }
     // Both at once: percent 0 alone moves nothing while the canary crashes.
-    Ok(Next::Patch(Guarded::restore_at_zero(seen, image)))
+    Ok(Next::Patch(Guarded::restore_at_zero(seen, &Change::image(image))))
 }
 
 /// The canary is not in the spec: finish what an earlier run or patch began, or leave it alone.

@@ -5,6 +5,7 @@
 //! cluster, so a step that is killed between any two of these and run again ends in the same place.
 
 mod api;
+mod container;
 mod diagnosis;
 mod image;
 mod mark;
@@ -16,6 +17,7 @@ mod seen;
 pub mod simulator;
 
 pub use api::{Next, Service, connect, services};
+pub use container::{Change, Fields};
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
 pub use mark::{Mark, Release};

@@ -6,6 +6,8 @@ use kube::core::{ApiResource, GroupVersionKind, Object};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Fields;
+
 pub type InferenceService = Object<Spec, Status>;
 pub type Revision = Object<RevisionSpec, RevisionStatus>;
 
@@ -28,6 +30,8 @@ pub struct Predictor {
     pub containers: Vec<Container>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_traffic_percent: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_secrets: Option<Vec<Value>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -35,6 +39,8 @@ pub struct Predictor {
 pub struct Container {
     pub name: String,
     pub image: String,
+    #[serde(flatten)]
+    pub fields: Fields,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

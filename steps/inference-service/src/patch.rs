@@ -4,10 +4,12 @@
 //! changes nothing. The tests name the object's uid, the container, the image and the percent, and not the
 //! resource version, which every status write moves.
 
+use std::collections::BTreeMap;
+
 use json_patch::Patch;
 use serde_json::{Value, json};
 
-use crate::{CONTAINER, Seen, TAG_ROUTING};
+use crate::{CONTAINER, Change, Seen, TAG_ROUTING};
 
 /// A patch, and the sentence that tells what it does.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,25 +19,23 @@ pub struct Guarded {
 }
 
 const PERCENT: &str = "/spec/predictor/canaryTrafficPercent";
+const ANNOTATIONS: &str = "/metadata/annotations";
+const PULL_SECRETS: &str = "/spec/predictor/imagePullSecrets";
 
 /// The tests and changes of one patch, as JSON.
-struct Draft {
-    image_path: String,
+struct Draft<'a> {
+    seen: &'a Seen,
     operations: Vec<Value>,
 }
 
-impl Draft {
-    fn guard(seen: &Seen) -> Self {
-        let (index, image) = seen.container().unwrap_or_default();
-        let path = |field: &str| format!("/spec/predictor/containers/{index}/{field}");
-        let operations = vec![
-            json!({"op": "test", "path": "/metadata/uid", "value": seen.uid()}),
-            json!({"op": "test", "path": path("name"), "value": CONTAINER}),
-            json!({"op": "test", "path": path("image"), "value": image}),
+impl<'a> Draft<'a> {
+    fn guard(seen: &'a Seen) -> Self {
+        Self { seen, operations: Vec::new() }
+            .then("test", "/metadata/uid", seen.uid())
+            .then("test", &path_of(seen, "name"), CONTAINER)
+            .then("test", &path_of(seen, "image"), seen.image())
             // A null also passes when the field is absent, which is what it stands for here.
-            json!({"op": "test", "path": PERCENT, "value": seen.percent()}),
-        ];
-        Self { image_path: path("image"), operations }
+            .then("test", PERCENT, seen.percent())
     }
 
     fn then(mut self, op: &str, path: &str, value: impl Into<Value>) -> Self {
@@ -43,9 +43,61 @@ impl Draft {
         self
     }
 
-    fn image(self, image: &str) -> Self {
-        let path = self.image_path.clone();
-        self.then("replace", &path, image)
+    fn remove(mut self, path: &str) -> Self {
+        self.operations.push(json!({"op": "remove", "path": path}));
+        self
+    }
+
+    /// Only what differs, so that an image that brings nothing else tests nothing else.
+    fn change(self, change: &Change) -> Self {
+        let Change { image, fields, annotations, pull_secret } = change;
+        let path = path_of(self.seen, "image");
+        let mut draft = self.then("replace", &path, image.as_str());
+        for (name, value) in &fields.0 {
+            draft = draft.field(name, value);
+        }
+        draft = draft.annotations(annotations);
+        match pull_secret {
+            Some(secret) => draft.pull_secret(secret),
+            None => draft,
+        }
+    }
+
+    fn field(self, name: &str, value: &Value) -> Self {
+        let path = path_of(self.seen, name);
+        let now = self.seen.field(name);
+        if now == *value {
+            return self;
+        }
+        let draft = self.then("test", &path, now);
+        if value.is_null() { draft.remove(&path) } else { draft.then("add", &path, value.clone()) }
+    }
+
+    fn annotations(mut self, annotations: &BTreeMap<String, String>) -> Self {
+        let differing =
+            |(key, value): &(&String, &String)| self.seen.annotation(key) != Some(value.as_str());
+        let differing: Vec<_> = annotations.iter().filter(differing).collect();
+        if !differing.is_empty() && !self.seen.has_annotations() {
+            self = self.then("add", ANNOTATIONS, json!({}));
+        }
+        differing.into_iter().fold(self, |draft, (key, value)| {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            draft.then("add", &format!("{ANNOTATIONS}/{key}"), value.as_str())
+        })
+    }
+
+    fn pull_secret(self, secret: &str) -> Self {
+        let now = self.seen.pull_secrets();
+        let entry = json!({"name": secret});
+        match now {
+            Some(secrets) if secrets.contains(&entry) => self,
+            Some(secrets) => self.then("test", PULL_SECRETS, secrets.to_vec()).then(
+                "add",
+                &format!("{PULL_SECRETS}/-"),
+                entry,
+            ),
+            None => self.then("test", PULL_SECRETS, Value::Null).then("add", PULL_SECRETS, [entry]),
+        }
     }
 
     fn done(self, what: String) -> Guarded {
@@ -57,39 +109,33 @@ impl Draft {
 impl Guarded {
     /// Puts another image at 0 %, and gives the routes their addresses if they have none yet.
     ///
-    /// Both fields at once: percent alone reads to KServe as a rollback, image alone goes to 100 %.
+    /// Image and percent at once: percent alone reads to KServe as a rollback, image alone goes to 100 %.
     #[must_use]
-    pub fn image_at_zero(seen: &Seen, image: &str) -> Self {
-        let mut draft = Draft::guard(seen).image(image).then("add", PERCENT, 0);
+    pub fn image_at_zero(seen: &Seen, change: &Change) -> Self {
+        let mut change = change.clone();
         // It makes a new revision, which the new image makes anyway.
-        if !seen.has_tag_routing() {
-            if !seen.has_annotations() {
-                draft = draft.then("add", "/metadata/annotations", json!({}));
-            }
-            draft = draft.then(
-                "add",
-                &format!("/metadata/annotations/{}", TAG_ROUTING.replace('/', "~1")),
-                "true",
-            );
-        }
-        draft.done(format!("set image `{image}` at 0 %"))
+        change.annotations.insert(TAG_ROUTING.into(), "true".into());
+        Draft::guard(seen)
+            .change(&change)
+            .then("add", PERCENT, 0)
+            .done(format!("set image `{}` at 0 %", change.image))
     }
 
     /// Puts another image and leaves the percent out: it serves everybody once it is ready.
     #[must_use]
-    pub fn image_alone(seen: &Seen, image: &str) -> Self {
-        let draft = Draft::guard(seen).image(image);
-        let draft = if seen.percent().is_some() { draft.remove_percent() } else { draft };
-        draft.done(format!("set image `{image}` for all requests"))
+    pub fn image_alone(seen: &Seen, change: &Change) -> Self {
+        let draft = Draft::guard(seen).change(change);
+        let draft = if seen.percent().is_some() { draft.remove(PERCENT) } else { draft };
+        draft.done(format!("set image `{}` for all requests", change.image))
     }
 
-    /// Puts back an image at 0 %. The annotations stay as they are.
+    /// Puts back an image at 0 %.
     #[must_use]
-    pub fn restore_at_zero(seen: &Seen, image: &str) -> Self {
+    pub fn restore_at_zero(seen: &Seen, change: &Change) -> Self {
         Draft::guard(seen)
-            .image(image)
+            .change(change)
             .then("add", PERCENT, 0)
-            .done(format!("restore image `{image}` at 0 %"))
+            .done(format!("restore image `{}` at 0 %", change.image))
     }
 
     /// Moves traffic alone; no new revision.
@@ -103,16 +149,15 @@ impl Guarded {
     #[must_use]
     pub fn without_percent(seen: &Seen) -> Self {
         Draft::guard(seen)
-            .remove_percent()
+            .remove(PERCENT)
             .done("remove the percent: all requests to the latest revision".into())
     }
 }
 
-impl Draft {
-    fn remove_percent(mut self) -> Self {
-        self.operations.push(json!({"op": "remove", "path": PERCENT}));
-        self
-    }
+/// Of a field of the model's container
+fn path_of(seen: &Seen, field: &str) -> String {
+    let (index, _) = seen.container().unwrap_or_default();
+    format!("/spec/predictor/containers/{index}/{field}")
 }
 
 #[cfg(test)]
@@ -135,7 +180,8 @@ mod tests {
     #[test]
     fn a_new_image_comes_with_percent_zero_and_the_tests_first() {
         let (_, seen) = seen("b", None, 0);
-        let patch = serde_json::to_value(Guarded::image_at_zero(&seen, "c").patch).unwrap();
+        let patch =
+            serde_json::to_value(Guarded::image_at_zero(&seen, &Change::image("c")).patch).unwrap();
         assert_eq!(
             patch,
             json!([
@@ -144,9 +190,9 @@ mod tests {
                 {"op": "test", "path": "/spec/predictor/containers/0/image", "value": "b"},
                 {"op": "test", "path": "/spec/predictor/canaryTrafficPercent", "value": null},
                 {"op": "replace", "path": "/spec/predictor/containers/0/image", "value": "c"},
-                {"op": "add", "path": "/spec/predictor/canaryTrafficPercent", "value": 0},
                 {"op": "add", "path": "/metadata/annotations", "value": {}},
                 {"op": "add", "path": "/metadata/annotations/serving.kserve.io~1enable-tag-routing", "value": "true"},
+                {"op": "add", "path": "/spec/predictor/canaryTrafficPercent", "value": 0},
             ])
         );
     }
@@ -165,7 +211,8 @@ mod tests {
             let (object, seen) = seen(&image, percent, before);
             let (other, _) = self::seen(&other_image, other_percent, before);
             let mut patches = vec![
-                Guarded::image_at_zero(&seen, "d"), Guarded::restore_at_zero(&seen, "d"), Guarded::image_alone(&seen, "d"),
+                Guarded::image_at_zero(&seen, &Change::image("d")), Guarded::restore_at_zero(&seen, &Change::image("d")),
+                Guarded::image_alone(&seen, &Change::image("d")),
                 Guarded::percent(&seen, to),
             ];
             patches.extend(percent.is_some().then(|| Guarded::without_percent(&seen)));

@@ -6,10 +6,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
+use serde_json::Value;
 
 use crate::{
-    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, Revision, Run, TAG_ROUTING,
-    Target, objects, same_image,
+    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, Revision, Run, Target,
+    objects, same_image,
 };
 
 /// The gateway follows the route within a second or two; a request of a model takes some more.
@@ -103,6 +104,20 @@ impl Seen {
         self.container().map(|(_, image)| image)
     }
 
+    /// A field of the model's container, such as `env`; null when it is not there
+    pub(crate) fn field(&self, name: &str) -> Value {
+        let container = self
+            .service
+            .as_ref()
+            .zip(self.container())
+            .and_then(|(service, (index, _))| service.spec.predictor.containers.get(index));
+        container.and_then(|container| container.fields.0.get(name)).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn pull_secrets(&self) -> Option<&[Value]> {
+        self.service.as_ref()?.spec.predictor.image_pull_secrets.as_deref()
+    }
+
     /// The percent that the spec asks for; none and 0 differ
     #[must_use]
     pub fn percent(&self) -> Option<i64> {
@@ -134,10 +149,6 @@ impl Seen {
 
     pub(crate) fn has_annotations(&self) -> bool {
         self.service.as_ref().is_some_and(|service| service.metadata.annotations.is_some())
-    }
-
-    pub(crate) fn has_tag_routing(&self) -> bool {
-        self.annotation(TAG_ROUTING) == Some("true")
     }
 
     /// A condition of the service, such as `PredictorRouteReady`
