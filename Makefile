@@ -6,19 +6,32 @@ SHELL := bash
 VERSION := 0.1.0
 STEPS := $(patsubst steps/%/src/main.rs,%,$(wildcard steps/*/src/main.rs))
 SERVICES := $(patsubst services/%/src/main.rs,%,$(wildcard services/*/src/main.rs))
-# `make images IMAGES=cloudevent-interceptor` builds and pushes one.
-IMAGES ?= $(STEPS) $(SERVICES)
+# kaniko's tag, from the Task that runs it
+KANIKO := $(shell sed -n 's|.*image: ghcr.io/kanaria/kaniko:||p' tasks/bento-build/bento-build.yaml)
+
+# Where `make images` pushes to: the embedded cluster's registry, which serves ghcr.io/kanaria from
+# there, or one of yours, for which no cluster is started. The builder's own login is used.
+EMBEDDED := 127.0.0.1:5000/kanaria
+REGISTRY ?= $(EMBEDDED)
+ELSEWHERE := $(filter-out $(EMBEDDED),$(REGISTRY))
+# `make images IMAGES=cloudevent-interceptor` builds and pushes one. The cluster has kaniko already.
+IMAGES ?= $(STEPS) $(SERVICES) $(if $(ELSEWHERE),kaniko)
+comma := ,
+# linux/amd64, linux/arm64 or, joined by a comma, both. examples/site/README.md says what arm64 needs.
+PLATFORMS ?= linux/amd64
+# The first that is installed; docker with its plugin buildx.
+BUILDERS := buildah podman docker
+BUILDER ?= $(or $(firstword $(foreach name,$(BUILDERS),$(shell command -v $(name) > /dev/null && echo $(name)))),\
+  $(error failed to find a builder of images: install one of $(BUILDERS), or name yours as BUILDER))
 
 # Static binaries: musl where rustup has it, static glibc where nothing is to be installed. A panic
-# aborts, so nothing reads unwind tables.
-HOST := x86_64-unknown-linux
-TARGET := $(HOST)-$(if $(findstring $(HOST)-musl,$(shell rustup target list --installed 2>/dev/null)),musl,gnu)
-STATIC := RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no" cargo build --locked --target $(TARGET)
-RELEASE := target/$(TARGET)/release
-
-# Where `make images` pushes to. The embedded cluster's registry serves ghcr.io/kanaria from here.
-REGISTRY ?= 127.0.0.1:5000/kanaria
-BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run
+# aborts, so nothing reads unwind tables. For another machine's processor zig compiles C and links.
+ARCHITECTURE_amd64 := x86_64
+ARCHITECTURE_arm64 := aarch64
+STD := $(shell rustup target list --installed 2> /dev/null)
+target = $(ARCHITECTURE_$*)-unknown-linux-$(if $(filter $(ARCHITECTURE_$*)-unknown-linux-musl,$(STD)),musl,gnu)
+cargo = cargo $(if $(filter $(ARCHITECTURE_$*),$(shell uname -m)),build,zigbuild)
+STATIC := RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no"
 
 .PHONY: help demo test check notebook-tests bentoml-tests lifecycle-tests cluster-tests images cluster-up cluster-down soak bench clean
 
@@ -52,25 +65,33 @@ cluster-tests: images ## The tests on the real cluster and on its real parts
 # Releases wait more than they compute, so a few can go on at once on two cores.
 CLUSTER_TEST_THREADS ?= 4
 
-images: cluster-up target/images/binaries ## Build the images and push them to REGISTRY
+images: $(if $(ELSEWHERE),,cluster-up) $(subst $(comma), ,$(PLATFORMS)) ## Build all images and push them to REGISTRY: the cluster's, or one of yours
 	@for image in $(IMAGES); do \
-	  $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false --timestamp 0 --pull-never \
-	    --build-arg BINARIES=localhost/kanaria/binaries --target $$image --tag localhost/kanaria/$$image \
-	    --file Dockerfile target/images/context > /dev/null; \
-	  $(BUILDAH) push --quiet --tls-verify=false --compression-format gzip --compression-level 9 \
-	    localhost/kanaria/$$image docker://$(REGISTRY)/$$image:$(VERSION); \
-	  echo "  pushed $(REGISTRY)/$$image:$(VERSION)"; \
+	  name=$(REGISTRY)/$$image:$(VERSION); [ $$image != kaniko ] || name=$(REGISTRY)/kaniko:$(KANIKO); \
+	  set -- --platform $(PLATFORMS) --file Dockerfile --target $$image \
+	    --build-context rust=$(CONTEXT) --build-context go=$(CONTEXT); \
+	  case $(BUILDER) in \
+	    docker) docker buildx build --quiet "$$@" --tag $$name --push $(CONTEXT) > /dev/null ;; \
+	    *) ! $(WITHOUT_DAEMON) manifest exists $$name || $(WITHOUT_DAEMON) manifest rm $$name > /dev/null; \
+	      $(WITHOUT_DAEMON) build --quiet --format oci --layers=false --timestamp 0 "$$@" --manifest $$name $(CONTEXT) > /dev/null; \
+	      $(WITHOUT_DAEMON) manifest push --quiet --all $(if $(ELSEWHERE),,--tls-verify=false) $$name docker://$$name ;; \
+	  esac; \
+	  echo "  pushed $$name"; \
 	done
 
-# One image with all binaries, from which the Dockerfile's targets take theirs.
-.PHONY: target/images/binaries
-target/images/binaries:
-	@echo "compiling the steps and services for $(TARGET)"
-	@$(STATIC) --release $(patsubst %,-p %,$(IMAGES) model)
-	@rm -rf target/images/context && mkdir -p target/images/context/out
-	@cp $(patsubst %,$(RELEASE)/%,$(IMAGES)) /etc/ssl/certs/ca-certificates.crt target/images/context/out/
-	@printf 'FROM scratch\nCOPY out /out\n' | $(BUILDAH) bud --quiet --isolation chroot --format oci --layers=false \
-	  --timestamp 0 --tag localhost/kanaria/binaries --file - target/images/context > /dev/null
+# What the Dockerfile's targets copy from, instead of compiling it.
+CONTEXT := target/images/context
+# buildah writes nothing outside this folder, and needs no root.
+WITHOUT_DAEMON = $(BUILDER) $(if $(filter buildah,$(BUILDER)),--storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run)
+
+.PHONY: linux/amd64 linux/arm64
+linux/amd64 linux/arm64: linux/%:
+	@echo "compiling the steps and services for $(target)"
+	@$(STATIC) $(cargo) --locked --release --target $(target) $(patsubst %,-p %,$(filter-out kaniko,$(IMAGES)) model)
+	@rm -rf $(CONTEXT)/out/$* && mkdir -p $(CONTEXT)/out/$*
+	@cp $(patsubst %,target/$(target)/release/%,$(filter-out kaniko,$(IMAGES))) $(CONTEXT)/out/$*/
+	@cp /etc/ssl/certs/ca-certificates.crt $(CONTEXT)/out/
+	@$(if $(filter kaniko,$(IMAGES)),cd cluster/go/kaniko && CGO_ENABLED=0 GOARCH=$* go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(CONTEXT)/out/$*/ tool)
 
 cluster-up: ## Bring the one-node cluster up (the first time builds its engines, some 15 minutes)
 	@cargo run -q --locked -p cluster -- up

@@ -12,6 +12,8 @@ mod documents;
 mod events;
 #[path = "catalog/faults.rs"]
 mod faults;
+#[path = "catalog/images.rs"]
+mod images;
 #[path = "catalog/names.rs"]
 mod names;
 #[path = "catalog/pipelines.rs"]

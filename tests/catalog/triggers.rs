@@ -286,27 +286,21 @@ fn kustomize_installs_every_file_of_the_catalog() {
     let listed = |file: &str| -> BTreeSet<String> {
         strings(documents(file)[0].get("resources")).into_iter().collect()
     };
-    let mut wanted: BTreeSet<_> = ["triggers".to_owned()].into();
     for folder in ["tasks", "pipelines"] {
-        wanted
-            .extend(folders(folder).into_iter().map(|name| format!("{folder}/{name}/{name}.yaml")));
+        let wanted = folders(folder).into_iter().map(|name| format!("{name}/{name}.yaml"));
+        let file = format!("{folder}/kustomization.yaml");
+        faults.same(&file, "resources", &listed(&file), "files below it", &wanted.collect());
     }
+    let file = "triggers/kustomization.yaml";
+    let wanted = trigger_files().into_iter();
+    let wanted = wanted.map(|file| file.trim_start_matches("triggers/").to_owned()).collect();
+    faults.same(file, "resources", &listed(file), "files beside it", &wanted);
+    let wanted = ["tasks", "pipelines", "triggers"].map(str::to_owned).into();
     faults.same(
         "kustomization.yaml",
         "resources",
         &listed("kustomization.yaml"),
-        "files of the catalog",
-        &wanted,
-    );
-    let wanted: BTreeSet<_> = trigger_files()
-        .into_iter()
-        .map(|file| file.trim_start_matches("triggers/").to_owned())
-        .collect();
-    faults.same(
-        "triggers/kustomization.yaml",
-        "resources",
-        &listed("triggers/kustomization.yaml"),
-        "files beside it",
+        "folders",
         &wanted,
     );
     faults.none();
