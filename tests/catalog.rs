@@ -18,6 +18,8 @@ mod images;
 mod names;
 #[path = "catalog/pipelines.rs"]
 mod pipelines;
+#[path = "catalog/proxies.rs"]
+mod proxies;
 #[path = "catalog/tasks.rs"]
 mod tasks;
 #[path = "catalog/tree.rs"]

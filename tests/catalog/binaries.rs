@@ -20,7 +20,7 @@ pub(crate) fn help(name: &str) -> String {
     String::from_utf8(output.stdout).expect("help in UTF-8")
 }
 
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     /// One build at a time; the second finds nothing to do.
     static BUILD: Mutex<()> = Mutex::new(());
 

@@ -1,11 +1,11 @@
 //! The edge to anything that serves an archive over HTTP.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use aws_sdk_s3::{config::http::HttpRequest, primitives::ByteStream};
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::{
-    http::HttpConnector, http::HttpConnectorSettings, orchestrator::HttpResponse,
+    http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::HttpResponse,
 };
 
 use crate::{
@@ -20,7 +20,7 @@ const REDIRECTS: usize = 10;
 /// An address that begins with `http://` or `https://`.
 #[derive(Clone)]
 pub struct Page {
-    client: Arc<Connector>,
+    client: SharedHttpConnector,
     url: String,
 }
 
@@ -46,9 +46,7 @@ impl Page {
         let url = url.split('#').next().unwrap_or_default().to_owned();
         let settings =
             HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(idle).build();
-        // A redirect may lead from http to https, so both must be at hand.
-        let client = connector(Some(&settings), None, false, authority);
-        Ok(Self { client: Arc::new(client), url })
+        Ok(Self { client: connector(&settings, authority), url })
     }
 
     pub(crate) async fn open(&self, part: Part, same: Option<&str>) -> Result<Opened, Fault> {

@@ -8,7 +8,8 @@ use aws_smithy_http_client::{
     proxy::ProxyConfig,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
+use step::aws;
 
 /// A connection that takes longer than this is not made; a server that is there answers within milliseconds.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
@@ -16,20 +17,30 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// For the client of a store with this endpoint.
 pub(crate) fn http_client(endpoint: Option<&str>, authority: Option<Vec<u8>>) -> SharedHttpClient {
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
-        connector(settings, components, plain, authority.as_deref())
+    aws::client(move |proxy, settings, components| {
+        make(proxy, settings, components, plain, authority.as_deref())
     })
 }
 
-/// Over plain HTTP no certificate authorities are read, which would take longer than all the rest of the start.
-/// The proxies of the environment are used either way. The authority, in PEM, is trusted beside the system's.
+/// For plain addresses.
 pub(crate) fn connector(
+    settings: &HttpConnectorSettings,
+    authority: Option<&[u8]>,
+) -> SharedHttpConnector {
+    // A redirect may lead from http to https, so both must be at hand.
+    aws::connector(|proxy| make(proxy, Some(settings), None, false, authority))
+}
+
+/// Over plain HTTP no certificate authorities are read, which would take longer than all the rest of the start.
+/// The authority, in PEM, is trusted beside the system's.
+fn make(
+    proxy: ProxyConfig,
     settings: Option<&HttpConnectorSettings>,
     components: Option<&RuntimeComponents>,
     plain: bool,
     authority: Option<&[u8]>,
 ) -> Connector {
-    let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+    let mut builder = Connector::builder().proxy_config(proxy);
     if let Some(settings) = settings {
         builder = builder.connector_settings(settings.clone());
     }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::DynamicObject,
-    config::KubeConfigOptions,
     core::{ApiResource, GroupVersionKind},
 };
-use step::Failure;
+use step::{Failure, api_server};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::AwaitArgs;
@@ -121,14 +120,7 @@ async fn connect() -> Result<Client> {
     };
     // One provider for the process; a second call finds it there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-        Ok(config) => config,
-        Err(_) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
-            Config::incluster().with_context(failure)?
-        }
-        Err(error) => return Err(error).with_context(failure),
-    };
-    Client::try_from(config).with_context(failure)
+    api_server::client(ANSWER_WITHIN).await.with_context(failure)
 }
 
 /// Why the API server did not say whether the run is there.

@@ -53,7 +53,7 @@ impl Sender {
 
         let answer = self.sink.deliver(request, self.limits).await;
         self.results.result_status_code.write(status(&answer).unwrap_or_default())?;
-        let reply = answer.map_err(|trouble| undelivered(event.id(), &sink, trouble))?;
+        let reply = answer.map_err(|trouble| undelivered(event.id(), &self.sink, trouble))?;
         let listener_event_id = reply.listener_event_id().unwrap_or_default();
         self.results.result_listener_event_id.write(&listener_event_id)?;
         let outcome = conclude(event, &sink, &reply, &listener_event_id);
@@ -93,7 +93,7 @@ fn status(answer: &Result<Reply, Trouble>) -> Option<String> {
     match answer {
         Ok(reply) => Some(reply.status.as_u16().to_string()),
         Err(Trouble::Answered(said, _)) => Some(said.status.as_u16().to_string()),
-        Err(Trouble::Silent(_) | Trouble::Unreachable(_)) => None,
+        Err(Trouble::Silent(_) | Trouble::Unreachable(_) | Trouble::Proxy) => None,
     }
 }
 
@@ -133,7 +133,11 @@ fn conclude(event: &Event, sink: &str, reply: &Reply, listener_event_id: &str) -
     Outcome::No
 }
 
-fn undelivered(id: &str, sink: &str, trouble: Trouble) -> Error {
+fn undelivered(id: &str, sink: &Sink, trouble: Trouble) -> Error {
+    let answered = match &trouble {
+        Trouble::Answered(said, _) => Some(said.status),
+        Trouble::Silent(_) | Trouble::Unreachable(_) | Trouble::Proxy => None,
+    };
     let hint = match &trouble {
         Trouble::Answered(said, _) if said.status == 404 => {
             "is the path of `sink` right, and does an EventListener of that name exist?"
@@ -144,10 +148,11 @@ fn undelivered(id: &str, sink: &str, trouble: Trouble) -> Error {
         Trouble::Silent(_) => {
             "does a network policy or proxy swallow the request? A longer `timeout` may help"
         }
-        Trouble::Unreachable(_) => {
+        Trouble::Unreachable(_) | Trouble::Proxy => {
             "is `sink` an address that this pod can reach, and its certificate one that it trusts?"
         }
     };
-    let what = format!("failed to send event `{id}` to {sink}");
-    Error::new(trouble).context(Failure { what, hint: hint.into() })
+    let what = format!("failed to send event `{id}` to {}", sink.address());
+    let hint = sink.proxy_hint(answered).unwrap_or_else(|| hint.to_owned());
+    Error::new(trouble).context(Failure { what, hint })
 }

@@ -14,6 +14,7 @@ use reqwest::{
     redirect, retry,
 };
 use serde::Deserialize;
+use step::{Proxies, Proxy};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::credentials::{Credentials, Signer, shown};
@@ -30,6 +31,8 @@ const REPLY_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) struct Sink {
     url: Url,
+    /// What leads there, if something does
+    proxy: Option<Proxy>,
     client: Client,
     signer: Option<Signer>,
 }
@@ -96,6 +99,9 @@ pub(crate) enum Trouble {
     Silent(Duration),
     #[error("{}", deepest(.0))]
     Unreachable(reqwest::Error),
+    /// The sink has not been asked
+    #[error("the proxy answered {}", StatusCode::PROXY_AUTHENTICATION_REQUIRED)]
+    Proxy,
 }
 
 /// A status and the beginning of what came with it, fit for a log.
@@ -124,13 +130,26 @@ impl Sink {
         if let Some(identity) = credentials.identity {
             builder = builder.identity(identity);
         }
+        let proxy = Proxies::from_env().to(url.as_str());
+        builder = match &proxy {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.secret_url())?),
+            None => builder.no_proxy(),
+        };
         let client = builder.build().context("failed to prepare the HTTP client")?;
-        Ok(Self { url, client, signer: credentials.signer })
+        Ok(Self { url, proxy, client, signer: credentials.signer })
     }
 
-    /// The address without secrets.
+    /// The address without secrets, and the proxy on the way.
     pub(crate) fn address(&self) -> String {
-        shown(&self.url)
+        let address = shown(&self.url);
+        self.proxy.iter().fold(address, |address, proxy| format!("{address} through proxy {proxy}"))
+    }
+
+    /// What to do where the proxy may be at fault: no answer came, or one that a sink hardly gives.
+    pub(crate) fn proxy_hint(&self, answered: Option<StatusCode>) -> Option<String> {
+        let proxy = self.proxy.as_ref()?;
+        let may_be_its = answered.is_none_or(|status| matches!(status.as_u16(), 502..=504));
+        may_be_its.then(|| proxy.hint())
     }
 
     /// Sends the same bytes until the sink gives an answer that stands.
@@ -186,6 +205,9 @@ impl Sink {
             .map_err(|_elapsed| Trouble::Silent(within))?
             .map_err(|error| Trouble::Unreachable(error.without_url()))?;
         let status = response.status();
+        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && self.proxy.is_some() {
+            return Err(Trouble::Proxy);
+        }
         let retry_after = response
             .headers()
             .get(RETRY_AFTER)
@@ -237,7 +259,7 @@ impl Trouble {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Answered(_, retry_after) => *retry_after,
-            Self::Silent(_) | Self::Unreachable(_) => None,
+            Self::Silent(_) | Self::Unreachable(_) | Self::Proxy => None,
         }
     }
 }

@@ -5,13 +5,12 @@ use std::{fmt, io::Write as _, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
-    config::KubeConfigOptions,
     core::{ApiResource, DynamicResourceScope},
 };
 use serde_json::{Value, json};
-use step::Failure;
+use step::{Failure, api_server};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -68,15 +67,8 @@ pub async fn connect() -> Result<Client> {
     let hint = "in a pod, set a serviceAccount; at a terminal, let KUBECONFIG name a file that `kubectl` can use";
     let failure =
         || Failure { what: "failed to find a Kubernetes cluster".into(), hint: hint.into() };
-    let mut config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-        Ok(config) => config,
-        Err(_) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() => {
-            Config::incluster().with_context(failure)?
-        }
-        Err(error) => return Err(anyhow!(chain(&error))).with_context(failure),
-    };
-    config.read_timeout = Some(ANSWER_WITHIN);
-    Client::try_from(config).with_context(failure)
+    let client = api_server::client(ANSWER_WITHIN).await;
+    client.map_err(|error| anyhow!(chain(error.as_ref()))).with_context(failure)
 }
 
 /// Names of the namespace's services whose spec has a percent: each may be a canary.

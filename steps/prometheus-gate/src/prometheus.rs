@@ -17,6 +17,7 @@ use std::{
 };
 
 use reqwest::{Client, Method, Response, StatusCode, Url};
+use step::{Proxies, Proxy};
 
 pub(crate) use self::{
     access::Access,
@@ -43,6 +44,8 @@ const LARGEST_REFUSAL: usize = 64 << 10;
 
 pub(crate) struct Prometheus {
     base: Url,
+    /// What leads there, if something does.
+    proxy: Option<Proxy>,
     /// The client, and the certificates that it was made with.
     client: Mutex<(Certificates, Client)>,
     access: Access,
@@ -56,9 +59,11 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     pub(crate) fn new(base: Url, access: Access) -> Result<Self, Trouble> {
         let none = Certificates::default();
-        let client = none.client(access.timeout)?;
+        let proxy = Proxies::from_env().to(base.as_str());
+        let client = none.client(access.timeout, proxy.as_ref())?;
         Ok(Self {
             base,
+            proxy,
             client: Mutex::new((none, client)),
             signer: access.sigv4_region.clone().map(Signer::new),
             access,
@@ -188,15 +193,31 @@ impl Prometheus {
             Some(signer) => {
                 signer.sign(request.headers(self.access.headers()), &self.access).await?
             }
-            None => self.access.authorise(request)?.build().map_err(|error| unreachable(&error))?,
+            None => {
+                self.access.authorise(request)?.build().map_err(|error| self.unreachable(&error))?
+            }
         };
-        let response = client.execute(request).await.map_err(|error| unreachable(&error))?;
+        let response = client.execute(request).await.map_err(|error| self.unreachable(&error))?;
         if response.status() == StatusCode::OK {
-            return body(response, limit).await?.ok_or(Trouble::TooLarge { limit: LARGEST_ANSWER });
+            let body = body(response, limit).await.map_err(|error| self.unreachable(&error))?;
+            return body.ok_or(Trouble::TooLarge { limit: LARGEST_ANSWER });
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = body(response, LARGEST_REFUSAL).await?;
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &self.proxy) {
+            return Err(Trouble::Proxy(proxy.failed(&status.to_string()).to_string()));
+        }
+        let body =
+            body(response, LARGEST_REFUSAL).await.map_err(|error| self.unreachable(&error))?;
         Err(refusal(status, &headers, &body.unwrap_or_default()))
+    }
+
+    /// A proxy that does not know the way looks like a server that is down.
+    fn unreachable(&self, error: &reqwest::Error) -> Trouble {
+        let cause = clean(&cause(error));
+        Trouble::Unreachable(match &self.proxy {
+            Some(proxy) => proxy.failed(&cause).to_string(),
+            None => cause,
+        })
     }
 
     fn url(&self, endpoint: &str) -> Url {
@@ -212,7 +233,7 @@ impl Prometheus {
         if self.access.credentials.is_some() {
             let certificates = self.access.certificates()?;
             if certificates != known.0 {
-                let client = certificates.client(self.access.timeout)?;
+                let client = certificates.client(self.access.timeout, self.proxy.as_ref())?;
                 *known = (certificates, client);
             }
         }
@@ -227,23 +248,19 @@ pub(crate) fn local_clock() -> Ms {
 }
 
 /// The body of a response, or nothing when it is longer than `limit`: no more than that is read.
-async fn body(mut response: Response, limit: usize) -> Result<Option<Vec<u8>>, Trouble> {
+async fn body(mut response: Response, limit: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     if announced.is_some_and(|length| length > limit) {
         return Ok(None);
     }
     let mut body = Vec::with_capacity(announced.unwrap_or_default());
-    while let Some(part) = response.chunk().await.map_err(|error| unreachable(&error))? {
+    while let Some(part) = response.chunk().await? {
         if body.len() + part.len() > limit {
             return Ok(None);
         }
         body.extend_from_slice(&part);
     }
     Ok(Some(body))
-}
-
-fn unreachable(error: &reqwest::Error) -> Trouble {
-    Trouble::Unreachable(clean(&cause(error)))
 }
 
 /// The innermost cause of an error, without the address, which the caller tells.

@@ -8,6 +8,8 @@ use reqwest::{
     redirect::Policy,
 };
 
+use step::Proxy;
+
 use super::trouble::Trouble;
 
 /// Who asks, and how.
@@ -72,7 +74,11 @@ impl Access {
 }
 
 impl Certificates {
-    pub(super) fn client(&self, timeout: Duration) -> Result<Client, Trouble> {
+    pub(super) fn client(
+        &self,
+        timeout: Duration,
+        proxy: Option<&Proxy>,
+    ) -> Result<Client, Trouble> {
         let wrong = |error: reqwest::Error| {
             Trouble::Credentials(format!("the certificates are of no use: {error}"))
         };
@@ -86,6 +92,10 @@ impl Certificates {
             builder = builder
                 .identity(Identity::from_pem(format!("{chain}\n{key}").as_bytes()).map_err(wrong)?);
         }
+        builder = match proxy {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.secret_url()).map_err(wrong)?),
+            None => builder.no_proxy(),
+        };
         builder.build().map_err(wrong)
     }
 }

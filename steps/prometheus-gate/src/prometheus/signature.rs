@@ -13,7 +13,6 @@ use aws_sigv4::{
 };
 use aws_smithy_http_client::{
     Connector,
-    proxy::ProxyConfig,
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
@@ -23,6 +22,7 @@ use reqwest::{
     Request, RequestBuilder,
     header::{HeaderName, HeaderValue},
 };
+use step::aws;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{access::Access, text::clean, trouble::Trouble};
@@ -155,10 +155,10 @@ fn signed(
     Ok(())
 }
 
-/// For the token service and the endpoints of credentials: with the proxies of the environment.
+/// For the token service and the endpoints of credentials.
 fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
+    aws::client(|proxy, settings, components| {
+        let mut builder = Connector::builder().proxy_config(proxy);
         if let Some(settings) = settings {
             builder = builder.connector_settings(settings.clone());
         }

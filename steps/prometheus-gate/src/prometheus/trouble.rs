@@ -18,6 +18,9 @@ use super::{
 pub(crate) enum Trouble {
     #[error("{0}")]
     Unreachable(String),
+    /// What leads to the server does not let us through.
+    #[error("{0}")]
+    Proxy(String),
     #[error("the server is not ready to answer ({status}{detail})")]
     Busy { status: StatusCode, detail: String, retry_after: Option<Duration> },
     /// What would be a wrong address or a wrong query, had it not been answered before.
@@ -67,6 +70,9 @@ impl Trouble {
             ),
             Self::NoApi { .. } => Remedy::Correct(
                 "set the param `prometheus-url` to the address below which `/api/v1/query` answers",
+            ),
+            Self::Proxy(_) => Remedy::TryAgain(
+                "put the proxy's name and password before the `@` of its URL, or the server's name into NO_PROXY",
             ),
             Self::Warned(warning) if warning.starts_with("PromQL warning") => {
                 Remedy::TryAgain("the server doubts the query: correct what it warns of")
