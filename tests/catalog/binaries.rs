@@ -88,5 +88,5 @@ pub(crate) fn names_variable(help: &str, flag: &str, variable: &str) -> bool {
     let mut entry = help.lines().skip_while(|line| !line.trim_start().starts_with(flag));
     let first = entry.next().unwrap_or_default();
     let rest = entry.take_while(|line| !line.trim_start().starts_with("--"));
-    std::iter::once(first).chain(rest).any(|line| line.contains(&format!("[env: {variable}=")))
+    std::iter::once(first).chain(rest).any(|line| line.contains(&format!("[env: {variable}]")))
 }

@@ -16,12 +16,11 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
+use step::text::within;
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
     time::timeout,
 };
-
-use crate::refusal::shorten;
 
 const NAME: &str = "cloudevent-interceptor";
 
@@ -31,7 +30,7 @@ const QUEUE: usize = 32;
 const BURST: u32 = 20;
 const THEN_EVERY: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The API server takes no longer message.
+/// The API server takes no longer message; in bytes.
 const LONGEST_MESSAGE: usize = 1000;
 
 /// Where what is to be told goes in.
@@ -138,7 +137,7 @@ async fn write(client: &Client, listener: &str, message: String) -> Result<()> {
         type_: Some("Warning".into()),
         reason: Some("EventRefused".into()),
         action: Some("Refuse".into()),
-        message: Some(shorten(&message, LONGEST_MESSAGE)),
+        message: Some(within(&message, LONGEST_MESSAGE)),
         count: Some(1),
         first_timestamp: Some(Time(now)),
         last_timestamp: Some(Time(now)),

@@ -1,6 +1,6 @@
 //! Why an event starts nothing, and what to write instead.
 
-use step::text::clean;
+use step::text::short;
 
 /// Longer, a value only hides the rest of its line.
 const LONGEST_VALUE: usize = 120;
@@ -35,23 +35,15 @@ impl Refusal {
 
     /// One line, whatever a stranger wrote into it.
     pub(crate) fn line(&self) -> String {
-        let what = shorten(&clean(&self.what), 400);
-        let hint = shorten(&clean(&self.hint), 300);
+        let what = short(&self.what, 400);
+        let hint = short(&self.hint, 300);
         if hint.is_empty() { what } else { format!("{what}; {hint}") }
     }
 }
 
 /// A stranger's value as a line can show it.
 pub(crate) fn shown(value: &str) -> String {
-    shorten(&clean(value), LONGEST_VALUE)
-}
-
-/// At most this many characters.
-pub(crate) fn shorten(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    short(value, LONGEST_VALUE)
 }
 
 #[cfg(test)]
@@ -64,6 +56,6 @@ mod tests {
         let line = refusal.line();
         assert!(!line.contains(char::is_control), "{line}");
         assert!(line.chars().count() < 420, "{line}");
-        assert!(line.ends_with("…; write  `b`"), "{line}");
+        assert!(line.ends_with("…; write | `b`"), "{line}");
     }
 }

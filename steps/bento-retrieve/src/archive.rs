@@ -8,6 +8,7 @@ use std::{
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
 use liblzma::{bufread::XzDecoder, stream::Stream};
+use step::text::short;
 use tar::EntryType;
 use thiserror::Error;
 
@@ -288,10 +289,7 @@ pub(crate) fn explain(meter: &Meter, error: &io::Error) -> BadArchive {
     }
 }
 
-/// A name as it may stand in a log: one line, no control characters, not endless.
+/// A name as it may stand in a log.
 fn printable(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&name[..name.len().min(200)]);
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
+    short(&String::from_utf8_lossy(name), 200)
 }

@@ -140,13 +140,7 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "DIR", help_heading = "Store")]
     pub(crate) credentials: Option<PathBuf>,
     /// Certificate authorities to trust beside the system's, in PEM
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "AWS_CA_BUNDLE",
-        hide_env_values = true,
-        help_heading = "Store"
-    )]
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", help_heading = "Store")]
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
@@ -267,9 +261,9 @@ fn sha256(text: &str) -> Result<String, &'static str> {
 fn endpoint(text: &str) -> Result<String, &'static str> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
-        Some(host) if !host.trim_matches('/').is_empty() && !host.contains('@') => {
+        Some(host) if !host.trim_matches('/').is_empty() && !host.contains(['@', '?', '#']) => {
             Ok(text.trim_end_matches('/').into())
         }
-        _ => Err("an endpoint is `http://HOST:PORT` or `https://HOST`, without a user"),
+        _ => Err("an endpoint is `http://HOST:PORT` or `https://HOST`, without a user or a query"),
     }
 }

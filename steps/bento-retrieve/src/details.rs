@@ -221,12 +221,11 @@ fn first<const N: usize>(values: [&Value; N]) -> String {
     values.into_iter().map(text).find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-/// On one line, without control characters: it goes to a terminal.
+/// As it is: whoever prints it makes it fit for a terminal.
 fn text(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    };
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
 }

@@ -7,6 +7,7 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use step::text::short;
 use thiserror::Error as ThisError;
 
 /// A read that failed, told apart as far as a retry or a hint needs it.
@@ -133,9 +134,5 @@ fn chain_mentions(error: &dyn Error, word: &str) -> bool {
 }
 
 fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control())
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    short(text, 300)
 }

@@ -70,6 +70,11 @@ impl Origin {
                     )
                 })?;
             Ok(Self::Page(page))
+        } else if from.contains([':', '?', '@']) && !Path::new(&from).exists() {
+            Err(usage(
+                "`from` is neither an address nor a file that is there",
+                "write `https://HOST/PATH`, `s3://BUCKET/KEY` or the path of a file",
+            ))
         } else {
             Ok(Self::File(from.into()))
         }

@@ -16,7 +16,10 @@ use bento_retrieve::{
     store::{Saved, Store},
 };
 use serde_json::json;
-use step::Outcome;
+use step::{
+    Outcome,
+    text::{self, short},
+};
 use tokio::{
     sync::Semaphore,
     task::{JoinSet, LocalSet},
@@ -31,6 +34,10 @@ use crate::{
 
 /// Archives that are looked into at once. More do not come faster from one store, and each may take 8 MiB.
 const AT_ONCE: usize = 8;
+/// The longest tag has 257 characters.
+const LONGEST_CELL: usize = 260;
+/// Of the last column, which makes no other wider.
+const LONGEST_LAST: usize = 2000;
 
 pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {
     let ListArgs { store, bento, output, access: reach, patience: wait } = args;
@@ -167,8 +174,14 @@ fn table(shelf: &[Book]) -> String {
     columns(&rows)
 }
 
-/// Two spaces between columns as wide as what is in them.
+/// Two spaces between columns as wide as what is in them. Whoever shares the store wrote it: what a
+/// cell holds is text and nothing else, and no longer than leaves the other rows readable.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let shown = |row: &[String; N]| {
+        let most = |column| if column + 1 == N { LONGEST_LAST } else { LONGEST_CELL };
+        std::array::from_fn::<_, N, _>(|column| short(&row[column], most(column)))
+    };
+    let rows: Vec<_> = rows.iter().map(shown).collect();
     let width =
         |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<_> = (0..N).map(width).collect();
@@ -199,7 +212,7 @@ fn json(shelf: &[Book]) -> Result<String> {
             }
         })
         .collect();
-    Ok(serde_json::to_string_pretty(&rows)? + "\n")
+    Ok(text::json(&serde_json::to_string_pretty(&rows)?) + "\n")
 }
 
 /// To stdout. A reader that goes away early, as `head` does, is no error.

@@ -8,6 +8,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpResponse,
 };
 
+use step::{secret, text};
+
 use crate::{
     fault::Fault,
     source::{Body, Opened, Part, content_range},
@@ -43,6 +45,7 @@ impl Page {
         if host.is_empty() || url.contains(|c: char| !c.is_ascii_graphic()) {
             return Err(BadUrl::Shape);
         }
+        secret::keep_address(url);
         let url = url.split('#').next().unwrap_or_default().to_owned();
         let settings =
             HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(idle).build();
@@ -120,10 +123,7 @@ fn follow(from: &str, location: &str) -> Result<String, Fault> {
 /// Without what may be a signature.
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.url.split_once('?') {
-            Some((address, _)) => write!(f, "{address}?…"),
-            None => f.write_str(&self.url),
-        }
+        f.write_str(&text::address(&self.url))
     }
 }
 

@@ -11,7 +11,7 @@ use bento_retrieve::{
     store::Store,
     tag::Tag,
 };
-use step::{Failure, Outcome};
+use step::{Failure, Outcome, text::json};
 use tokio::time::timeout;
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) async fn show(args: ShowArgs) -> Result<Outcome> {
     let (source, details) = looked.unwrap_or_else(|_| Err(hint::too_slow(wait.timeout)))?;
     print(&match output {
         Output::Text => text(&details, &source.to_string()),
-        Output::Json => serde_json::to_string_pretty(&details.manifest)? + "\n",
+        Output::Json => json(&serde_json::to_string_pretty(&details.manifest)?) + "\n",
     })?;
     Ok(Outcome::Done)
 }
@@ -69,7 +69,7 @@ fn text(details: &Details, archive: &str) -> String {
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
-            rows.push([format!("  {name}"), value]);
+            rows.push([name.to_owned(), value]);
         }
     };
     row("created", minutes(&details.created));
@@ -89,7 +89,8 @@ fn text(details: &Details, archive: &str) -> String {
         );
     }
     row("variables", details.variables.join(" "));
-    format!("{}\n{}", details.bento, columns(&rows))
+    let rows = columns(&rows);
+    rows.lines().fold(format!("{}\n", details.bento), |text, row| text + "  " + row + "\n")
 }
 
 fn model_line(model: &Model) -> String {

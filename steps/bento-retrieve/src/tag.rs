@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use step::text::short;
 use thiserror::Error;
 
 /// A bento's tag, as BentoML writes it: `iris:k3qz6zsd5sgx2vfn`, or `IrisClassifier:20261124060700_B2EDC0` before 1.0.
@@ -35,10 +36,10 @@ impl Tag {
             ends(text.chars().next()) && (!last || ends(text.chars().next_back()))
         };
         if name.len() > 128 || !edge(name, true) || !name.chars().all(inside("-._")) {
-            return Err(BadTag::Name(name.escape_default().to_string()));
+            return Err(BadTag::Name(short(name, 128)));
         }
         if version.len() > 128 || !edge(version, false) || !version.chars().all(inside("-._+")) {
-            return Err(BadTag::Version(version.escape_default().to_string()));
+            return Err(BadTag::Version(short(version, 128)));
         }
         Ok(Self { name: name.into(), version: version.into() })
     }

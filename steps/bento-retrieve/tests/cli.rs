@@ -592,6 +592,55 @@ fn show_prints_one_and_latest_is_the_newest_by_its_manifest() {
     insta::assert_snapshot!(stderr);
 }
 
+/// A title, a colour, a turned line, a value of 70,000 characters and 10,000 labels, in keys and values.
+fn hostile() -> Server {
+    let bad = r#""\u001b]0;owned\u0007\u001b[31m\u009b2J\u202eevil\nBENTO  forged""#;
+    let long = "x".repeat(70_000);
+    let many: String = (0..10_000).map(|at| format!("l{at}: v, ")).collect();
+    let manifest = format!(
+        "name: iris\nversion: v1\ncreation_time: {bad}\nbentoml_version: {bad}\nservice: {bad}\n\
+         labels: {{{bad}: {bad}, {many} long: {long}}}\nimage: {{base_image: {bad}, python_version: {long}}}\n\
+         envs: [{{name: {bad}, value: x}}]\nschema: {{routes: [{{route: {bad}}}]}}\n\
+         models:\n- {{tag: {bad}, module: {bad}}}\n- {{tag: b, module: {long}}}\n"
+    );
+    Server::start([
+        ("bentos/team/iris/v1.tar.gz", gzip(&archive([file("./bento.yaml", manifest.as_bytes())]))),
+        ("bentos/team/iris/v\u{202e}zt.\u{9b}2J.tar.gz", b"<html>".to_vec()),
+        ("bentos/team/iris/v2.tar.gz", bento("iris", "v2")),
+    ])
+}
+
+fn acts(c: char) -> bool {
+    c != '\n' && c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[test]
+fn what_others_put_into_a_store_harms_nobody_who_lists_it() {
+    let server = hostile();
+    for words in [
+        &["list", "--store=s3://bentos/team"][..],
+        &["show", "--store=s3://bentos/team", "iris:v1"],
+        &["list", "--store=s3://bentos/team", "--output=json"],
+        &["show", "--store=s3://bentos/team", "iris:v1", "--output=json"],
+    ] {
+        let (code, stdout, stderr) = look(&server, words);
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(!format!("{stdout}{stderr}").contains(acts), "{words:?}\n{stdout}{stderr}");
+        assert!(stdout.contains("evil") && !stdout.contains("\nBENTO  forged"), "{stdout}");
+        if words.contains(&"--output=json") {
+            let value: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+            let text = value.to_string();
+            assert!(text.contains('\u{202e}') && text.len() > 70_000, "a program reads it exactly");
+        } else {
+            let longest = stdout.lines().map(|line| line.chars().count()).max();
+            assert!(longest < Some(3000), "{longest:?}");
+        }
+    }
+    let (_, stdout, _) = look(&server, &["list", "--store=s3://bentos/team"]);
+    assert_eq!(stdout.lines().count(), 4, "a row each, and the heading: {stdout}");
+    assert!(stdout.contains("\niris:v2 "), "{stdout}");
+}
+
 #[test]
 fn latest_is_refused_with_the_version_that_it_would_have_meant() {
     let (code, _, stderr) =

@@ -12,7 +12,7 @@ use inference_service::{Mark, Seen, has_digest};
 use serde_json::{Map, Value, json};
 use step::{
     Failure, OwnRun,
-    text::{clean, from_trigger},
+    text::{from_trigger, short},
 };
 
 use crate::{
@@ -188,11 +188,7 @@ fn object(fields: &[(&str, &str)]) -> Value {
 
 /// One line, as long as the schema allows
 fn text(message: &str) -> String {
-    let mut text = clean(message.trim());
-    if text.chars().count() > LONGEST_MESSAGE {
-        text = text.chars().take(LONGEST_MESSAGE - 1).chain(['…']).collect();
-    }
-    text
+    short(message, LONGEST_MESSAGE)
 }
 
 #[cfg(test)]

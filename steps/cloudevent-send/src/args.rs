@@ -10,7 +10,7 @@ use reqwest::{
     Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use step::{OwnRun, ResultFile};
+use step::{OwnRun, ResultFile, secret};
 
 use crate::{credentials::CredentialArgs, dry_run::Form, fields::Field};
 
@@ -148,13 +148,13 @@ pub(crate) struct DataArgs {
 #[derive(Group)]
 #[command(next_help_heading = "Delivery")]
 pub(crate) struct DeliveryArgs {
-    /// Address to send to
+    /// Address to send to. Of it, the log has scheme, host and port only: the rest may be a webhook's secret
     #[arg(long, value_name = "URL", env = "K_SINK", value_parser = http_url, required_unless_present = "event_file")]
     pub(crate) sink: Option<Url>,
     /// How the event is put into HTTP
     #[arg(long, default_value = "structured")]
     pub(crate) mode: Mode,
-    /// More HTTP headers. A secret belongs in a file instead
+    /// More HTTP headers. Their values are shown nowhere; a token had better be in a file
     #[arg(long, value_name = "NAME=VALUE", num_args = 0..)]
     pub(crate) header: Vec<Header>,
     /// Sent as `WebHook-Request-Origin`, for sinks that keep to the webhook specification
@@ -229,7 +229,7 @@ fn http_url(text: &str) -> Result<Url, String> {
         .map_err(|error| format!("{error}; write it as `http://HOST:PORT/PATH`"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        other => Err(format!("`{other}` is neither http nor https")),
+        _ => Err("it is neither http nor https; write it as `http://HOST:PORT/PATH`".to_owned()),
     }
 }
 
@@ -294,14 +294,17 @@ impl FromStr for Header {
         let (name, value) =
             text.split_once('=').ok_or("expected NAME=VALUE, such as `X-Team=iris`")?;
         let name: HeaderName =
-            name.trim().parse().map_err(|_| format!("`{name}` is no header name"))?;
+            name.trim().parse().map_err(|_| "what is before `=` is no header's name".to_owned())?;
         if name == CONTENT_TYPE || name.as_str().starts_with("ce-") {
-            return Err(format!(
-                "`{name}` belongs to the event: use the attribute's own flag, or `--extension`"
-            ));
+            return Err(
+                "that header belongs to the event: use the attribute's own flag, or `--extension`"
+                    .to_owned(),
+            );
         }
-        let value =
+        let mut value: HeaderValue =
             value.trim().parse().map_err(|_| "the value has a control character".to_owned())?;
+        value.set_sensitive(true);
+        secret::keep_header(value.to_str().unwrap_or_default());
         Ok(Self(name, value))
     }
 }

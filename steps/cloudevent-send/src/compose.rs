@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use chrono::{SecondsFormat, Utc};
 use cloudevent::{
     event::{self, Draft, ReadError},
@@ -15,7 +15,10 @@ use cloudevent::{
 };
 use cloudevents::{Event, event::ExtensionValue};
 use serde_json::{Map, Value};
-use step::{Failure, Usage, text::from_trigger};
+use step::{
+    Failure, Usage,
+    text::{from_trigger, without_values},
+};
 
 use crate::{
     args::{DataArgs, EventArgs, RunArgs},
@@ -185,6 +188,7 @@ fn parse_overrides(text: Option<&str>) -> Result<BTreeMap<String, ExtensionValue
                 .remove("extensions")
                 .map_or_else(|| Ok(BTreeMap::new()), serde_json::from_value)
         })
+        .map_err(|error| anyhow!(without_values(&error.to_string())))
         .with_context(|| Usage {
             what: "failed to read the overrides".into(),
             hint: r#"K_CE_OVERRIDES is JSON such as {"extensions": {"team": "iris"}}"#.into(),

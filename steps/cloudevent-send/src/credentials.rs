@@ -12,7 +12,7 @@ use cloudevent::{id::hex, wire::percent_encode};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Certificate, Identity, Url, header::HeaderName};
 use sha2::Sha256;
-use step::{Failure, Usage};
+use step::{Failure, Usage, secret, text::origin};
 
 /// Where Knative mounts the token of a `SinkBinding` or a source that authenticates itself.
 const KNATIVE_TOKEN: &str = "/oidc/token";
@@ -43,7 +43,7 @@ pub(crate) struct CredentialArgs {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// PEM text of certificate authorities to trust, as Knative hands it over
-    #[arg(long, value_name = "PEM", env = "K_CA_CERTS", hide_env_values = true)]
+    #[arg(long, value_name = "PEM", env = "K_CA_CERTS")]
     ca_certs: Option<String>,
     /// PEM file of the certificate that this client shows; needs `--client-key`
     #[arg(long, value_name = "FILE")]
@@ -175,7 +175,7 @@ impl CredentialArgs {
             token.is_some() || sink.password().is_some() || !sink.username().is_empty();
         if in_clear && has_secret {
             bail!(Usage {
-                what: format!("a token or password would go to `{}` in the clear", shown(sink)),
+                what: format!("a token or password would go to `{}` in the clear", origin(sink.as_str())),
                 hint: "use an `https://` sink, put an `hmac` into the Secret, which only signs, or allow it with `insecure-http`".into(),
             });
         }
@@ -192,14 +192,6 @@ impl CredentialArgs {
     }
 }
 
-/// The address without user and password.
-pub(crate) fn shown(sink: &Url) -> String {
-    let mut url = sink.clone();
-    // Only an address without a host refuses this, and it has no user either.
-    let _ = url.set_password(None).and_then(|()| url.set_username(""));
-    url.to_string()
-}
-
 fn read_token(file: PathBuf) -> Result<Token> {
     let text = String::from_utf8(without_newline(read_file(&file)?)).unwrap_or_default();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -208,6 +200,7 @@ fn read_token(file: PathBuf) -> Result<Token> {
             hint: "the file holds the bare token on one line, without `Bearer`".into(),
         });
     }
+    secret::keep(&text);
     Ok(Token { file, text })
 }
 
@@ -315,12 +308,6 @@ mod tests {
     fn a_secret_that_breaks_off_is_refused() {
         let header = HeaderName::from_static("x-hub-signature-256");
         assert!(Signer::new(b"whsec_?", Path::new("hmac"), header).is_err());
-    }
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        let url = Url::parse("https://ada:secret@sink.example/events?x=1").unwrap();
-        assert_eq!(shown(&url), "https://sink.example/events?x=1");
     }
 
     #[test]

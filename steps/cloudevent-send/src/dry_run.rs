@@ -1,15 +1,18 @@
-//! The request as text, for a dry run: as HTTP or as a curl command, secrets by the names of their files.
+//! The request as text, for a dry run: as HTTP or as a curl command. A token stands by the name of its
+//! file, an address that may hold a secret by its variable, and the value of `--header` not at all.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::ValueEnum;
 use reqwest::{
     Url,
-    header::{AUTHORIZATION, HeaderMap},
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 
-use crate::credentials::{Credentials, shown};
+use step::text::address;
+
+use crate::credentials::Credentials;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
@@ -33,7 +36,7 @@ pub(crate) fn print(
 }
 
 fn http(sink: &Url, headers: &HeaderMap, body: &[u8], credentials: &Credentials) -> Vec<u8> {
-    let query = sink.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = sink.query().map(|_| "?…").unwrap_or_default();
     let port = sink.port().map(|port| format!(":{port}")).unwrap_or_default();
     let mut head = format!(
         "POST {}{query} HTTP/1.1\nhost: {}{port}\n",
@@ -43,7 +46,7 @@ fn http(sink: &Url, headers: &HeaderMap, body: &[u8], credentials: &Credentials)
     for (name, value) in headers {
         let text = match &credentials.token {
             Some(token) if name == AUTHORIZATION => format!("Bearer <{}>", token.file.display()),
-            _ => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            _ => shown(value).into_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(head, "{name}: {text}");
@@ -57,7 +60,9 @@ fn curl(sink: &Url, headers: &HeaderMap, body: &[u8], credentials: &Credentials)
         Some(_) => String::new(),
         None => format!("printf %s {} | base64 -d | ", quoted(&BASE64.encode(body))),
     };
-    let _ = write!(command, "curl --request POST {}", quoted(&shown(sink)));
+    let is_whole = address(sink.as_str()) == sink.as_str();
+    let sink = if is_whole { quoted(sink.as_str()) } else { r#""$K_SINK""#.into() };
+    let _ = write!(command, "curl --request POST {sink}");
     for (name, value) in headers {
         let _ = match &credentials.token {
             Some(token) if name == AUTHORIZATION => {
@@ -68,7 +73,7 @@ fn curl(sink: &Url, headers: &HeaderMap, body: &[u8], credentials: &Credentials)
                 )
             }
             _ => {
-                let header = format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+                let header = format!("{name}: {}", shown(value));
                 write!(command, " \\\n  --header {}", quoted(&header))
             }
         };
@@ -79,6 +84,10 @@ fn curl(sink: &Url, headers: &HeaderMap, body: &[u8], credentials: &Credentials)
         None => writeln!(command, " \\\n  --data-binary @-"),
     };
     command
+}
+
+fn shown(value: &HeaderValue) -> Cow<'_, str> {
+    if value.is_sensitive() { "…".into() } else { String::from_utf8_lossy(value.as_bytes()) }
 }
 
 /// For a POSIX shell: nothing inside single quotes means anything but the quote itself.

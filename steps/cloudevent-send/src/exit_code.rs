@@ -3,7 +3,7 @@
 use std::{fs, num::NonZeroU8, path::Path};
 
 use anyhow::{Context, Result};
-use step::{Failure, Outcome};
+use step::{Failure, Outcome, text::short};
 
 /// How this step ends, which did its own work, so that the Task fails when the other step did.
 pub(crate) fn outcome(file: &Path) -> Result<Outcome> {
@@ -14,6 +14,7 @@ pub(crate) fn outcome(file: &Path) -> Result<Outcome> {
     })?;
     let text = text.trim();
     let Some(code) = failed(text) else { return Ok(Outcome::Done) };
+    let text = short(text, 20);
     tracing::error!("the step before this one failed with exit code {text}; ending with {code}");
     Ok(Outcome::Like(code))
 }

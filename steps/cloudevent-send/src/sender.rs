@@ -3,7 +3,7 @@
 use anyhow::{Error, Result};
 use cloudevent::{id::object_name, wire};
 use cloudevents::{AttributesReader as _, Event};
-use step::{Failure, Outcome, text::clean};
+use step::{Failure, Outcome};
 
 use crate::{
     args::ResultArgs,
@@ -30,7 +30,7 @@ impl Sender {
                 Ok(Outcome::Done) => {}
                 Ok(_) => refused += 1,
                 Err(error) => {
-                    tracing::error!("{error:#}{}", hint(&error));
+                    tracing::error!(hint = hint(&error), "{error:#}");
                     failed += 1;
                 }
             }
@@ -59,7 +59,7 @@ impl Sender {
         let outcome = conclude(event, &sink, &reply, &listener_event_id);
         if outcome == Outcome::No {
             let refused = format!("the sink refused it: {}", reply.said());
-            self.results.result_error.write(clean(&refused))?;
+            self.results.result_error.write_text(&refused)?;
         }
         if let (Outcome::Done, Some(awaited)) = (outcome, &self.awaited) {
             let name = object_name(event.source(), event.id());
@@ -84,9 +84,8 @@ impl Sender {
     }
 }
 
-fn hint(error: &Error) -> String {
-    let failure = error.downcast_ref::<Failure>().map(|failure| &failure.hint);
-    failure.map(|hint| format!("\n\nhint: {hint}")).unwrap_or_default()
+fn hint(error: &Error) -> &str {
+    error.downcast_ref::<Failure>().map(|failure| failure.hint.as_str()).unwrap_or_default()
 }
 
 fn status(answer: &Result<Reply, Trouble>) -> Option<String> {
@@ -126,7 +125,8 @@ fn conclude(event: &Event, sink: &str, reply: &Reply, listener_event_id: &str) -
         },
     };
     tracing::error!(
-        "failed to send event `{}` to {sink}: it answered {}\n\nhint: {hint}",
+        hint,
+        "failed to send event `{}` to {sink}: it answered {}",
         event.id(),
         reply.said()
     );

@@ -7,17 +7,20 @@ use std::{
 
 use anyhow::{Context, Result};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use cloudevent::wire::Message;
+use cloudevent::{id::is_label, wire::Message};
 use reqwest::{
     Client, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect, retry,
 };
 use serde::Deserialize;
-use step::{Proxies, Proxy};
+use step::{
+    Proxies, Proxy, secret,
+    text::{origin, short},
+};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::credentials::{Credentials, Signer, shown};
+use crate::credentials::{Credentials, Signer};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -136,12 +139,13 @@ impl Sink {
             None => builder.no_proxy(),
         };
         let client = builder.build().context("failed to prepare the HTTP client")?;
+        secret::keep_address(url.as_str());
         Ok(Self { url, proxy, client, signer: credentials.signer })
     }
 
     /// The address without secrets, and the proxy on the way.
     pub(crate) fn address(&self) -> String {
-        let address = shown(&self.url);
+        let address = origin(self.url.as_str());
         self.proxy.iter().fold(address, |address, proxy| format!("{address} through proxy {proxy}"))
     }
 
@@ -241,17 +245,19 @@ async fn beginning(mut response: Response) -> Vec<u8> {
 
 impl Reply {
     pub(crate) fn said(&self) -> Said {
-        Said { status: self.status, text: excerpt(&self.body) }
+        Said { status: self.status, text: short(&String::from_utf8_lossy(&self.body), 300) }
     }
 
-    /// The `eventID` that a Tekton listener gives each request it takes in.
+    /// The `eventID` that a Tekton listener gives each request it takes in. It becomes a result, so
+    /// that another sink's may be no more than a name.
     pub(crate) fn listener_event_id(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Listener {
             #[serde(rename = "eventID")]
             event_id: String,
         }
-        serde_json::from_slice::<Listener>(&self.body).ok().map(|listener| listener.event_id)
+        let listener = serde_json::from_slice::<Listener>(&self.body).ok()?;
+        Some(listener.event_id).filter(|id| is_label(id))
     }
 }
 
@@ -273,19 +279,6 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         }
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
-}
-
-/// At most 300 characters on one line.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let line = text
-        .split(|char: char| char.is_whitespace() || char.is_control())
-        .filter(|word| !word.is_empty());
-    let line = line.collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(300) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
 }
 
 /// The cause that says something: reqwest's own sentences repeat that a request failed.
@@ -352,12 +345,6 @@ mod tests {
     }
 
     #[test]
-    fn a_page_becomes_one_short_line() {
-        assert_eq!(excerpt(b"<h1>\n  no\x1b[31m\r\n"), "<h1> no [31m");
-        assert_eq!(excerpt(&[b'a'; 400]).chars().count(), 301);
-    }
-
-    #[test]
     fn a_listener_s_own_id_is_found_in_its_reply() {
         let reply = |body: &str| Reply {
             status: StatusCode::ACCEPTED,
@@ -371,5 +358,8 @@ mod tests {
             Some("14a657c3")
         );
         assert_eq!(reply("ok").listener_event_id(), None);
+        let forged = format!(r#"{{"eventID": "{}"}}"#, "7".repeat(5000));
+        assert_eq!(reply(&forged).listener_event_id(), None);
+        assert_eq!(reply(r#"{"eventID": "7\u001b[2J"}"#).listener_event_id(), None);
     }
 }

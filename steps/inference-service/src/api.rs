@@ -10,7 +10,10 @@ use kube::{
     core::{ApiResource, DynamicResourceScope},
 };
 use serde_json::{Value, json};
-use step::{Failure, api_server};
+use step::{
+    Failure, api_server,
+    text::{self, clean},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -208,14 +211,19 @@ impl Service {
         let plan = match first {
             Next::Done(ended) => format!("nothing to do: {ended}"),
             Next::Wait(line) => format!("would wait: {line}"),
-            Next::Patch(Guarded { what, patch }) => format!("would {what}:\n{:#}", json!(patch)),
+            Next::Patch(Guarded { what, patch }) => {
+                format!("would {what}:\n{:#}", without_variables(json!(patch)))
+            }
             Next::Mark(mark) => {
                 format!("would write a mark:\n{:#}", mark.lease(&self.name, seen.uid()))
             }
             Next::Delete(revision) => format!("would delete revision `{revision}`"),
-            Next::Create(object) => format!("would create:\n{object:#}"),
+            Next::Create(object) => {
+                format!("would create:\n{:#}", without_variables(json!(object)))
+            }
         };
-        writeln!(std::io::stdout(), "{found}\n{plan}").context("failed to print the plan")
+        writeln!(std::io::stdout(), "{}\n{}", clean(&found), text::json(&plan))
+            .context("failed to print the plan")
     }
 
     #[must_use]
@@ -429,6 +437,28 @@ impl Drive {
     }
 }
 
+/// The same for people: what a model's variables hold may be secret.
+fn without_variables(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let variables = field.as_array_mut().filter(|_| name == "env");
+                for variable in variables.into_iter().flatten() {
+                    if let Some(value) = variable.get_mut("value") {
+                        *value = "(not shown)".into();
+                    }
+                }
+                *field = without_variables(field.take());
+            }
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| *item = without_variables(item.take()));
+        }
+        _ => {}
+    }
+    value
+}
+
 /// A patch that is needed again was undone, and doing it over and over would make revision after revision.
 fn undone(seen: &Seen, Guarded { what, .. }: &Guarded) -> anyhow::Error {
     let manager =
@@ -573,6 +603,17 @@ mod tests {
         ] {
             assert_eq!(api_error(code, "").may_heal(), may_heal, "{code}");
         }
+    }
+
+    #[test]
+    fn a_preview_names_variables_without_their_values() {
+        let container = json!({"image": "r/iris", "env": [{"name": "TOKEN", "value": "s3cr3t"}]});
+        let patch = without_variables(json!([{"op": "replace", "value": [container]}]));
+        assert_eq!(
+            patch.pointer("/0/value/0/env/0"),
+            Some(&json!({"name": "TOKEN", "value": "(not shown)"}))
+        );
+        assert_eq!(patch.pointer("/0/value/0/image"), Some(&json!("r/iris")));
     }
 
     #[test]

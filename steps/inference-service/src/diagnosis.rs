@@ -1,6 +1,7 @@
 //! Why a revision does not start, from its conditions and its pods.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use step::text::clean;
 
 use crate::{CONTAINER, Condition, Seen, objects};
 
@@ -149,11 +150,9 @@ fn of_pods(pods: &[Pod]) -> Option<Diagnosis> {
 
 /// `what: the last lines`, on one line and not too long.
 fn said(what: &str, text: &str) -> String {
-    let lines =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ");
-    let skipped = lines.len().saturating_sub(LOG_BYTES);
-    let start = (skipped..=lines.len()).find(|at| lines.is_char_boundary(*at)).unwrap_or(0);
-    match (&lines[start..], start) {
+    let text = text.trim_end();
+    let start = text.ceil_char_boundary(text.len().saturating_sub(LOG_BYTES));
+    match (clean(&text[start..]).as_str(), start) {
         ("", _) => what.to_owned(),
         (end, 0) => format!("{what}: {end}"),
         (end, _) => format!("{what}: … {end}"),
@@ -189,6 +188,14 @@ mod tests {
     fn exits(restarts: i32) -> Value {
         let ended = json!({"terminated": {"exitCode": 1, "message": "loading\n\nno such file: model.pkl\n"}});
         json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended, "restartCount": restarts})
+    }
+
+    #[test]
+    fn a_model_s_last_words_are_one_line_that_acts_on_no_terminal() {
+        let text = format!("{}\r\nloading\x1b[2J\n\nhint: \u{202e}give up\n", "x".repeat(20_000));
+        let told = said("its container exits with code 1", &text);
+        assert!(told.ends_with(r"| loading\u{1b}[2J | hint: \u{202e}give up"), "{told}");
+        assert!(told.contains(": … ") && told.len() < 2 * LOG_BYTES, "{told}");
     }
 
     #[test]

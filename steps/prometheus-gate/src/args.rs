@@ -7,7 +7,7 @@ use reqwest::{
     Url,
     header::{HeaderName, HeaderValue},
 };
-use step::ResultFile;
+use step::{ResultFile, secret};
 
 use crate::{
     codes::Codes,
@@ -296,7 +296,11 @@ pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let mut value: HeaderValue =
         value.trim().parse().map_err(|_| "the value has characters that no header can carry")?;
     value.set_sensitive(true);
-    Ok((name.trim().parse().map_err(|_| format!("`{name}` is no header's name"))?, value))
+    secret::keep_header(value.to_str().unwrap_or_default());
+    Ok((
+        name.trim().parse().map_err(|_| "what is before `:` is no header's name".to_owned())?,
+        value,
+    ))
 }
 
 /// An AWS region, which becomes a part of a host name.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use step::{Failure, Usage};
+use step::{Failure, Usage, text};
 
 use crate::{
     prometheus,
@@ -243,7 +243,7 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+        text::json(&serde_json::to_string_pretty(self).unwrap_or_default()) + "\n"
     }
 }
 

@@ -54,7 +54,7 @@ mod view;
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
@@ -63,7 +63,7 @@ use args::{Args, Job, WatchArgs};
 use gate::{Question, watch};
 use ledger::{Account, Ledger, replay, rfc3339};
 use results::Results;
-use step::{Failure, Outcome, Terminated, run_to_safe_point};
+use step::{Failure, Outcome, Terminated, run_to_safe_point, text::clean};
 use verdict::{Judgement, Reason, Verdict, length};
 
 fn main() -> ExitCode {
@@ -117,7 +117,7 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
 fn again(record: &Path, report: Option<&Path>) -> Result<Outcome> {
     let replayed = replay(record)?;
     write_report(report, &replayed)?;
-    say(&replayed.0.json())?;
+    print(&replayed.0.json())?;
     Ok(if replayed.0.judgement.verdict == Verdict::Pass { Outcome::Done } else { Outcome::No })
 }
 
@@ -139,8 +139,13 @@ fn without_report(error: &anyhow::Error, ledger: &Ledger) {
     record::warn(format!("{error:#}"), cause);
 }
 
-/// What a person asked to see, on stdout.
-fn say(text: &str) -> Result<()> {
+/// A line that a person asked to see.
+fn say(line: &str) -> Result<()> {
+    print(&(clean(line) + "\n"))
+}
+
+/// On stdout.
+fn print(text: &str) -> Result<()> {
     io::stdout().write_all(text.as_bytes()).with_context(|| Failure {
         what: "failed to write to stdout".to_owned(),
         hint: "the reader of the pipe has gone".to_owned(),
@@ -152,9 +157,13 @@ fn spec_text(spec: &str) -> Result<String> {
     if spec.contains('\n') || spec.trim_start().starts_with('{') {
         return Ok(spec.to_owned());
     }
-    let path = PathBuf::from(spec);
-    std::fs::read_to_string(&path).with_context(|| Failure {
-        what: format!("failed to read spec `{}`", path.display()),
-        hint: "give a file, or the text of the spec itself".to_owned(),
+    std::fs::read_to_string(spec).with_context(|| Failure {
+        // One line of YAML may have a password in its `prometheus.url`.
+        what: if spec.contains(':') {
+            "failed to read the spec: it names no file".to_owned()
+        } else {
+            format!("failed to read spec `{spec}`")
+        },
+        hint: "give a file, or the text of the spec itself, in several lines or as JSON".to_owned(),
     })
 }

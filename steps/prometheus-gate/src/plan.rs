@@ -8,7 +8,7 @@ use reqwest::{
     Url,
     header::{HeaderName, HeaderValue},
 };
-use step::{Failure, Usage};
+use step::{Failure, Usage, secret, text};
 
 use crate::{
     args::{AboutArgs, ServerArgs, WatchArgs, header, moment, region},
@@ -155,7 +155,8 @@ pub(crate) fn server(
         keeps_bodies,
         timeout: Duration::from_millis(timeout.unsigned_abs()),
     };
-    let address = shown(&url);
+    secret::keep_address(url.as_str());
+    let address = text::address(url.as_str().trim_end_matches('/'));
     let prometheus = Prometheus::new(url, access).with_context(|| Failure {
         what: "failed to prepare for queries".to_owned(),
         hint:
@@ -243,25 +244,4 @@ pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Resul
         return usage(what, &hint);
     }
     Ok(())
-}
-
-/// An address without the name and password that it may carry.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        assert_eq!(
-            shown(&"http://me:secret@prometheus:9090/".parse().unwrap()),
-            "http://prometheus:9090"
-        );
-    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use step::{Failure, Outcome, Usage};
+use step::{Failure, Outcome, Usage, text::without_values};
 
 use crate::{
     counters::ROLE,
@@ -61,7 +61,7 @@ pub(crate) fn simulate(path: &Path, report: Option<&Path>) -> Result<Outcome> {
         what: format!(
             "`{}` cannot be read: {}",
             path.display(),
-            error.to_string().lines().next().unwrap_or_default()
+            without_values(error.to_string().lines().next().unwrap_or_default())
         ),
         hint: "tests are `gate: FILE` and `tests: [{name, interval, series, expect}]`".to_owned(),
     })?;

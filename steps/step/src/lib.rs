@@ -14,7 +14,9 @@ mod own_run;
 mod proxies;
 mod result_file;
 mod run;
+pub mod secret;
 pub mod text;
+mod usage;
 
 pub use failure::{Failure, Usage};
 pub use own_run::OwnRun;

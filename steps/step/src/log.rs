@@ -1,8 +1,14 @@
 //! Log lines: stderr, plain, one a line, no time stamp, because the kubelet adds one.
 
-use std::{fmt, io};
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
 
-use tracing::{Event, Level, Subscriber};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
@@ -11,6 +17,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
+
+use crate::text::clean;
 
 /// Starts logging. `STEP_LOG` sets the level (`warn`, `info`, `debug`, or `TARGET=LEVEL,…`);
 /// the step's own `info` lines are the default, and only warnings of its libraries.
@@ -38,7 +46,8 @@ pub(crate) fn start(step: &str) {
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
-/// `message`, or `warning: message` and `error: message`.
+/// `message`, or `warning: message` and `error: message`. Whatever it quotes, it is one line that a
+/// terminal only shows; a field `hint` becomes a paragraph of its own, as in an error's report.
 struct Line;
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -48,7 +57,7 @@ where
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        _context: &FmtContext<'_, S, N>,
         mut out: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -59,7 +68,88 @@ where
             Level::TRACE => out.write_str("trace: ")?,
             Level::INFO => {}
         }
-        context.field_format().format_fields(out.by_ref(), event)?;
-        writeln!(out)
+        let mut words = Words::default();
+        event.record(&mut words);
+        writeln!(out, "{}", clean(&format!("{}{}", words.message, words.fields)))?;
+        if words.hint.is_empty() { Ok(()) } else { writeln!(out, "\nhint: {}", clean(&words.hint)) }
+    }
+}
+
+/// What an event says.
+#[derive(Default)]
+struct Words {
+    message: String,
+    /// ` name=value` of each
+    fields: String,
+    hint: String,
+}
+
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a string cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            "hint" => write!(self.hint, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(log: impl FnOnce()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines =
+            tracing_subscriber::fmt::layer().event_format(Line).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), log);
+        let written = written.0.lock().unwrap().clone();
+        String::from_utf8(written).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_its_message_and_its_fields() {
+        let text = logged(|| {
+            tracing::info!("watching");
+            tracing::warn!(tries = 3, name = "iris", "no answer");
+        });
+        assert_eq!(text, "watching\nwarning: no answer tries=3 name=iris\n");
+    }
+
+    #[test]
+    fn a_hint_is_a_paragraph_and_only_ours() {
+        let said = "no\n\nhint: run \x1b[8mthis";
+        let text = logged(|| tracing::error!(hint = "look at the sink", "it answered {said}"));
+        assert_eq!(
+            text,
+            "error: it answered no | hint: run \\u{1b}[8mthis\n\nhint: look at the sink\n"
+        );
+    }
+
+    #[test]
+    fn a_field_of_a_stranger_is_shown_as_text_too() {
+        let text = logged(|| tracing::info!(user = "a\nb\u{202e}", "hello"));
+        assert_eq!(text, "hello user=a | b\\u{202e}\n");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{Failure, text::clean};
+use crate::{Failure, text::within};
 
 /// A `--result-NAME` flag: the file that a result goes to, or nowhere when the flag is not given.
 ///
@@ -35,17 +35,20 @@ impl ResultFile {
     }
 }
 
-/// Keeps an error's text for whoever tells of it: at most this many bytes of one line.
-const ERROR_BYTES: usize = 500;
+/// A step's results have 4,096 bytes in all.
+const TEXT_BYTES: usize = 500;
 
 impl ResultFile {
+    /// Writes a text for people, of which a part may be a stranger's: one line, and not too long.
+    pub fn write_text(&self, text: &str) -> Result<()> {
+        self.write(within(text, TEXT_BYTES))
+    }
+
     /// Writes why something failed, and hands the failure on; writes nothing when it did not.
     pub fn write_error<T>(&self, result: Result<T>) -> Result<T> {
         result.inspect_err(|error| {
-            let mut text = clean(&format!("{error:#}"));
-            text.truncate(text.floor_char_boundary(ERROR_BYTES));
             // The error itself is the news; a file that cannot be written adds nothing to it.
-            let _ = self.write(text);
+            let _ = self.write_text(&format!("{error:#}"));
         })
     }
 }
@@ -109,11 +112,11 @@ mod tests {
         let path = folder.path().join("error");
         let result = ResultFile::from(path.clone().into_os_string());
         let failure =
-            anyhow::anyhow!("it\nbroke {}", "é".repeat(ERROR_BYTES)).context("failed to try");
+            anyhow::anyhow!("it\nbroke {}", "é".repeat(TEXT_BYTES)).context("failed to try");
         assert!(result.write_error::<()>(Err(failure)).is_err());
         let kept = fs::read_to_string(&path).unwrap();
-        assert!(kept.starts_with("failed to try: it broke é"), "{kept}");
-        assert!(kept.len() <= ERROR_BYTES);
+        assert!(kept.starts_with("failed to try: it | broke é"), "{kept}");
+        assert!(kept.len() <= TEXT_BYTES);
         result.write("").unwrap();
         assert_eq!(result.write_error(Ok(7)).unwrap(), 7);
         assert_eq!(fs::read_to_string(&path).unwrap(), "");

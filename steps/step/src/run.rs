@@ -10,13 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{Usage, failure::report, log};
+use crate::{Usage, failure::report, log, secret, usage};
 
 /// How a step that did its work ended. A step that could not do it returns an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,13 +100,10 @@ fn run_on<Args: Parser>(
 ) -> ExitCode {
     let args = match parse(env::args_os()) {
         Ok(args) => args,
-        Err(usage) => {
-            // Nothing is left to tell when even stderr is gone.
-            let _ = usage.print();
-            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return usage::tell(error),
     };
     log::start(Args::command().get_name());
+    secret::keep_variables();
     let ended = runtime().context("failed to start the runtime").and_then(|runtime| {
         let ended = runtime.block_on(async { story(args, Terminated::listen()?).await });
         runtime.shutdown_background(); // a blocking read must not hold up the end
@@ -121,19 +118,27 @@ fn run_on<Args: Parser>(
     }
 }
 
-/// Parses with two rules. An empty value means "not given": Tekton passes an unset optional param as
+/// Parses with three rules. An empty value means "not given": Tekton passes an unset optional param as
 /// `--flag=`, and a Secret's absent key as an empty variable. Of two values of one flag the later
-/// wins: a Task's `args` come last, so that they can replace what a param says.
+/// wins: a Task's `args` come last, so that they can replace what a param says. And the help names
+/// variables without their values, which may be secret.
 fn parse<Args: CommandFactory + FromArgMatches>(
     line: impl Iterator<Item = OsString>,
 ) -> Result<Args, clap::Error> {
-    let unset = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let mut command = Args::command().args_override_self(true).mut_args(|arg| {
-        if arg.get_env().is_some_and(unset) { arg.env(None::<&'static str>) } else { arg }
-    });
+    let mut command = with_rules(Args::command().args_override_self(true));
     let given = line.filter(|word| !is_empty_flag(word));
     let mut matches = command.try_get_matches_from_mut(given)?;
     Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+fn with_rules(command: Command) -> Command {
+    let unset = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| {
+            let arg = arg.hide_env_values(true);
+            if arg.get_env().is_some_and(unset) { arg.env(None::<&'static str>) } else { arg }
+        })
+        .mut_subcommands(with_rules)
 }
 
 fn is_empty_flag(word: &OsStr) -> bool {

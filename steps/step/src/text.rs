@@ -1,23 +1,117 @@
-//! Text from strangers, made fit for a log, a terminal and a page.
+//! What strangers wrote, made fit for a log, a terminal, a result and a page.
+//!
+//! A stranger is whoever is not this program: a server that answers, the maker of an archive, a
+//! model that logs, the sender of an event. All of them go through [`short`] or [`within`] where
+//! their text is taken in, and [`clean`] once more where a line is written.
 
-/// The same in one line, without what changes how the rest is shown: control characters (and with
-/// them the escape sequences of terminals) and marks that turn the direction of writing. Breaks and
-/// tabs become a space, each of the others `�`.
+use std::{borrow::Cow, fmt::Write as _};
+
+use crate::secret;
+
+/// The kubelet breaks longer lines of a log; a sentence that long is read by nobody.
+const LONGEST: usize = 16 << 10;
+
+/// The same as one line in which everything is seen and nothing acts: at most 16,384 characters.
+///
+/// Line breaks become ` | `, tabs a space. What a terminal or a browser would obey or hide stands as
+/// its escape: control characters (and with them colours, titles and cursor moves), marks that turn
+/// the direction of writing, and characters that are shown as nothing. What people write stays, with
+/// the joiners inside of words and emoji.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-            c if c.is_control() || turns_direction(c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect()
+    cut(text, LONGEST)
+}
+
+/// The same in at most `most` characters, the last of them `…` if some are left out, and without any
+/// secret of ours that the other side repeats.
+#[must_use]
+pub fn short(text: &str, most: usize) -> String {
+    cut(&secret::hide(text), most)
+}
+
+/// The same in at most `most` bytes of UTF-8: what a Tekton result has room for.
+#[must_use]
+pub fn within(text: &str, most: usize) -> String {
+    let text = short(text, most);
+    if text.len() <= most {
+        return text;
+    }
+    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end])
 }
 
 /// The same for a text whose lines stay lines.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
-    text.lines().map(clean).collect::<Vec<_>>().join("\n")
+    text.lines().map(indented).collect::<Vec<_>>().join("\n")
+}
+
+fn indented(line: &str) -> String {
+    let text = line.trim_start_matches(' ');
+    " ".repeat(line.len() - text.len()) + &clean(text)
+}
+
+/// JSON that no terminal obeys and that reads as the same value: what [`clean`] would escape is
+/// written as JSON's own `\u202e`.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut units = [0; 2];
+    let escape = |c: char, out: &mut String| {
+        for unit in c.encode_utf16(&mut units) {
+            let _ = write!(out, "\\u{unit:04x}"); // writing to a string cannot fail
+        }
+    };
+    // The line breaks and blanks of its layout are not within a string, where JSON allows none.
+    let is_layout = |c: char| c == '\n' || c == '\t' || c == '\r';
+    escape_some(text, |c, seen| !is_layout(c) && !is_shown(c, seen), escape)
+}
+
+/// An address without what may be secret in it: user and password, query and fragment.
+#[must_use]
+pub fn address(url: &str) -> String {
+    let shown = |end: usize, rest: &str| format!("{}{rest}", &url[..end]);
+    let plain = match url.find(['?', '#']) {
+        Some(at) if url[at..].starts_with('?') => shown(at, "?…"),
+        Some(at) => shown(at, "#…"),
+        None => url.to_owned(),
+    };
+    let Some((scheme, rest)) = plain.split_once("://") else { return clean(&plain) };
+    let host = rest.find('/').unwrap_or(rest.len());
+    let from = rest[..host].rfind('@').map_or(0, |at| at + 1);
+    clean(&format!("{scheme}://{}", &rest[from..]))
+}
+
+/// An address whose path may be a secret, too, as that of a webhook: scheme, host and port.
+#[must_use]
+pub fn origin(url: &str) -> String {
+    let address = address(url);
+    let Some((scheme, rest)) = address.split_once("://") else { return "…".into() };
+    match rest.split_once(['/', '?', '#']) {
+        Some((host, "")) => format!("{scheme}://{host}/"),
+        Some((host, _)) => format!("{scheme}://{host}/…"),
+        None => address,
+    }
+}
+
+/// What a reader of JSON or YAML has against a document, without the document's own values: serde puts
+/// these into double quotes, and the names of fields into backticks.
+#[must_use]
+pub fn without_values(complaint: &str) -> String {
+    let mut out = String::with_capacity(complaint.len());
+    let mut chars = complaint.chars();
+    let mut inside = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                out += if inside { "…\"" } else { "\"" };
+                inside = !inside;
+            }
+            '\\' if inside => drop(chars.next()),
+            _ if inside => {}
+            c => out.push(c),
+        }
+    }
+    clean(&out)
 }
 
 /// A value of an event as it was before Tekton Triggers wrote it into a run: there, each `$(` becomes
@@ -27,30 +121,163 @@ pub fn from_trigger(text: &str) -> String {
     text.replace("$$(", "$(")
 }
 
-/// Unicode's `Bidi_Control`: with these, what is read differs from what is there (CVE-2021-42574).
-const fn turns_direction(c: char) -> bool {
+/// One line of at most `most` characters.
+fn cut(text: &str, most: usize) -> String {
+    // Each character read gives one or more that are shown.
+    let read =
+        text.char_indices().nth(most.saturating_mul(4)).map_or(text, |(end, _)| &text[..end]);
+    let line = escape_some(
+        &one_line(read),
+        |c, seen| !is_shown(c, seen),
+        |c, out| {
+            out.extend(c.escape_unicode());
+        },
+    );
+    if line.chars().nth(most).is_none() && read.len() == text.len() {
+        return line;
+    }
+    let kept: String = line.chars().take(most.saturating_sub(1)).collect();
+    if most == 0 { kept } else { kept + "…" }
+}
+
+/// Breaks between lines become ` | `; lines without text are left out.
+fn one_line(text: &str) -> Cow<'_, str> {
+    let is_break = |c: char| matches!(c, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    if !text.contains(is_break) && !text.contains('\t') && text.trim().len() == text.len() {
+        return text.into();
+    }
+    let lines = text.split(is_break).map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" | ").replace('\t', " ").into()
+}
+
+/// Escapes the characters that `must` be, given the text before and after each.
+fn escape_some(
+    text: &str,
+    must: impl Fn(char, Neighbours) -> bool,
+    mut escape: impl FnMut(char, &mut String),
+) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = None;
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let escaped = must(c, Neighbours { before, after: rest.clone().next() });
+        if escaped {
+            escape(c, &mut out);
+        } else {
+            out.push(c);
+        }
+        before = (!escaped).then_some(c);
+    }
+    out
+}
+
+/// What stands beside a character; before it only what is shown.
+#[derive(Clone, Copy)]
+struct Neighbours {
+    before: Option<char>,
+    after: Option<char>,
+}
+
+fn is_shown(c: char, beside: Neighbours) -> bool {
+    let is_plain = |c: char| !c.is_control() && !is_ignorable(c);
+    let is_sign = |c: char| !c.is_ascii() && is_plain(c);
+    match c {
+        // Persian, Indic scripts and emoji join by these; between Latin letters they only hide.
+        '\u{200c}' | '\u{200d}' => {
+            beside.before.is_some_and(|c| is_sign(c) || is_variation(c))
+                && beside.after.is_some_and(is_sign)
+        }
+        // The colourful or the plain form of a sign, such as ❤️.
+        c if is_variation(c) => beside.before.is_some_and(is_sign),
+        c => is_plain(c),
+    }
+}
+
+const fn is_variation(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// Unicode's `Default_Ignorable_Code_Point`, which are shown as nothing, with its `Bidi_Control`
+/// within: with these, what is read differs from what is there (CVE-2021-42574). And the breaks and
+/// annotations that are no control characters by name.
+const fn is_ignorable(c: char) -> bool {
     matches!(
         c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn nothing_of_a_text_moves_the_cursor_or_turns_the_writing() {
-        assert_eq!(clean("\x1b[31mred\x1b[0m \u{9b}2J\x07"), "�[31mred�[0m �2J�");
-        assert_eq!(clean("pass\u{202e}liaf\u{2066}\u{200f}"), "pass�liaf��");
-        assert_eq!(clean("two\nlines\tand\r"), "two lines and ");
+        assert_eq!(
+            clean("\x1b]0;title\x07\x1b[31mred\u{9b}2J"),
+            r"\u{1b}]0;title\u{7}\u{1b}[31mred\u{9b}2J"
+        );
+        assert_eq!(clean("pass\u{202e}liaf\u{2066}\u{200f}"), r"pass\u{202e}liaf\u{2066}\u{200f}");
+    }
+
+    #[test]
+    fn what_is_shown_as_nothing_is_shown() {
+        assert_eq!(clean("ad\u{200d}min"), r"ad\u{200d}min");
+        assert_eq!(clean("a\u{feff}\u{e0041}"), r"a\u{feff}\u{e0041}");
+        assert_eq!(clean("é\u{200d}\u{200d}é"), r"é\u{200d}\u{200d}é");
+    }
+
+    #[test]
+    fn lines_become_one_that_shows_where_they_broke() {
+        assert_eq!(clean("two\n\n  lines\tand\r\n"), "two | lines and");
+        assert_eq!(clean("a\u{85}b\u{2028}c\u{b}d"), "a | b | c | d");
+        assert_eq!(clean("it broke\n\nhint: run this"), "it broke | hint: run this");
     }
 
     #[test]
     fn what_people_write_stays() {
-        for text in ["größer als 1 %", "شكرا", "日本", "👩‍💻", ""] {
+        for text in [
+            "größer als 1 %",
+            "شكرا",
+            "שלום",
+            "日本",
+            "👩‍💻",
+            "❤️",
+            "👩‍❤️‍👩",
+            "می‌خواهم",
+            "क्‍ष",
+            "a\u{a0}b",
+            "",
+        ] {
             assert_eq!(clean(text), text);
         }
+    }
+
+    #[test]
+    fn a_long_text_says_that_it_is_cut() {
+        assert_eq!(short("größe", 5), "größe");
+        assert_eq!(short("größer", 5), "größ…");
+        assert_eq!(within("größer", 6), "gr…");
+        assert_eq!(within("größer", 8), "größer");
+        assert_eq!(short("abc", 0), "");
+        assert_eq!(clean(&"x".repeat(1 << 20)).chars().count(), LONGEST);
+    }
+
+    #[test]
+    fn a_complaint_about_a_document_repeats_no_value_of_it() {
+        let complaint =
+            r#"unknown field `urk` beside string "a \"s3cr3t\"", expected a map at line 1"#;
+        assert_eq!(
+            without_values(complaint),
+            r#"unknown field `urk` beside string "…", expected a map at line 1"#
+        );
+        assert_eq!(without_values(r#"string "s3cr3t"#), "string \"");
     }
 
     #[test]
@@ -60,6 +287,112 @@ mod tests {
 
     #[test]
     fn lines_stay_lines() {
-        assert_eq!(clean_lines("{\r\n  \"a\": \"\x1b\"\n}\n"), "{\n  \"a\": \"�\"\n}");
+        assert_eq!(clean_lines("{\r\n  \"a\": \"\x1b\"\n}\n"), "{\n  \"a\": \"\\u{1b}\"\n}");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        for (url, shown) in [
+            ("http://prometheus:9090", "http://prometheus:9090"),
+            ("https://me:s3cr3t@host:8080/a/b", "https://host:8080/a/b"),
+            ("https://me:s3@cr3t@host/a@b", "https://host/a@b"),
+            ("https://host/a?sig=s3cr3t&x=1#s3cr3t", "https://host/a?…"),
+            ("https://host#s3cr3t", "https://host#…"),
+            ("http://host?s3cr3t@x/", "http://host?…"),
+            ("host/\u{202e}?s3cr3t", r"host/\u{202e}?…"),
+        ] {
+            assert_eq!(address(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_an_address_is_shown_without_its_path() {
+        for (url, shown) in [
+            ("https://hooks.example/services/T0/s3cr3t", "https://hooks.example/…"),
+            ("https://s3cr3t@hooks.example:8443/s3cr3t", "https://hooks.example:8443/…"),
+            ("http://el-canary:8080/", "http://el-canary:8080/"),
+            ("http://el-canary:8080", "http://el-canary:8080"),
+            ("http://host?s3cr3t", "http://host/…"),
+            ("s3cr3t", "…"),
+        ] {
+            assert_eq!(origin(url), shown, "{url}");
+        }
+    }
+
+    fn acts(c: char) -> bool {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{200b}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0001}'..='\u{e007f}')
+    }
+
+    /// Any text, with more of what is dangerous than chance would bring.
+    fn hostile() -> impl Strategy<Value = String> {
+        let bad = prop::sample::select(vec![
+            "\x1b]0;t\x07",
+            "\x1b[2J",
+            "\r",
+            "\n",
+            "\t",
+            " ",
+            "\u{202e}",
+            "\u{2066}",
+            "\u{200b}",
+            "\u{200d}",
+            "\u{fe0f}",
+            "\u{9b}",
+            "\u{2028}",
+            "\u{feff}",
+            "\u{e0041}",
+            "…",
+            "👩",
+            "ش",
+        ]);
+        let part = prop_oneof![any::<String>(), bad.prop_map(str::to_owned)];
+        prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_it_was_it_is_one_line_that_does_nothing(text in hostile()) {
+            prop_assert!(!clean(&text).contains(acts));
+            prop_assert!(!clean_lines(&text).contains(|c| c != '\n' && acts(c)));
+        }
+
+        #[test]
+        fn whatever_it_was_it_is_as_short_as_was_asked(text in hostile(), most in 1..40_usize) {
+            prop_assert!(short(&text, most).chars().count() <= most);
+            prop_assert!(within(&text, most.max(3)).len() <= most.max(3));
+        }
+
+        #[test]
+        fn what_is_clean_stays_as_it_is(text in hostile(), most in 1..40_usize) {
+            let line = clean(&text);
+            prop_assert_eq!(clean(&line), line);
+            let line = short(&text, most);
+            prop_assert_eq!(short(&line, most), line);
+        }
+
+        #[test]
+        fn printable_ascii_stays_as_it_is(text in "[!-~]([ -~]{0,40}[!-~])?") {
+            prop_assert_eq!(clean(&text), text);
+        }
+
+        #[test]
+        fn json_that_no_terminal_obeys_has_the_same_value(text in hostile()) {
+            let pretty = serde_json::to_string_pretty(&[&text]).unwrap();
+            let safe = json(&pretty);
+            prop_assert!(!safe.contains(|c| c != '\n' && acts(c)));
+            prop_assert_eq!(serde_json::from_str::<[String; 1]>(&safe).unwrap(), [text]);
+        }
+
+        #[test]
+        fn no_part_of_a_user_or_a_query_is_in_an_address(
+            user in "zz[a-y@/]{0,9}", query in "zz[a-y=&/?@:#]{0,9}", host in "[a-y]{1,5}"
+        ) {
+            let user = user.replace('/', "%2f");
+            let url = format!("https://{user}:zz@{host}/a?{query}#zz");
+            prop_assert_eq!(address(&url), format!("https://{host}/a?…"));
+            prop_assert_eq!(origin(&url), format!("https://{host}/…"));
+        }
     }
 }

@@ -7,6 +7,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
+use step::secret;
 
 use step::Proxy;
 
@@ -43,10 +44,13 @@ impl Access {
     pub(super) fn authorise(&self, request: RequestBuilder) -> Result<RequestBuilder, Trouble> {
         let mut request = request.headers(self.headers());
         if let Some(token) = self.secret("token")? {
+            secret::keep(&token);
             request = request.bearer_auth(token.trim());
         } else if let Some(name) = self.secret("username")? {
             let password = self.secret("password")?;
-            request = request.basic_auth(name.trim(), password.as_deref().map(str::trim));
+            let (name, password) = (name.trim(), password.as_deref().map(str::trim));
+            secret::keep_user(name, password.unwrap_or_default());
+            request = request.basic_auth(name, password);
         }
         Ok(request)
     }

@@ -57,7 +57,8 @@ impl Signer {
             None => Box::pin(self.of_the_pod(access.timeout)).await?,
         };
         let wrong = |error: String| Trouble::Credentials(format!("failed to sign: {error}"));
-        let mut request = request.build().map_err(|error| wrong(error.to_string()))?;
+        let mut request =
+            request.build().map_err(|error| wrong(error.without_url().to_string()))?;
         signed(&mut request, credentials, (&self.region, SERVICE), SystemTime::now())
             .map_err(wrong)?;
         Ok(request)

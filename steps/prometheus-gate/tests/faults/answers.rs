@@ -168,7 +168,7 @@ fn a_servers_words_do_not_act_on_a_terminal() {
         r#"{"status":"error","errorType":"bad_data","error":"\u001b]0;owned\u0007 \u202etxt"}"#;
     let port = serve(knowing_only_the_time(answer("400 Bad Request", "", body)), None);
     let (output, results) = gate_with_results(&url(port), &[]);
-    let told = "the server does not understand the query: �]0;owned� �txt";
+    let told = r"the server does not understand the query: \u{1b}]0;owned\u{7} \u{202e}txt";
     assert!(log(&output).contains(told), "{}", log(&output));
     assert!(result(results.path(), "reason").contains(told));
 }
