@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use bento_retrieve::{image::Repository, size::Size, tag::Tag};
+use bento_retrieve::{image::Repository, obstacle::Builder, size::Size, tag::Tag};
 use clap::{ArgAction, Args as Group, Parser, Subcommand, ValueEnum};
 use step::ResultFile;
 
@@ -66,6 +66,9 @@ pub(crate) struct RetrieveArgs {
     /// Where an image of it will be pushed, to name that image in a result
     #[arg(long, value_name = "REPOSITORY", help_heading = "Which bento")]
     pub(crate) image: Option<Repository>,
+    /// What the image will be built with: a bento that it cannot build is refused, in place of a warning
+    #[arg(long, value_enum, value_name = "BUILDER", help_heading = "Which bento")]
+    pub(crate) builder: Option<Builder>,
 
     #[command(flatten)]
     pub(crate) access: AccessArgs,

@@ -10,6 +10,7 @@ use bento_retrieve::{
     glance::Unseen,
     manifest::NoBento,
     meter::Limit,
+    obstacle::Obstacle,
     place::NoPlace,
     store::{Access, Store},
     tag::Tag,
@@ -80,6 +81,9 @@ pub(crate) fn bento(bad: NoBento, what: String) -> Error {
         NoBento::NoManifest | NoBento::NoDockerfile(_) => {
             "export it with `bentoml export NAME:VERSION s3://…`; a copied folder of a store is no bento"
         }
+        NoBento::Backslashes(_) => {
+            "pack it with `bentoml export`, which writes `/`; other tools of Windows do not"
+        }
         NoBento::Read(..) | NoBento::TooLarge(_) | NoBento::Parse { .. } | NoBento::Tag(..) => {
             SOMEONE_ELSES
         }
@@ -88,6 +92,12 @@ pub(crate) fn bento(bad: NoBento, what: String) -> Error {
         }
     };
     Error::new(bad).context(Failure { what, hint: hint.into() })
+}
+
+/// A bento whose image would not be what its maker meant.
+pub(crate) fn obstacle(obstacle: &Obstacle, bento: &Tag) -> Error {
+    let what = format!("failed to take `{bento}` for a bento that can be built: {obstacle}");
+    Failure { what, hint: obstacle.cure().into() }.into()
 }
 
 /// A place that cannot be used.

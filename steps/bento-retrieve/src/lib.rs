@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod details;
+pub mod dockerfile;
 pub mod download;
 pub mod fault;
 pub mod folder;
@@ -11,6 +12,7 @@ pub mod glance;
 pub mod image;
 pub mod manifest;
 pub mod meter;
+pub mod obstacle;
 pub mod page;
 mod parts;
 pub mod place;

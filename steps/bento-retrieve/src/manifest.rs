@@ -7,9 +7,13 @@ use std::{
 };
 
 use serde::Deserialize;
+use step::text::clean;
 use thiserror::Error;
 
-use crate::tag::{BadTag, Tag};
+use crate::{
+    obstacle::{Obstacle, obstacles},
+    tag::{BadTag, Tag},
+};
 
 /// More than any manifest has; one with 200 routes and their schemas takes 100 kB.
 const LARGEST: u64 = 4 << 20;
@@ -29,6 +33,8 @@ pub enum NoBento {
     Tag(&'static str, #[source] BadTag),
     #[error("it has no `{0}` to build an image with")]
     NoDockerfile(&'static str),
+    #[error("the archive names its files as Windows does: `{0}`")]
+    Backslashes(String),
     #[error("it lacks {}", .0.join(", "))]
     ModelsMissing(Vec<String>),
 }
@@ -43,6 +49,8 @@ pub struct Bento {
     pub dockerfile: &'static str,
     /// What whoever builds or runs it should know
     pub warnings: Vec<String>,
+    /// What a builder would fail at, or leave out
+    pub obstacles: Vec<Obstacle>,
 }
 
 impl Bento {
@@ -55,19 +63,29 @@ impl Bento {
         } else if is_file(&at.join("bentoml.yml")) {
             (Manifest::parse_legacy(&read(&at, "bentoml.yml")?)?, "Dockerfile")
         } else {
-            return Err(NoBento::NoManifest);
+            return Err(NoBento::none_in(&at, NoBento::NoManifest));
         };
         if !is_file(&at.join(dockerfile)) {
-            return Err(NoBento::NoDockerfile(dockerfile));
+            return Err(NoBento::none_in(&at, NoBento::NoDockerfile(dockerfile)));
         }
         let missing: Vec<_> =
             manifest.models.iter().filter(|model| !has_model(&at, model)).map(describe).collect();
         if !missing.is_empty() {
             return Err(NoBento::ModelsMissing(missing));
         }
-        let mut warnings = manifest.warnings;
-        warnings.extend(dockerfile_warning(&read(&at, dockerfile)?));
-        Ok(Self { tag: manifest.tag, root, dockerfile, warnings })
+        let obstacles = obstacles(&at, dockerfile, &read(&at, dockerfile)?)
+            .map_err(|error| NoBento::Read("env", error))?;
+        let Manifest { tag, warnings, .. } = manifest;
+        Ok(Self { tag, root, dockerfile, warnings, obstacles })
+    }
+}
+
+impl NoBento {
+    /// Why something is missing: names with `\` are files here, not paths.
+    fn none_in(folder: &Path, otherwise: Self) -> Self {
+        let names = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names = names.map(|entry| clean(&entry.file_name().to_string_lossy()));
+        names.find(|name| name.contains('\\')).map_or(otherwise, Self::Backslashes)
     }
 }
 
@@ -99,18 +117,6 @@ fn read(folder: &Path, name: &'static str) -> Result<String, NoBento> {
         return Err(NoBento::TooLarge(name));
     }
     fs::read_to_string(path).map_err(|error| NoBento::Read(name, error))
-}
-
-/// BentoML's own Dockerfiles need no `BuildKit`, but for one kind, which builds without its secrets and says nothing.
-fn dockerfile_warning(dockerfile: &str) -> Option<String> {
-    let needs_buildkit = dockerfile.lines().any(|line| {
-        let line = line.trim_start();
-        line.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("run"))
-            && line.contains("--mount=")
-    });
-    needs_buildkit.then(|| {
-        "the Dockerfile has `RUN --mount`, which kaniko ignores: variables of stage `build` will be empty".to_owned()
-    })
 }
 
 /// The part of a manifest that retrieving needs.

@@ -10,6 +10,7 @@ use bento_retrieve::{
     image::Repository,
     manifest::Bento,
     meter::{Limits, Watch},
+    obstacle::{Builder, Obstacle},
     place::{Draft, Place, Receipt},
     size::Size,
     store::Access,
@@ -34,6 +35,7 @@ struct Plan {
     sha256: Option<String>,
     into: PathBuf,
     image: Option<Repository>,
+    builder: Option<Builder>,
     limits: Limits,
     patience: Patience,
     connections: usize,
@@ -78,8 +80,19 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
 }
 
 fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
-    let RetrieveArgs { store, bento, from, sha256, into, image, access, patience, limits, results } =
-        args;
+    let RetrieveArgs {
+        store,
+        bento,
+        from,
+        sha256,
+        into,
+        image,
+        builder,
+        access,
+        patience,
+        limits,
+        results,
+    } = args;
     let access = self::access(access, patience)?;
     let plan = Plan {
         origin: Origin::new(store, from, &access)?,
@@ -88,6 +101,7 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
         sha256,
         into: into.unwrap_or_default(), // clap has seen to it that there is one
         image,
+        builder,
         limits: Limits {
             bytes: limits.max_size.0,
             entries: limits.max_entries,
@@ -147,6 +161,14 @@ fn inspect(
     }
     for warning in &bento.warnings {
         tracing::warn!("{warning}");
+    }
+    let stops = |obstacle: &&Obstacle| plan.builder.is_some_and(|builder| obstacle.stops(builder));
+    let stop = bento.obstacles.iter().find(stops);
+    for obstacle in bento.obstacles.iter().filter(|obstacle| Some(*obstacle) != stop) {
+        tracing::warn!("{obstacle}");
+    }
+    if let Some(obstacle) = stop {
+        return Err(hint::obstacle(obstacle, &bento.tag));
     }
     let receipt = Receipt {
         bento: bento.tag.to_string(),

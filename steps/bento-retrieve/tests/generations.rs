@@ -109,7 +109,7 @@ fn retrieves_what_it_saves(release: &str, python: &str, requirements: &[&str]) {
             ["into", "python"].map(|folder| home.path().join(format!("{folder}-{name}")));
         let result = |result: &str| home.path().join(format!("{name}.{result}"));
         let mut retrieve = Command::new(cargo_bin!("bento-retrieve"));
-        retrieve.arg("--from").arg(&archive).arg("--into").arg(&into);
+        retrieve.args(["--builder=kaniko", "--from"]).arg(&archive).arg("--into").arg(&into);
         for result_name in ["bento", "dockerfile"] {
             retrieve.arg(format!("--result-{result_name}")).arg(result(result_name));
         }
