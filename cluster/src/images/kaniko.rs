@@ -1,4 +1,4 @@
-//! kaniko's executor, laid out as its own image is. It is pulled as `ghcr.io/kanaria/kaniko:v1.25.0`.
+//! kaniko's executor, laid out as its own image is. It is pulled as `ghcr.io/kanaria/kaniko:v1.25.5`.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use super::{Recipe, authorities, copy, directory, write};
 
 pub(super) fn recipe() -> Result<Recipe> {
     Ok(Recipe {
-        image: "kanaria/kaniko:v1.25.0",
+        image: "kanaria/kaniko:v1.25.5",
         made_from: vec![
             include_str!("kaniko.rs").into(),
             include_str!("../../go/kaniko/go.mod").into(),
