@@ -69,6 +69,10 @@ pub(crate) struct RetrieveArgs {
     /// What the image will be built with: a bento that it cannot build is refused, in place of a warning
     #[arg(long, value_enum, value_name = "BUILDER", help_heading = "Which bento")]
     pub(crate) builder: Option<Builder>,
+    /// Folder that may have `ca.crt`, authorities that the Dockerfile's commands trust beside the system's:
+    /// it is then a copy of the Dockerfile that is built with, outside of the bento
+    #[arg(long, value_name = "DIR", help_heading = "Which bento")]
+    pub(crate) build_credentials: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) access: AccessArgs,
@@ -211,7 +215,7 @@ pub(crate) struct Results {
         help_heading = "Results"
     )]
     pub(crate) result_context: ResultFile,
-    /// File for the Dockerfile's path, relative to that folder
+    /// File for the Dockerfile's path, relative to that folder, or absolute where it is a copy
     #[arg(
         long,
         value_name = "FILE",

@@ -23,6 +23,8 @@ pub struct Syntax {
 pub struct Instruction {
     /// Where it begins, from 1
     pub line: usize,
+    /// The line after its last one
+    pub after: usize,
     /// In upper case
     pub name: String,
     /// Between the name and the first argument, without `--`: `mount=type=cache,target=/c`
@@ -65,13 +67,14 @@ impl Dockerfile {
                 part = more.unwrap_or_default();
             }
             whole.push_str(part);
-            let instruction = Instruction::parse(line, &whole, escape);
+            let mut instruction = Instruction::parse(line, &whole, escape);
             for heredoc in &instruction.heredocs {
                 let (ignores_tabs, end) = terminator(heredoc);
                 lines.by_ref().map(|(_, text)| text.trim_end_matches('\r')).find(|text| {
                     end == if ignores_tabs { text.trim_start_matches('\t') } else { text }
                 });
             }
+            instruction.after = lines.clone().next().map_or(usize::MAX, |(line, _)| line);
             dockerfile.instructions.push(instruction);
         }
         dockerfile
@@ -94,7 +97,8 @@ impl Instruction {
             _ => false,
         };
         let heredocs = if takes_heredocs && text.contains("<<") { heredocs(text) } else { vec![] };
-        Self { line, name, flags, arguments: arguments.to_owned(), heredocs }
+        let arguments = arguments.to_owned();
+        Self { line, after: line + 1, name, flags, arguments, heredocs }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod source;
 pub mod store;
 pub mod tag;
 pub mod tree;
+pub mod trust;
 pub mod unpacking;
 mod web;
 mod zip;

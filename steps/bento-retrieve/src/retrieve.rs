@@ -1,8 +1,13 @@
 //! Gets a bento and unpacks it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf, absolute},
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bento_retrieve::{
     archive::BadArchive,
     download::{Download, Feed, Patience, Received, pipe},
@@ -15,6 +20,7 @@ use bento_retrieve::{
     size::Size,
     store::Access,
     tag::Tag,
+    trust,
     unpacking::Unpacking,
 };
 use step::{Failure, Outcome, Terminated};
@@ -36,6 +42,7 @@ struct Plan {
     into: PathBuf,
     image: Option<Repository>,
     builder: Option<Builder>,
+    build_credentials: Option<PathBuf>,
     limits: Limits,
     patience: Patience,
     connections: usize,
@@ -88,6 +95,7 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
         into,
         image,
         builder,
+        build_credentials,
         access,
         patience,
         limits,
@@ -102,6 +110,7 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
         into: into.unwrap_or_default(), // clap has seen to it that there is one
         image,
         builder,
+        build_credentials,
         limits: Limits {
             bytes: limits.max_size.0,
             entries: limits.max_entries,
@@ -187,8 +196,34 @@ fn report(plan: &Plan, results: &Results, receipt: &Receipt) -> Result<()> {
     results.result_bento.write(&receipt.bento)?;
     results.result_sha256.write(&receipt.sha256)?;
     results.result_context.write(plan.into.to_string_lossy())?;
-    results.result_dockerfile.write(&receipt.dockerfile)?;
+    results.result_dockerfile.write(dockerfile(plan, receipt)?)?;
     results.result_image_url.write(image.unwrap_or_default())?;
     tracing::info!("sha256 {}", receipt.sha256);
     Ok(())
+}
+
+/// Of the certificate authorities that this step itself trusts.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The Dockerfile to build with: the bento's, or a copy whose commands trust the site's authorities.
+fn dockerfile(plan: &Plan, receipt: &Receipt) -> Result<String> {
+    let failed = || {
+        Failure {
+        what: "failed to let the Dockerfile's commands trust `ca.crt`".into(),
+        hint: "`ca.crt` of the Secret that `build-secret` names must be readable, and the volume of --into writable".into(),
+    }
+    };
+    let Some(folder) = &plan.build_credentials else { return Ok(receipt.dockerfile.clone()) };
+    let own = match fs::read(folder.join("ca.crt")) {
+        Ok(own) => own,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(receipt.dockerfile.clone());
+        }
+        Err(error) => return Err(error).with_context(failed),
+    };
+    let bento = absolute(&plan.into).with_context(failed)?;
+    let copy = trust::lay_out(&bento, &receipt.dockerfile, &own, Path::new(AUTHORITIES));
+    let copy = copy.with_context(failed)?;
+    tracing::info!("`{}` declares variables for the authorities in `ca.crt`", copy.display());
+    Ok(copy.display().to_string())
 }
