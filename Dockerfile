@@ -9,7 +9,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=$TARGETARCH \
     cargo build --release --locked \
-      -p bento-retrieve -p canary-create -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
+      -p bento-image -p bento-retrieve -p canary-create -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
       -p cloudevent-interceptor \
  && mkdir -p /out/$TARGETARCH \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \
@@ -22,6 +22,12 @@ COPY cluster/go/kaniko .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/$TARGETARCH/ tool \
  && cp /etc/ssl/certs/ca-certificates.crt /out/
+
+FROM scratch AS bento-image
+COPY --from=binaries /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=binaries /out/bento-image /bento-image
+USER 65532:65532
+ENTRYPOINT ["/bento-image"]
 
 FROM scratch AS bento-retrieve
 ARG TARGETARCH

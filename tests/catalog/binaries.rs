@@ -48,6 +48,7 @@ fn is_stale(binary: &Path, name: &str) -> bool {
         of("steps/step"),
         of("steps/inference-service"),
         of("steps/cloudevent"),
+        of("steps/registry"),
         of("steps").join(name),
         of("services").join(name),
     ];

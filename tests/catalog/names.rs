@@ -60,8 +60,9 @@ fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
                 faults.unless(pinned, &here, format!("name a host and a tag in image `{image}`"));
                 continue;
             }
+            let name = crate_of(name);
             faults.unless(
-                crates.contains(name),
+                crates.contains(&name),
                 &here,
                 format!("no crate `steps/{name}`: call the step like its crate"),
             );
@@ -74,9 +75,15 @@ fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
             );
         }
     }
+    let used: BTreeSet<_> = tasks()
+        .values()
+        .flat_map(|spec| {
+            steps(spec).into_iter().map(|step| crate_of(text(step, "/name"))).collect::<Vec<_>>()
+        })
+        .collect();
     for name in &crates {
         faults.unless(
-            tasks().contains_key(name),
+            used.contains(name),
             format!("steps/{name}"),
             format!("no Task uses it: write `tasks/{name}/{name}.yaml`"),
         );

@@ -20,7 +20,7 @@ fn a_step_knows_every_flag_that_its_task_passes() {
                 continue;
             }
             let here = format!("tasks/{task}, step {name}");
-            let known = flags(&help(name));
+            let known = flags(&help(&crate_of(name)));
             for (flag, value) in passed(&mut faults, &here, step) {
                 let why = format!("`{name} --help` knows no flag `{flag}`");
                 faults.unless(known.contains(&flag), &here, why);
@@ -41,7 +41,7 @@ fn a_task_passes_every_flag_that_its_step_needs() {
                 continue;
             }
             let here = format!("tasks/{task}, step {name}");
-            let help = help(name);
+            let help = help(&crate_of(name));
             let passed = passed(&mut Faults::default(), &here, step);
             for flag in required(&help) {
                 let variables = strings_at(step, "/env", "/name");
@@ -82,7 +82,7 @@ fn what_a_task_tells_of_the_pod_its_step_reads() {
             for variable in list(step.get("env")).iter().filter(of_the_pod) {
                 let variable = text(variable, "/name");
                 faults.unless(
-                    help(name).contains(&format!("[env: {variable}=")),
+                    help(&crate_of(name)).contains(&format!("[env: {variable}=")),
                     format!("tasks/{task}, step {name}"),
                     format!("`{name} --help` has no flag that reads `{variable}`"),
                 );

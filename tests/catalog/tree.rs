@@ -58,6 +58,15 @@ pub(crate) fn crates(folder: &str) -> BTreeSet<String> {
     folders(folder).into_iter().filter(binary).collect()
 }
 
+/// The crate of a Task's step. A Task that runs a step twice calls it `CRATE-WHY`.
+pub(crate) fn crate_of(step: &str) -> String {
+    let found = crates("steps").into_iter().filter(|name| {
+        step.strip_prefix(name.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    });
+    found.max_by_key(String::len).unwrap_or_else(|| step.to_owned())
+}
+
 /// Every container of a Deployment in triggers/, with the Deployment's name.
 pub(crate) fn served() -> Vec<(String, Value)> {
     let containers = |deployment: &Value| {

@@ -66,6 +66,16 @@ pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
     put(site, &format!("{name}/{version}.tar.gz"), archive(name, version, model)).await;
 }
 
+/// Saves `NAME:v1` with a Dockerfile and files of one's own: path, mode and content.
+pub(crate) async fn save_with(
+    site: &Site,
+    name: &str,
+    dockerfile: &str,
+    files: &[(&str, u32, &[u8])],
+) {
+    put(site, &format!("{name}/v1.tar.gz"), packed(name, "v1", dockerfile, files)).await;
+}
+
 /// Saves the bento that the samples ask for, where it is not there yet, and once more where everyone may read it.
 pub(crate) async fn save_for_samples(site: &Site) {
     let bucket = &site.cluster.store.bucket;
@@ -132,13 +142,17 @@ pub(crate) fn server() -> Vec<u8> {
 
 fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
     let server = server();
-    let manifest = format!(
-        "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\
-         creation_time: '2026-11-24T00:00:00+00:00'\nlabels: {{}}\nmodels: []\n"
-    );
     let dockerfile = format!(
         "FROM scratch\nCOPY src/model /model\nENV {}\nUSER 1034:1034\nENTRYPOINT [\"/model\"]\n",
         model.variables(version).join(" ")
+    );
+    packed(name, version, &dockerfile, &[("src/model", 0o755, &server)])
+}
+
+fn packed(name: &str, version: &str, dockerfile: &str, files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    let manifest = format!(
+        "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\
+         creation_time: '2026-11-24T00:00:00+00:00'\nlabels: {{}}\nmodels: []\n"
     );
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     let mut add = |path: &str, mode: u32, content: &[u8]| {
@@ -149,7 +163,9 @@ fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
     };
     add("bento.yaml", 0o644, manifest.as_bytes());
     add("env/docker/Dockerfile", 0o644, dockerfile.as_bytes());
-    add("src/model", 0o755, &server);
+    for (path, mode, content) in files {
+        add(path, *mode, content);
+    }
     let mut gzip = tar.into_inner().unwrap();
     gzip.flush().unwrap();
     gzip.finish().unwrap()

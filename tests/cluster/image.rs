@@ -1,7 +1,10 @@
 //! An image of the model server in miniature, pushed straight to the registry, for the tests that
 //! are not about building one.
 
+use std::io::Read as _;
+
 use demo::Site;
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -9,19 +12,28 @@ use crate::bento::{self, Model};
 
 /// Pushes an image whose server answers with this version, and returns it as pods call it, by digest.
 pub(crate) async fn push(site: &Site, version: &str, model: Model) -> String {
+    let config = json!({
+        "User": "1034:1034", "Entrypoint": ["/model"],
+        "Env": model.variables(version),
+    });
+    push_layer(site, "canary", layer(), &config).await
+}
+
+/// Pushes an image to build others on: this layer, a tar.
+pub(crate) async fn push_base(site: &Site, name: &str, layer: Vec<u8>) -> String {
+    push_layer(site, name, layer, &json!({ "Env": ["PATH=/bin:/usr/bin"] })).await
+}
+
+async fn push_layer(site: &Site, name: &str, layer: Vec<u8>, config: &Value) -> String {
     let registry = &site.cluster.registry;
     let push = Push {
-        url: format!("http://{}/v2/models/canary", registry.host),
+        url: format!("http://{}/v2/models/{name}", registry.host),
         http: reqwest::Client::new(),
     };
-    let layer = layer();
     let layer_digest = push.blob(layer.clone()).await;
     let config = json!({
         "architecture": "amd64", "os": "linux",
-        "config": {
-            "User": "1034:1034", "Entrypoint": ["/model"],
-            "Env": model.variables(version),
-        },
+        "config": config,
         "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
     });
     let config = config.to_string().into_bytes();
@@ -32,10 +44,34 @@ pub(crate) async fn push(site: &Site, version: &str, model: Model) -> String {
     });
     push.blob(config).await;
     let digest = push.manifest(manifest.to_string().into_bytes()).await;
-    format!("{}/models/canary@{digest}", registry.pod)
+    format!("{}/models/{name}@{digest}", registry.pod)
+}
+
+/// All that an image says: its configuration, and its layers as bytes of tar.
+pub(crate) async fn text(site: &Site, repository: &str, tag: &str) -> String {
+    let url = format!("http://{}/v2/{repository}", site.cluster.registry.host);
+    let http = reqwest::Client::new();
+    let get = async |path: String| {
+        let request = http
+            .get(format!("{url}/{path}"))
+            .header("accept", format!("{MANIFEST}, {DOCKER_MANIFEST}"));
+        request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap()
+    };
+    let manifest: Value = serde_json::from_slice(&get(format!("manifests/{tag}")).await).unwrap();
+    let mut text = String::new();
+    for part in std::iter::once(&manifest["config"]).chain(manifest["layers"].as_array().unwrap()) {
+        let blob = get(format!("blobs/{}", part["digest"].as_str().unwrap())).await;
+        let mut plain = Vec::new();
+        if GzDecoder::new(&blob[..]).read_to_end(&mut plain).is_err() {
+            plain = blob.to_vec();
+        }
+        text += &String::from_utf8_lossy(&plain);
+    }
+    text
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 struct Push {
     url: String,

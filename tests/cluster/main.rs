@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bento;
+mod build;
 mod canary;
 mod events;
+mod front;
 mod gate;
 mod image;
 mod left_behind;

@@ -1,0 +1,213 @@
+//! The Task that builds images, on registries, networks and base images as sites have them.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use demo::{Site, TaskRun};
+use serde_json::{Value, json};
+
+use crate::{
+    bento::{self, Model},
+    front::{Front, Server},
+    image,
+    namespace::in_namespace,
+};
+
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// A static shell with the usual commands, for Dockerfiles without a base image.
+const BUSYBOX: &str = "/usr/bin/busybox";
+
+/// A run of bento-build that ended.
+struct Built {
+    run: TaskRun,
+    /// How each step ended: `Completed`, `Error`, `Skipped` …
+    steps: BTreeMap<String, String>,
+}
+
+impl Built {
+    fn digest(&self) -> &str {
+        let digest = self.run.results.get("IMAGE_DIGEST");
+        digest.unwrap_or_else(|| panic!("there is no digest: {:?} {:?}", self.run, self.steps))
+    }
+
+    fn was_skipped(&self) -> bool {
+        self.steps["kaniko"] == "Skipped"
+    }
+}
+
+/// Builds `NAME:v1` for this repository.
+async fn build(site: &Site, name: &str, repository: &str, more: &[(&str, Value)]) -> Built {
+    let given = [
+        ("store", json!("s3://bentos")),
+        ("bento", json!(format!("{name}:v1"))),
+        ("s3-endpoint", json!("http://s3.local:9000")),
+        ("image", json!(repository)),
+        ("registry-insecure", json!("true")),
+    ];
+    let params: Vec<_> = given
+        .iter()
+        .chain(more)
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect();
+    let run = site
+        .create(json!({
+            "apiVersion": "tekton.dev/v1",
+            "kind": "TaskRun",
+            "metadata": { "generateName": "bento-build-" },
+            "spec": { "taskRef": { "name": "bento-build" }, "serviceAccountName": "canary-builder", "params": params }
+        }))
+        .await
+        .unwrap();
+    let name = run.metadata.name.unwrap();
+    let run = site.task_run(&name, LIMIT).await.unwrap();
+    let steps = site.objects("TaskRun").get(&name).await.unwrap().data["status"]["steps"].clone();
+    let reason = |step: &Value| step["terminationReason"].as_str().unwrap_or_default().to_owned();
+    let steps = steps.as_array().into_iter().flatten();
+    let steps =
+        steps.map(|step| (step["name"].as_str().unwrap().to_owned(), reason(step))).collect();
+    Built { run, steps }
+}
+
+fn log(site: &Site, built: &Built, step: &str) -> String {
+    let container = format!("step-{step}");
+    site.cluster.kubectl(["logs", "-n", &site.namespace, &built.run.pod, "-c", &container]).unwrap()
+}
+
+fn repository(site: &Site, name: &str) -> String {
+    format!("{}/models/{name}", site.cluster.registry.pod)
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_repeated_build_of_an_archive_takes_the_image_that_is_there() {
+    in_namespace("repeated", async |site| {
+        // Of this test alone, as images stay in the registry.
+        let image = repository(&site, &site.namespace);
+        bento::save(&site, "repeated", "v1", Model::Good).await;
+        let first = build(&site, "repeated", &image, &[]).await;
+        assert!(first.run.succeeded && !first.was_skipped(), "{:?}", first.run);
+
+        let again = build(&site, "repeated", &image, &[]).await;
+        assert!(again.run.succeeded && again.was_skipped(), "{:?}", again.steps);
+        assert_eq!(again.run.results, first.run.results);
+
+        let rebuilt = build(&site, "repeated", &image, &[("rebuild", json!("true"))]).await;
+        assert!(!rebuilt.was_skipped());
+        assert_ne!(rebuilt.digest(), first.digest());
+
+        bento::save(&site, "repeated", "v1", Model::Slow).await;
+        let other = build(&site, "repeated", &image, &[]).await;
+        assert!(!other.was_skipped() && other.digest() != rebuilt.digest());
+        let warned = log(&site, &other, "bento-image-find");
+        assert!(warned.contains("holds another image, that of the archive"), "{warned}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn where_tags_are_immutable_an_archive_is_released_again_and_another_one_is_refused() {
+    in_namespace("immutable", async |site| {
+        for (number, front) in [Front::ECR, Front::HARBOR].into_iter().enumerate() {
+            let server = Server::start(&site, front).await;
+            let image = format!("{}/models/{}-{number}", server.address, site.namespace);
+            bento::save(&site, "fixed", "v1", Model::Good).await;
+            let first = build(&site, "fixed", &image, &[]).await;
+            let again = build(&site, "fixed", &image, &[]).await;
+            assert_eq!(again.digest(), first.digest());
+            assert!(again.was_skipped());
+
+            bento::save(&site, "fixed", "v1", Model::Slow).await;
+            let flag = json!(["--push-ignore-immutable-tag-errors"]);
+            let other = build(&site, "fixed", &image, &[("kaniko-args", flag)]).await;
+            assert!(!other.run.succeeded, "{front:?}: {:?}", other.steps);
+            assert_eq!(other.run.results.get("IMAGE_DIGEST"), None, "it was not pushed");
+            let warned = log(&site, &other, "bento-image-find");
+            assert!(
+                warned.contains(
+                    "Where tags are immutable the push will fail: release another version"
+                ),
+                "{warned}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn file_capabilities_set_group_ids_and_processes_of_others_are_built_under_baseline() {
+    in_namespace("capable", async |site| {
+        let base = image::push_base(&site, "capable", shell_with_capability()).await;
+        // A file of another group, and a process of another user that nobody waits for.
+        let dockerfile = format!(
+            "FROM {base}\nRUN echo a > /f && busybox chown 0:5 /f && busybox chmod 2755 /f\n\
+             RUN test \"$(busybox stat -c %a /f)\" = 2755\nUSER 1000\nRUN busybox sleep 1000 &\n"
+        );
+        bento::save_with(&site, "capable", &dockerfile, &[]).await;
+        let built = build(&site, "capable", &repository(&site, &site.namespace), &[]).await;
+        assert!(built.run.succeeded, "{:?} {}", built.run, log(&site, &built, "kaniko"));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn proxies_package_indexes_and_authorities_reach_the_commands_and_not_the_image() {
+    in_namespace("proxied", async |site| {
+        let server = Server::start(&site, Front::Proxy).await;
+        let proxy = format!("http://lea:s3cr3t@{}", server.address);
+        let bundle = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap();
+        let (authority, _) = bundle.split_once("-----END CERTIFICATE-----").unwrap();
+        let authority = format!("{authority}-----END CERTIFICATE-----\n# of the site\n");
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": "canary-build", "namespace": site.namespace },
+            "stringData": { "HTTP_PROXY": proxy, "NO_PROXY": "s3.local", "ca.crt": authority,
+                "pip.conf": "[global]\nindex-url = https://lea:s3cr3t@packages.example/simple\n",
+                "uv.toml": "index-url = \"https://lea:s3cr3t@packages.example/simple\"\n" } });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), secret.to_string()).unwrap();
+        site.cluster.kubectl(["apply", "-f", &file.path().display().to_string()]).unwrap();
+
+        let dockerfile = "FROM scratch\nCOPY src/busybox /bin/busybox\nSHELL [\"/bin/busybox\", \"sh\", \"-ec\"]\n\
+            RUN test \"$(/bin/busybox wget -q -O- http://packages.example/simple)\" = \"through the proxy\"\n\
+            RUN /bin/busybox grep -q packages.example /etc/xdg/pip/pip.conf /etc/xdg/uv/uv.toml\n\
+            RUN /bin/busybox grep -q '# of the site' \"$SSL_CERT_FILE\" && test \"$PIP_CERT\" = \"$SSL_CERT_FILE\"\n\
+            RUN test \"$(/bin/busybox grep -c BEGIN \"$SSL_CERT_FILE\")\" -gt 1\n";
+        let busybox = fs::read(BUSYBOX).unwrap();
+        bento::save_with(&site, "proxied", dockerfile, &[("src/busybox", 0o755, &busybox)]).await;
+        let image = repository(&site, &site.namespace);
+        let built = build(&site, "proxied", &image, &[]).await;
+        assert!(built.run.succeeded, "{:?} {}", built.run, log(&site, &built, "kaniko"));
+        assert!(server.asked() > 1, "kaniko's own requests go through it too");
+
+        let path = format!("models/{}", site.namespace);
+        let held = image::text(&site, &path, "v1").await;
+        for secret in ["s3cr3t", "packages.example/simple\n", "etc/xdg", "# of the site"] {
+            assert!(!held.contains(secret), "the image holds `{secret}`");
+        }
+        let told = log(&site, &built, "kaniko") + &log(&site, &built, "bento-image-find");
+        assert!(!told.contains("s3cr3t"), "{told}");
+    })
+    .await;
+}
+
+/// The layer of a base image: a shell, and a program with `cap_net_raw`, as `ping` has it.
+fn shell_with_capability() -> Vec<u8> {
+    let busybox = fs::read(BUSYBOX).unwrap();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, capability: Option<&[u8]>| {
+        if let Some(value) = capability {
+            tar.append_pax_extensions([("SCHILY.xattr.security.capability", value)]).unwrap();
+        }
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o755);
+        header.set_size(busybox.len() as u64);
+        tar.append_data(&mut header, path, busybox.as_slice()).unwrap();
+    };
+    add("bin/busybox", None);
+    add("bin/sh", None);
+    // Revision 2, effective; permitted: bit 13.
+    add("usr/bin/ping", Some(&[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+    tar.into_inner().unwrap()
+}
