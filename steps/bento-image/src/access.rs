@@ -1,8 +1,12 @@
 //! How the registry is reached: as whom, over what, and whom to trust.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, builder::ArgAction};
 use registry::{Access, Credentials, Reference, Registry};
 use reqwest::Certificate;
@@ -58,11 +62,16 @@ pub(crate) fn registry(image: &Reference, args: AccessArgs) -> Result<Registry> 
     Ok(Registry::new(image.clone(), access)?)
 }
 
-fn authorities(file: &std::path::Path) -> Result<Vec<Certificate>> {
-    match fs::read(file) {
-        Ok(pem) => Certificate::from_pem_bundle(&pem)
-            .with_context(|| format!("`{}` is no PEM", file.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("failed to read `{}`", file.display())),
-    }
+/// Those of a file, if it is there.
+fn authorities(file: &Path) -> Result<Vec<Certificate>> {
+    let pem = match fs::read(file) {
+        Ok(pem) => pem,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("failed to read `{}`", file.display()));
+        }
+    };
+    let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    ensure!(!found.is_empty(), "`{}` holds no certificate in PEM", file.display());
+    Ok(found)
 }

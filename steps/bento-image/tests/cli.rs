@@ -1,7 +1,11 @@
 //! The binary as a process, against a registry that answers as each test wants it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
 
 use assert_cmd::cargo::cargo_bin;
 use insta::assert_snapshot;
@@ -151,6 +155,62 @@ async fn a_registry_that_does_not_tell_leaves_the_builder_s_word() {
     run.serves(&format!("manifests/{pushed}"), ResponseTemplate::new(403)).await;
     let ended = run.tell(&["--pushed=pushed"]).await;
     assert_eq!((ended.code, ended.digest), (Some(0), Some(pushed)), "{}", ended.stderr);
+}
+
+#[test]
+fn a_registry_with_a_certificate_of_one_s_own_is_trusted_by_its_authority_and_never_asked_without_tls()
+ {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &authority).unwrap();
+    fs::write(folder.join("key"), key.serialize_pem()).unwrap();
+    fs::write(folder.join("certificate"), certificate.pem()).unwrap();
+    fs::create_dir_all(folder.join("v2/models/iris/manifests")).unwrap();
+    fs::write(folder.join("v2/models/iris/manifests/v1"), "{}").unwrap();
+    let script = "import http.server, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('certificate', 'key')
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()";
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut python = python.spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(python.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+    let tell = || {
+        let mut command = Command::new(cargo_bin!("bento-image"));
+        command.env_clear().env("NO_PROXY", "*").current_dir(folder);
+        let image = format!("--image=localhost:{}/models/iris:v1", port.trim());
+        let output = command
+            .args([&image, "--sha256=00", "--credentials=.", "--timeout=1s"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let stranger = tell();
+    assert!(
+        stranger.contains("failed to look for") && stranger.contains("certificate"),
+        "{stranger}"
+    );
+    fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
+    let trusted = tell();
+    assert!(trusted.contains("holds another image"), "{trusted}");
+    fs::write(folder.join("ca.crt"), "not PEM").unwrap();
+    assert!(
+        tell().contains("hint: `ca.crt` of the Secret that `build-secret` names"),
+        "{}",
+        tell()
+    );
+    python.kill().unwrap();
+    python.wait().unwrap();
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Dockerfile {
                 part = more.unwrap_or_default();
             }
             whole.push_str(part);
-            let mut instruction = Instruction::parse(line, &whole, escape);
+            let mut instruction = Instruction::parse(line, whole.trim(), escape);
             for heredoc in &instruction.heredocs {
                 let (ignores_tabs, end) = terminator(heredoc);
                 lines.by_ref().map(|(_, text)| text.trim_end_matches('\r')).find(|text| {
@@ -269,6 +269,7 @@ mod tests {
             "COPY <<a <<b /x/\nUSER a\na\nUSER b\nb\nUSER u",
             "ONBUILD RUN <<EOF\nUSER a\nEOF\nUSER u",
             "RUN --mount=type=cache,target=/c bash \\\n <<EOF\nUSER a\nEOF\nUSER u",
+            "\\\n  RUN <<EOF\nUSER a\nEOF\nUSER u",
         ] {
             let read = Dockerfile::parse(text).instructions;
             assert_eq!(read.len(), 2, "{text}: {read:?}");

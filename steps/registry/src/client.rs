@@ -59,6 +59,9 @@ pub enum Trouble {
     Denied(String),
     #[error("{0}")]
     Unreachable(String),
+    /// Of somebody whom nobody here knows
+    #[error("{0}")]
+    Certificate(String),
     /// 408, 429, 5xx
     #[error("{text}")]
     Busy { text: String, retry_after: Option<Duration> },
@@ -102,7 +105,7 @@ impl Registry {
             .timeout(ATTEMPT)
             .tls_certs_merge(access.authorities.clone())
             .build()
-            .map_err(|error| Trouble::Unreachable(deepest(&error)))?;
+            .map_err(|error| unreachable(&error))?;
         let deadline = Instant::now() + access.timeout;
         Ok(Self {
             http,
@@ -229,7 +232,7 @@ impl Registry {
             let request = authorization
                 .into_iter()
                 .fold(request, |request, value| request.header(AUTHORIZATION, value));
-            request.send().await.map_err(|error| Trouble::Unreachable(deepest(&error)))
+            request.send().await.map_err(|error| unreachable(&error))
         };
         let known = self.authorization.lock().await.clone();
         let answer = ask(known).await?;
@@ -255,7 +258,10 @@ impl Registry {
             };
             match self.http.get(url.clone()).send().await {
                 Ok(_) => return Ok(base.insert(url).clone()),
-                Err(error) => failed = Trouble::Unreachable(deepest(&error)),
+                Err(error) => failed = unreachable(&error),
+            }
+            if matches!(failed, Trouble::Certificate(_)) {
+                break; // it does speak TLS
             }
         }
         Err(failed)
@@ -310,7 +316,7 @@ impl Registry {
                 .header(AUTHORIZATION, basic(user, password)),
             None => self.http.get(realm).query(&[("service", service), ("scope", &scope)]),
         };
-        let answer = request.send().await.map_err(|error| Trouble::Unreachable(deepest(&error)))?;
+        let answer = request.send().await.map_err(|error| unreachable(&error))?;
         if !answer.status().is_success() {
             return Err(told(answer).await);
         }
@@ -411,9 +417,7 @@ async fn whole(
     what: &'static str,
 ) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
-    while let Some(chunk) =
-        answer.chunk().await.map_err(|error| Trouble::Unreachable(deepest(&error)))?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {
         if body.len() + chunk.len() > largest {
             return Err(Trouble::TooLarge(what));
         }
@@ -447,12 +451,17 @@ fn own_platform(manifests: Vec<Descriptor>) -> Option<Descriptor> {
 }
 
 /// The innermost cause, which is the one that says what happened, without the address: it may hold a secret.
-fn deepest(error: &reqwest::Error) -> String {
+fn unreachable(error: &reqwest::Error) -> Trouble {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    clean(&cause.to_string())
+    let text = clean(&cause.to_string());
+    if text.contains("certificate") {
+        Trouble::Certificate(text)
+    } else {
+        Trouble::Unreachable(text)
+    }
 }
 
 /// An image's manifest, or an index of them.
