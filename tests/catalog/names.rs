@@ -147,6 +147,15 @@ fn an_image_is_a_target_of_the_dockerfile() {
             "Dockerfile",
             format!("compile `-p {name}` in the first stage"),
         );
+        // A name would not do: Kubernetes cannot tell whether it is root's.
+        let target = format!("FROM scratch AS {name}\n");
+        let stage = dockerfile.split_once(&target).map_or("", |(_, rest)| rest);
+        let stage = stage.split("\nFROM ").next().unwrap_or_default();
+        faults.unless(
+            stage.lines().any(|line| line == "USER 65532:65532"),
+            format!("Dockerfile, target {name}"),
+            "end it as `USER 65532:65532`: no YAML names a user",
+        );
     }
     faults.none();
 }

@@ -297,7 +297,8 @@ fn security(step: &str) -> Vec<(&'static str, Value)> {
     } else {
         wanted.extend([
             ("/runAsNonRoot", json!(true)),
-            ("/runAsUser", json!(65532)),
+            // The image's own, or the one that the platform gives: OpenShift's ranges refuse any other.
+            ("/runAsUser", Value::Null),
             ("/readOnlyRootFilesystem", json!(true)),
         ]);
     }

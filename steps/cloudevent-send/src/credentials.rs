@@ -255,7 +255,7 @@ fn certificates(pem: &[u8], origin: &str) -> Result<Vec<Certificate>> {
 fn read_file(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| Failure {
         what: format!("failed to read `{}`", file.display()),
-        hint: "is the Secret mounted there, and can user 65532 read it?".into(),
+        hint: "is the Secret mounted there, and can the step's user read it?".into(),
     })
 }
 
