@@ -1,6 +1,6 @@
 //! The service of a first release.
 
-use inference_service::{CONTAINER, Change, TAG_ROUTING};
+use inference_service::{CONTAINER, Change, DEPLOYMENT_MODE, KNATIVE, TAG_ROUTING};
 use serde_json::{Value, json};
 
 /// What a first release needs to know of the container. Later releases keep what is there.
@@ -46,7 +46,8 @@ impl FirstRelease {
         let Change { image, annotations, .. } = change;
         let mut annotations = annotations.clone();
         // From the start, because adding it later makes another revision.
-        annotations.insert(TAG_ROUTING.into(), "true".into());
+        annotations.insert(TAG_ROUTING.into(), Some("true".into()));
+        annotations.insert(DEPLOYMENT_MODE.into(), Some(KNATIVE.into()));
         let env: Vec<Value> =
             env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         json!({

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Result;
 use clap::{Parser, builder::ArgAction};
-use inference_service::{Release, Seen, Service, connect, has_digest};
+use inference_service::{Next, Release, Seen, Service, connect, has_digest};
 use step::{Outcome, OwnRun, ResultFile};
 use tokio::time::Instant;
 
@@ -44,9 +44,10 @@ struct Args {
     /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
     #[arg(long)]
     namespace: Option<String>,
-    /// Give up after this time, counted from its turn, such as 12m. Knative itself gives up on a revision after 10m
-    #[arg(long, default_value = "12m", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    /// How long the model may take to start, such as 30m: Knative's progress deadline, set with the image
+    /// [default: the service's own, or Knative's 10m]
+    #[arg(long, value_name = "TIME", value_parser = start_timeout)]
+    start_timeout: Option<Duration>,
     /// What to do while another canary of the service has not ended
     #[arg(long, value_enum, default_value_t = WhenBusy::Wait)]
     when_busy: WhenBusy,
@@ -116,6 +117,9 @@ Examples:
   Take the place of a canary that has not ended
     canary-create --service iris --image … --when-busy replace
 
+  A model that needs a while to load
+    canary-create --service iris --image … --start-timeout 30m
+
   A first release that needs more than the defaults
     canary-create --service iris --image … --memory 2Gi --cpu 500m --env LOG_LEVEL=debug
 
@@ -132,7 +136,7 @@ async fn create(args: Args) -> Result<Outcome> {
         image,
         percent,
         namespace,
-        timeout,
+        start_timeout,
         when_busy,
         wait_timeout,
         service_version,
@@ -149,6 +153,7 @@ async fn create(args: Args) -> Result<Outcome> {
         image,
         percent,
         retry_rejected,
+        start_timeout,
         container: first,
         release: Release {
             version: service_version.unwrap_or_default(),
@@ -161,40 +166,46 @@ async fn create(args: Args) -> Result<Outcome> {
         when_busy,
         is_first: false,
         has_begun: false,
+        has_tried: false,
     };
     if dry_run {
         service.preview(|seen| next(&asked, seen, &now())).await?;
         return Ok(Outcome::Done);
     }
-    let limits = Limits { wait: wait_timeout, start: timeout };
     let ended =
-        results.result_error.write_error(release(&service, asked, limits, &results).await)?;
+        results.result_error.write_error(release(&service, asked, wait_timeout, &results).await)?;
     tracing::info!("{}/{}: {ended}", service.namespace, service.name);
     Ok(Outcome::Done)
 }
 
-/// How long to wait for the turn, and from then on for the canary.
-#[derive(Clone, Copy)]
-struct Limits {
-    wait: Duration,
-    start: Duration,
-}
+/// Knative's progress deadline where nobody says otherwise.
+const KNATIVE_WAITS: Duration = Duration::from_mins(10);
+
+/// What KServe and Knative need besides, before the model starts and after it has.
+const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 
 async fn release(
     service: &Service,
     mut asked: Asked,
-    limits: Limits,
+    wait_timeout: Duration,
     results: &Results,
 ) -> Result<Ended> {
     results.begin()?;
-    let latest_turn = Instant::now() + limits.wait;
+    let latest_turn = Instant::now() + wait_timeout;
     loop {
         if asked.when_busy == WhenBusy::Wait {
             let left = latest_turn.saturating_duration_since(Instant::now());
             service.with_runs().drive(left, |seen| Ok(turn(&asked, seen))).await?;
         }
+        let start_timeout = match asked.start_timeout {
+            Some(time) => time,
+            None => {
+                let known = |seen: &Seen| Ok(Next::Done(seen.progress_deadline()));
+                service.drive(SETTLES_WITHIN, known).await?.unwrap_or(KNATIVE_WAITS)
+            }
+        };
         let end = service
-            .drive(limits.start, |seen| {
+            .drive(start_timeout + SETTLES_WITHIN, |seen| {
                 asked.learn(seen);
                 results.write_what_is_known(&asked, seen)?;
                 next(&asked, seen, &now())
@@ -214,6 +225,14 @@ async fn release(
 
 fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// As Knative's webhook takes it; no model takes longer than a day.
+fn start_timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let fits = time.subsec_nanos() == 0
+        && (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&time);
+    fits.then_some(time).ok_or_else(|| "Knative wants whole seconds, from 1s to 24h".into())
 }
 
 fn sha256(text: &str) -> Result<String, &'static str> {

@@ -1,10 +1,11 @@
 //! What `canary-create` does next, from what it sees.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use anyhow::{Result, bail};
 use inference_service::{
-    Change, Guarded, LONGEST_NAME, Live, Mark, Next, Release, Seen, same_image,
+    Change, DEPLOYMENT_MODE, Diagnosis, Guarded, LONGEST_NAME, Live, Mark, Next, PROGRESS_DEADLINE,
+    Release, Seen, same_image,
 };
 use step::Failure;
 
@@ -16,6 +17,8 @@ pub(crate) struct Asked {
     pub(crate) image: String,
     pub(crate) percent: u8,
     pub(crate) retry_rejected: bool,
+    /// Within which the model has to be ready, if that is said
+    pub(crate) start_timeout: Option<Duration>,
     pub(crate) container: FirstRelease,
     pub(crate) release: Release,
     pub(crate) when_busy: WhenBusy,
@@ -23,6 +26,8 @@ pub(crate) struct Asked {
     pub(crate) is_first: bool,
     /// This run has put the image there, or has gone on with a run that did
     pub(crate) has_begun: bool,
+    /// This run has changed the service, or made it
+    pub(crate) has_tried: bool,
 }
 
 #[derive(Debug)]
@@ -77,14 +82,20 @@ impl Asked {
     /// Keeps what a later look cannot tell any more.
     pub(crate) fn learn(&mut self, seen: &Seen) {
         self.is_first |= seen.service.is_none() || seen.rolled_out().is_empty();
+        self.has_tried |= seen.service.is_none() || seen.patches > 0;
         self.has_begun |= is_fresh(&seen.mark, &self.image);
         // To try again is asked once: a rollback that comes meanwhile has the last word.
         self.retry_rejected &= !self.has_begun;
     }
 
     /// What goes into the spec with the image
-    fn change(&self) -> Change {
-        Change::image(&self.image)
+    fn change(&self, seen: &Seen) -> Change {
+        // A canary whose place it takes leaves nothing behind.
+        let mut annotations = seen.deadline_like(seen.rolled_out());
+        if let Some(time) = self.start_timeout {
+            annotations.insert(PROGRESS_DEADLINE.into(), Some(format!("{}s", time.as_secs())));
+        }
+        Change { annotations, ..Change::image(&self.image) }
     }
 
     fn ended(&self, outcome: &'static str, seen: &Seen, started_at: &str) -> Next<End> {
@@ -99,7 +110,7 @@ pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
         return Ok(Next::Create(asked.container.service(
             &seen.namespace,
             &seen.name,
-            &asked.change(),
+            &asked.change(seen),
         )));
     }
     let Some(image) = seen.image().filter(|_| unsupported(seen).is_none()) else {
@@ -126,7 +137,7 @@ fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<End>> {
         bail!(refusal(seen, image, &why, TRY_AGAIN));
     }
     if seen.rolled_out().is_empty() {
-        return Ok(Next::Patch(Guarded::image_alone(seen, &asked.change()))); // nothing ever served: still a first release
+        return Ok(Next::Patch(Guarded::image_alone(seen, &asked.change(seen)))); // nothing ever served: still a first release
     }
     let busy = canary_in_progress(seen, asked);
     if let Some(canary) = busy.as_ref().filter(|_| !replaces(asked, seen)) {
@@ -150,7 +161,7 @@ fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<End>> {
     };
     Ok(match begun(asked, seen, baseline, baseline_image)? {
         Some(mark) => Next::Mark(Box::new(mark)),
-        None => Next::Patch(Guarded::image_at_zero(seen, &asked.change())),
+        None => Next::Patch(Guarded::image_at_zero(seen, &asked.change(seen))),
     })
 }
 
@@ -197,7 +208,13 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
     let Some(percent) =
         seen.percent().filter(|percent| *percent < 100 && !seen.rolled_out().is_empty())
     else {
-        return Ok(Next::Wait(waiting(seen, "revision")?));
+        return match waiting(seen, "revision") {
+            // Whoever refused it before would look again in minutes only.
+            Err(_) if !asked.has_tried && seen.rolled_out().is_empty() => {
+                Ok(Next::Patch(Guarded::again(seen, &asked.change(seen), now)))
+            }
+            waiting => Ok(Next::Wait(waiting?)),
+        };
     };
     // Of two releases that began at the same moment, the other may have marked last and patched in vain.
     let is_ours =
@@ -288,19 +305,19 @@ fn begun(asked: &Asked, seen: &Seen, baseline: &str, baseline_image: &str) -> Re
 }
 
 fn waiting(seen: &Seen, who: &str) -> Result<String> {
-    seen.waiting_for(who).map_err(|diagnosis| {
-        let what = format!(
-            "failed to start {who} `{}` of `{}`: {}",
-            seen.latest(),
-            seen.full_name(),
-            diagnosis.why
-        );
-        let hint = if seen.rolled_out().is_empty() {
-            "nothing served before it, so there is nothing to go back to: release a better image"
-        } else {
-            "the old revision serves its users; canary-rollback puts its image back into the spec"
+    seen.waiting_for(who).map_err(|Diagnosis { why, hint, .. }| {
+        let latest = match seen.latest() {
+            latest if seen.is_latest_of_spec() => format!(" `{latest}`"),
+            _ => String::new(), // no revision came of it
         };
-        Failure { what, hint: hint.into() }.into()
+        let what = format!("failed to start {who}{latest} of `{}`: {why}", seen.full_name());
+        let hint = match (hint, seen.rolled_out()) {
+            ("", "") => "nothing served before it, so there is nothing to go back to: release a better image".into(),
+            (hint, "") => format!("{hint}; then release it again"),
+            ("", _) => "the old revision serves its users; canary-rollback puts its image back into the spec".into(),
+            (hint, _) => format!("{hint}. The old revision serves its users; canary-rollback puts its image back into the spec"),
+        };
+        Failure { what, hint }.into()
     })
 }
 
@@ -324,14 +341,16 @@ const CUSTOM_CONTAINER: &str =
 /// Why a canary of this service would not do what it says, and what to do.
 fn unsupported(seen: &Seen) -> Option<(&'static str, &'static str)> {
     let service = seen.service.as_ref()?;
-    let mode = service.status.as_ref().map_or("", |status| status.deployment_mode.as_str());
+    let status = service.status.as_ref().map_or("", |status| status.deployment_mode.as_str());
+    // KServe has not looked at it yet when the status says nothing.
+    let mode = Some(status).filter(|mode| !mode.is_empty()).or(seen.annotation(DEPLOYMENT_MODE));
     let is_set = |key| seen.annotation(key) == Some("true");
     if service.metadata.deletion_timestamp.is_some() {
         Some(("it is being deleted", "wait until it is gone; then this is a first release"))
-    } else if !matches!(mode, "" | "Knative" | "Serverless") {
+    } else if mode.is_some_and(|mode| !matches!(mode, "Knative" | "Serverless")) {
         Some((
             "it is not in Knative mode, where KServe ignores canaries silently",
-            "set annotation serving.kserve.io/deploymentMode to Knative",
+            "KServe changes the mode of no service: release under another name, or delete this one, and the next release makes it in Knative mode",
         ))
     } else if service.spec.canary.is_some() {
         Some(("it has `spec.canary`, another kind of canary", CUSTOM_CONTAINER))

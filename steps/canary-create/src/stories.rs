@@ -1,6 +1,9 @@
 //! Whole releases on the simulator.
 
-use inference_service::simulator::{Behaviour, Simulator};
+use inference_service::{
+    PROGRESS_DEADLINE,
+    simulator::{Behaviour, Simulator},
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -16,24 +19,25 @@ fn serving(image: &str) -> Simulator {
 }
 
 fn asked(image: &str) -> Asked {
-    let Args { image, percent, retry_rejected, first, .. } =
+    let Args { image, percent, retry_rejected, start_timeout, first, .. } =
         Args::try_parse_from(["canary-create", "--service=iris", "--image", image]).unwrap();
     Asked {
         image,
         percent,
         retry_rejected,
+        start_timeout,
         container: first,
         release: Release::default(),
         when_busy: WhenBusy::Refuse,
         is_first: false,
         has_begun: false,
+        has_tried: false,
     }
 }
 
 async fn run(simulator: &Simulator, asked: Asked) -> Result<Ended> {
     let service = Service::new(simulator.client(), None, "iris");
-    let limits = Limits { wait: Duration::from_hours(1), start: Duration::from_mins(12) };
-    release(&service, asked, limits, &Results::default()).await
+    release(&service, asked, Duration::from_hours(1), &Results::default()).await
 }
 
 /// What a rollback leaves in the mark, without a rollback.
@@ -147,6 +151,115 @@ async fn a_canary_that_does_not_start_gets_no_user_and_is_explained() {
         assert_eq!(users(&simulator), [(B.to_owned(), 100)]);
         assert_eq!(simulator.spec(), (C.to_owned(), Some(0)));
     }
+}
+
+const DENIED: &str = "admission webhook \"validation.webhook.serving.knative.dev\" denied the request: \
+                      validation failed: must not set the field(s): spec.template.spec.nodeSelector";
+
+#[tokio::test(start_paused = true)]
+async fn what_will_not_heal_ends_the_wait_long_before_the_timeout_and_says_what_helps() {
+    for (behaviour, why, helps) in [
+        (Behaviour::Denied(DENIED), "KServe cannot hand it on: ", "`config-features`"),
+        (
+            Behaviour::Refused("pods is forbidden: failed quota: q: must specify limits.cpu"),
+            "its pods are refused: ",
+            "LimitRange",
+        ),
+    ] {
+        for simulator in [serving(B), Simulator::new()] {
+            simulator.behave(C, behaviour);
+            let began = tokio::time::Instant::now();
+            let error = run(&simulator, asked(C)).await.unwrap_err();
+            assert!(began.elapsed() < Duration::from_mins(1), "{error}");
+            assert!(error.to_string().contains(why), "{error}");
+            let hint = &error.downcast_ref::<step::Failure>().unwrap().hint;
+            assert!(hint.contains(helps), "{hint}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_heal_is_waited_for_as_long_as_the_release_itself() {
+    let simulator = serving(B);
+    simulator.behave(C, Behaviour::Denied("failed calling webhook: connection refused"));
+    let release = run(&simulator, asked(C));
+    let webhook = async {
+        tokio::time::sleep(Duration::from_mins(3)).await;
+        simulator.behave(C, Behaviour::Good);
+    };
+    assert_eq!(tokio::join!(release, webhook).0.unwrap().outcome, "canary");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_that_was_refused_is_tried_again_by_the_next_run() {
+    let simulator = Simulator::new();
+    simulator.behave(C, Behaviour::Denied(DENIED));
+    run(&simulator, asked(C)).await.unwrap_err();
+    let writes = simulator.writes().len();
+    run(&simulator, asked(C)).await.unwrap_err();
+    assert_eq!(simulator.writes().len(), writes + 1, "once in a run");
+    simulator.behave(C, Behaviour::Good);
+    assert_eq!(run(&simulator, asked(C)).await.unwrap().outcome, "first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_knative_nothing_is_made() {
+    let simulator = Simulator::new();
+    simulator.without_knative();
+    let error = run(&simulator, asked(C)).await.unwrap_err();
+    assert!(format!("{error:#}").contains("Knative Serving is not installed"), "{error:#}");
+    assert_eq!(simulator.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_made_in_knative_mode_whatever_the_default_is() {
+    let simulator = Simulator::new();
+    run(&simulator, asked(C)).await.unwrap();
+    let annotations = simulator.service().unwrap()["metadata"]["annotations"].clone();
+    assert_eq!(annotations["serving.kserve.io/deploymentMode"], "Serverless");
+    // An annotation makes another revision, so what is there is left as it is.
+    let simulator = serving(B);
+    run(&simulator, asked(C)).await.unwrap();
+    let annotations = simulator.service().unwrap()["metadata"]["annotations"].clone();
+    assert_eq!(annotations["serving.kserve.io/deploymentMode"], serde_json::Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_timeout_comes_with_the_image_and_the_step_waits_as_long() {
+    let deadline = |simulator: &Simulator| {
+        simulator.service().unwrap()["metadata"]["annotations"][PROGRESS_DEADLINE].clone()
+    };
+    let slow = |image| Asked { start_timeout: Some(Duration::from_mins(15)), ..asked(image) };
+    for simulator in [serving(B), Simulator::new()] {
+        simulator.behave(C, Behaviour::NeverReady);
+        let loading = async {
+            tokio::time::sleep(Duration::from_mins(14)).await;
+            simulator.behave(C, Behaviour::Good);
+        };
+        tokio::join!(run(&simulator, slow(C)), loading).0.unwrap();
+        assert_eq!(deadline(&simulator), "900s");
+        let patches = simulator.writes().into_iter().filter(|write| write.starts_with("image"));
+        assert_eq!(patches.filter(|patch| !patch.ends_with("percent 10")).count(), 1);
+        // What is there stays, and is waited for.
+        simulator.ask(C, None);
+        simulator.behave(D, Behaviour::NeverReady);
+        let loading = async {
+            tokio::time::sleep(Duration::from_mins(14)).await;
+            simulator.behave(D, Behaviour::Good);
+        };
+        tokio::join!(run(&simulator, asked(D)), loading).0.unwrap();
+        assert_eq!(deadline(&simulator), "900s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_whose_place_another_one_takes_leaves_no_start_timeout_behind() {
+    let simulator = serving(B);
+    let slow = Asked { start_timeout: Some(Duration::from_mins(15)), ..by_run(D, "release-1") };
+    run(&simulator, slow).await.unwrap();
+    run(&simulator, replacing(C)).await.unwrap();
+    let annotations = simulator.service().unwrap()["metadata"]["annotations"].clone();
+    assert_eq!(annotations[PROGRESS_DEADLINE], serde_json::Value::Null);
 }
 
 #[tokio::test(start_paused = true)]

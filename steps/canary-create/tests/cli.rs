@@ -45,6 +45,16 @@ fn a_hundred_percent_is_not_a_canary() {
 }
 
 #[test]
+fn a_start_timeout_is_one_that_knative_takes() {
+    for time in ["0s", "1500ms", "25h", "soon"] {
+        let (code, text) = run(&["--service=iris", IMAGE, "--start-timeout", time]);
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("--start-timeout"), "{text}");
+    }
+    assert_snapshot!(run(&["--service=iris", IMAGE, "--start-timeout=1500ms"]).1);
+}
+
+#[test]
 fn port_is_not_set_as_a_variable() {
     let (code, text) = run(&["--service=iris", IMAGE, "--env=PORT=80"]);
     assert_eq!(code, 2);
@@ -56,7 +66,7 @@ fn without_a_cluster_it_could_not_and_every_empty_param_counts_as_not_given() {
     let empty = [
         "--percent=",
         "--namespace=",
-        "--timeout=",
+        "--start-timeout=",
         "--retry-rejected=",
         "--port=",
         "--result-outcome=",

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, builder::ArgAction};
 use futures::future::join_all;
-use inference_service::{Seen, Service, connect};
+use inference_service::{Next, Seen, Service, connect};
 use kube::Client;
 use step::{Failure, Outcome, OwnRun, ResultFile, Usage};
 
@@ -63,9 +63,9 @@ struct Args {
     /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
     #[arg(long)]
     namespace: Option<String>,
-    /// Give up after this time, such as 9m
-    #[arg(long, default_value = "9m", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    /// Give up after this time, such as 30m [default: 9m, or as long as the old image may take to start]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
     /// Take back every canary of the namespace that canary-create made and no unfinished run will end
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set,
           conflicts_with_all = ["service", "canary_revision", "canary_image", "made_by", "dry_run"])]
@@ -115,6 +115,11 @@ struct Results {
     #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
     result_restored_image: ResultFile,
 }
+
+const USUALLY_WITHIN: Duration = Duration::from_mins(9);
+
+/// What KServe and Knative need besides, before the model starts and after it has.
+const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -302,10 +307,22 @@ async fn take_back(
     service: &Service,
     asked: &mut Asked,
     seen: &mut Seen,
-    timeout: Duration,
+    timeout: Option<Duration>,
     results: &Results,
 ) -> Result<Ended> {
     results.begin()?;
+    let timeout = match timeout {
+        Some(timeout) => timeout,
+        // The revision that restores the old image has to load its model anew.
+        None => {
+            let starts_within = |now: &Seen| {
+                asked.learn(now);
+                Ok(Next::Done(now.progress_deadline_of(asked.baseline(now))))
+            };
+            let starts_within = service.drive(USUALLY_WITHIN, starts_within).await?;
+            starts_within.map_or(USUALLY_WITHIN, |time| USUALLY_WITHIN.max(time + SETTLES_WITHIN))
+        }
+    };
     let ended = service
         .drive(timeout, |now| {
             asked.learn(now);

@@ -93,7 +93,7 @@ impl Asked {
     }
 
     /// The revision that served before: as told, as noted when the canary began, or as KServe says
-    fn baseline<'a>(&'a self, seen: &'a Seen) -> &'a str {
+    pub(crate) fn baseline<'a>(&'a self, seen: &'a Seen) -> &'a str {
         let noted = Some(seen.mark.baseline_revision.as_str())
             .filter(|noted| !noted.is_empty() && self.is_marked(&seen.mark));
         self.baseline_revision.as_deref().or(noted).unwrap_or_else(|| {
@@ -147,11 +147,13 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
             &format!("the image of its baseline `{}` is not known any more", asked.baseline(seen))
         ));
     };
+    let annotations = seen.deadline_like(asked.baseline(seen));
+    let change = Change { annotations, ..Change::image(image) };
     if let Some(mark) = rejected(asked, seen, image) {
         return Ok(Next::Mark(Box::new(mark)));
     }
     if !seen.is_latest_of_spec() {
-        return Ok(Next::Patch(Guarded::image_alone(seen, &Change::image(image)))); // KServe never took it: as it was before
+        return Ok(Next::Patch(Guarded::image_alone(seen, &change))); // KServe never took it: as it was before
     }
     if is_promoted && seen.component().previous_rolledout_revision == asked.baseline(seen) {
         if seen.percent() != Some(0) {
@@ -165,7 +167,7 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         }
     }
     // Both at once: percent 0 alone moves nothing while the canary crashes.
-    Ok(Next::Patch(Guarded::restore_at_zero(seen, &Change::image(image))))
+    Ok(Next::Patch(Guarded::restore_at_zero(seen, &change)))
 }
 
 /// The canary is not in the spec: finish what an earlier run or patch began, or leave it alone.
@@ -220,12 +222,24 @@ fn finish(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         // old revision is gone. Before the revision is ready it would give the bad one all requests.
         (Some(_), None) if is_ready(seen) => Ok(Next::Patch(Guarded::without_percent(seen))),
         _ => Ok(Next::Wait(seen.waiting_for("restored revision").map_err(|diagnosis| {
-            let what = format!("failed to start `{}` of `{}`, which restores the old image: {}", seen.latest(), seen.full_name(), diagnosis.why);
-            let hint = match seen.condition("PredictorRouteReady").map(|condition| condition.status.as_str()) {
-                Some("True") => "the old revision still serves its users; make room or repair the image's registry, and run it again",
-                _ => "the route is stuck and some users get errors; make room or repair the image's registry, and run it again",
+            let what = format!(
+                "failed to start `{}` of `{}`, which restores the old image: {}",
+                seen.latest(),
+                seen.full_name(),
+                diagnosis.why
+            );
+            let helps = match diagnosis.hint {
+                "" => "make room or repair the image's registry",
+                hint => hint,
             };
-            Failure { what, hint: hint.into() }
+            let users = match seen
+                .condition("PredictorRouteReady")
+                .map(|condition| condition.status.as_str())
+            {
+                Some("True") => "the old revision still serves its users",
+                _ => "the route is stuck and some users get errors",
+            };
+            Failure { what, hint: format!("{helps}, and run it again; {users}") }
         })?)),
     }
 }

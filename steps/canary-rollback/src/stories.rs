@@ -1,10 +1,11 @@
 //! Whole rollbacks on the simulator.
 
 use inference_service::{
-    Mark, Next, Release,
+    Mark, PROGRESS_DEADLINE, Release,
     simulator::{Behaviour, Simulator},
 };
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -46,7 +47,8 @@ fn by_revision(revision: &str) -> Asked {
 async fn run(simulator: &Simulator, asked: Asked) -> Result<Ended> {
     let service = Service::new(simulator.client(), None, "iris");
     let (mut asked, mut seen) = (asked, Seen::default());
-    take_back(&service, &mut asked, &mut seen, Duration::from_mins(9), &Results::default()).await
+    take_back(&service, &mut asked, &mut seen, Some(Duration::from_mins(9)), &Results::default())
+        .await
 }
 
 fn assert_on(simulator: &Simulator, image: &str, why: &str) {
@@ -119,6 +121,53 @@ async fn a_live_canary_is_taken_back_in_two_patches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_progress_deadline_is_again_what_it_was() {
+    for before in [None, Some("900s")] {
+        for percent in [Some(0), Some(10), None] {
+            let simulator = Simulator::new();
+            simulator.serve(A);
+            let set = |deadline: Option<&str>| {
+                simulator.edit(|service| {
+                    service["metadata"]["annotations"][PROGRESS_DEADLINE] = json!(deadline);
+                    if deadline.is_none()
+                        && let Some(all) = service["metadata"]["annotations"].as_object_mut()
+                    {
+                        all.remove(PROGRESS_DEADLINE);
+                    }
+                });
+            };
+            set(before);
+            simulator.serve(B);
+            set(Some("1800s"));
+            simulator.ask(C, percent);
+            run(&simulator, by_image(C)).await.unwrap();
+            assert_on(&simulator, B, "rolled back");
+            let annotations = simulator.service().unwrap()["metadata"]["annotations"].clone();
+            assert_eq!(annotations[PROGRESS_DEADLINE], json!(before), "at {percent:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_waits_as_long_as_the_old_image_may_take_to_start() {
+    let simulator = Simulator::new();
+    simulator.serve(A);
+    simulator.edit(|service| service["metadata"]["annotations"][PROGRESS_DEADLINE] = "15m".into());
+    simulator.serve(B);
+    simulator.ask(C, Some(10));
+    simulator.behave(B, Behaviour::NeverReady);
+    let service = Service::new(simulator.client(), None, "iris");
+    let (mut asked, mut seen) = (by_image(C), Seen::default());
+    let results = Results::default();
+    let rollback = take_back(&service, &mut asked, &mut seen, None, &results);
+    let loading = async {
+        tokio::time::sleep(Duration::from_mins(14)).await;
+        simulator.behave(B, Behaviour::Good);
+    };
+    assert_eq!(tokio::join!(rollback, loading).0.unwrap(), rolled_back());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_of_the_rejected_canary_goes_on() {
     for state in STATES {
         let simulator = simulator(state);
@@ -138,7 +187,7 @@ async fn a_route_that_is_stuck_on_a_crashed_canary_is_free_before_the_old_image_
     let service = Service::new(simulator.client(), None, "iris");
     let (mut asked, mut seen) = (by_image(C), Seen::default());
     let limit = Duration::from_secs(30);
-    take_back(&service, &mut asked, &mut seen, limit, &Results::default()).await.unwrap_err();
+    take_back(&service, &mut asked, &mut seen, Some(limit), &Results::default()).await.unwrap_err();
     simulator.settle();
     assert!(!simulator.users().contains_key(C), "{:?}", simulator.users());
 }

@@ -3,7 +3,10 @@
 use std::{fmt, io::Write as _, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Event, Pod},
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
@@ -252,10 +255,11 @@ impl Service {
             .get_opt(&self.name)
             .await
             .map_err(self.fault("read InferenceService", &self.name))?;
+        // Also before there is a service: without Knative one would be made for nothing.
+        self.look_at_revisions(&mut seen).await?;
         if seen.service.is_none() {
             return Ok(seen);
         }
-        self.look_at_revisions(&mut seen).await?;
         let name = lease_name(&self.name);
         match Api::<Lease>::namespaced(self.client.clone(), &self.namespace).get_opt(&name).await {
             Ok(lease) => {
@@ -280,8 +284,13 @@ impl Service {
         let api = self.api::<Revision>(&revisions());
         let of_service = ListParams::default()
             .labels(&format!("serving.kserve.io/inferenceservice={}", self.name));
-        let found =
-            api.list(&of_service).await.map_err(self.fault("list revisions of", &self.name))?;
+        let found = api.list(&of_service).await.map_err(|error| {
+            let mut fault = self.fault("list revisions of", &self.name)(error);
+            if matches!(fault.meaning(), Meaning::NotInstalled) {
+                fault.what += ": Knative Serving is not installed";
+            }
+            fault
+        })?;
         let named = |revision: Revision| Some((revision.metadata.name.clone()?, revision));
         seen.revisions = found.items.into_iter().filter_map(named).collect();
         let latest = seen.latest().to_owned();
@@ -289,7 +298,28 @@ impl Service {
             Some(revision) if !seen.is_ready(&latest) => self.pods(revision).await?,
             _ => Vec::new(),
         };
+        if let Some(pod) = seen.pods.iter().find(|pod| has_no_container(pod)) {
+            seen.events = self.events(pod).await?;
+        }
         Ok(())
+    }
+
+    /// What happened to a pod, oldest first; none when the rights do not suffice.
+    async fn events(&self, pod: &Pod) -> Result<Option<Vec<Event>>, Fault> {
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        let of_pod = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
+        let events = Api::<Event>::namespaced(self.client.clone(), &self.namespace);
+        match events.list(&of_pod).await {
+            Ok(mut found) => {
+                found.items.sort_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
+                Ok(Some(found.items))
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            Err(error) => {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                Err(self.fault("list events of pod", name)(error))
+            }
+        }
     }
 
     /// By uid: pods of a deleted service of the same name may still be there.
@@ -469,6 +499,15 @@ fn undone(seen: &Seen, Guarded { what, .. }: &Guarded) -> anyhow::Error {
     })
 }
 
+/// Whether a pod waits for a node, or on its node for its volumes.
+fn has_no_container(pod: &Pod) -> bool {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    statuses.is_none_or(|statuses| {
+        let waiting = statuses.iter().filter_map(|status| status.state.as_ref()?.waiting.as_ref());
+        waiting.filter_map(|waiting| waiting.reason.as_deref()).any(|it| it == "ContainerCreating")
+    })
+}
+
 /// A failed `test` of a JSON Patch is 422; so is a value that no validation accepts.
 fn is_failed_test(code: u16, message: &str) -> bool {
     code == 409
@@ -508,6 +547,8 @@ impl Fault {
     fn meaning(&self) -> Meaning {
         match &self.error {
             kube::Error::Api(status) => match status.code {
+                // A webhook, a quota: not the rights of the ServiceAccount
+                403 if !status.message.contains(" cannot ") => Meaning::Invalid,
                 401 | 403 => Meaning::NotAllowed,
                 404 => Meaning::NotInstalled,
                 429 | 500.. => Meaning::MayHeal,
@@ -536,7 +577,7 @@ impl Fault {
                 "give the serviceAccount the Role in the Task's README, under `Rights`"
             }
             Meaning::NotInstalled => {
-                "is KServe installed, in Knative mode, and does the `namespace` exist?"
+                "install KServe and Knative Serving, and make the `namespace`; KServe's controller takes note of Knative when it starts"
             }
             Meaning::Invalid => {
                 "the API server refuses the object: see the cause, and compare with `--dry-run`"

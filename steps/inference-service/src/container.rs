@@ -11,8 +11,8 @@ pub struct Change {
     pub image: String,
     /// Fields of its container
     pub fields: Fields,
-    /// Annotations of the service; all others stay
-    pub annotations: BTreeMap<String, String>,
+    /// Annotations of the service, none for one to take away; all others stay
+    pub annotations: BTreeMap<String, Option<String>>,
     /// Secret with which the pods pull the image; those that are there stay
     pub pull_secret: Option<String>,
 }

@@ -32,5 +32,15 @@ pub const CONTAINER: &str = "kserve-container";
 /// Gives the routes `latest` and `prev` addresses of their own.
 pub const TAG_ROUTING: &str = "serving.kserve.io/enable-tag-routing";
 
+/// The only mode in which `KServe` splits requests, whatever its default is.
+pub const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
+
+/// `Knative` by the name that every release of `KServe` takes. Newer ones write `Knative` instead; older
+/// ones do not know that name, fall back to their default, and then refuse every change of the service.
+pub const KNATIVE: &str = "Serverless";
+
+/// How long Knative waits for a revision to become ready, as a duration of Go.
+pub const PROGRESS_DEADLINE: &str = "serving.knative.dev/progress-deadline";
+
 /// A tag's host is `latest-NAME-predictor.…`, and a DNS label has at most 63 characters.
 pub const LONGEST_NAME: usize = 46;

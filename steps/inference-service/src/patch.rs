@@ -20,6 +20,8 @@ pub struct Guarded {
 
 const PERCENT: &str = "/spec/predictor/canaryTrafficPercent";
 const ANNOTATIONS: &str = "/metadata/annotations";
+/// When a first release was tried again
+const TRIED_AT: &str = "kanaria.dev/tried-at";
 const PULL_SECRETS: &str = "/spec/predictor/imagePullSecrets";
 
 /// The tests and changes of one patch, as JSON.
@@ -73,16 +75,20 @@ impl<'a> Draft<'a> {
         if value.is_null() { draft.remove(&path) } else { draft.then("add", &path, value.clone()) }
     }
 
-    fn annotations(mut self, annotations: &BTreeMap<String, String>) -> Self {
-        let differing =
-            |(key, value): &(&String, &String)| self.seen.annotation(key) != Some(value.as_str());
+    fn annotations(mut self, annotations: &BTreeMap<String, Option<String>>) -> Self {
+        let differing = |(key, value): &(&String, &Option<String>)| {
+            self.seen.annotation(key) != value.as_deref()
+        };
         let differing: Vec<_> = annotations.iter().filter(differing).collect();
         if !differing.is_empty() && !self.seen.has_annotations() {
             self = self.then("add", ANNOTATIONS, json!({}));
         }
         differing.into_iter().fold(self, |draft, (key, value)| {
-            let key = key.replace('~', "~0").replace('/', "~1");
-            draft.then("add", &format!("{ANNOTATIONS}/{key}"), value.as_str())
+            let path = format!("{ANNOTATIONS}/{}", key.replace('~', "~0").replace('/', "~1"));
+            match value {
+                Some(value) => draft.then("add", &path, value.as_str()),
+                None => draft.remove(&path),
+            }
         })
     }
 
@@ -114,7 +120,7 @@ impl Guarded {
     pub fn image_at_zero(seen: &Seen, change: &Change) -> Self {
         let mut change = change.clone();
         // It makes a new revision, which the new image makes anyway.
-        change.annotations.insert(TAG_ROUTING.into(), "true".into());
+        change.annotations.insert(TAG_ROUTING.into(), Some("true".into()));
         Draft::guard(seen)
             .change(&change)
             .then("add", PERCENT, 0)
@@ -127,6 +133,15 @@ impl Guarded {
         let draft = Draft::guard(seen).change(change);
         let draft = if seen.percent().is_some() { draft.remove(PERCENT) } else { draft };
         draft.done(format!("set image `{}` for all requests", change.image))
+    }
+
+    /// Has everybody look again at a service that has never served: its next revision is a new one,
+    /// which is tried at once.
+    #[must_use]
+    pub fn again(seen: &Seen, change: &Change, now: &str) -> Self {
+        let mut change = change.clone();
+        change.annotations.insert(TRIED_AT.into(), Some(now.into()));
+        Draft::guard(seen).change(&change).done(format!("try image `{}` again", change.image))
     }
 
     /// Puts back an image at 0 %.

@@ -5,12 +5,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::Value;
 
 use crate::{
-    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, Revision, Run, Target,
-    objects, same_image,
+    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, PROGRESS_DEADLINE,
+    Revision, Run, Target, objects, same_image,
 };
 
 /// The gateway follows the route within a second or two; a request of a model takes some more.
@@ -26,6 +26,8 @@ pub struct Seen {
     pub revisions: BTreeMap<String, Revision>,
     /// The pods of the latest revision while it is not ready
     pub pods: Vec<Pod>,
+    /// What happened to one of them that has no container yet, oldest first; none without the right to know
+    pub events: Option<Vec<Event>>,
     pub mark: Mark,
     /// Runs of the namespace that have not ended, when the service was asked to look for them
     pub unfinished: Vec<Run>,
@@ -49,6 +51,7 @@ impl Default for Seen {
             service: None,
             revisions: BTreeMap::new(),
             pods: Vec::new(),
+            events: None,
             mark: Mark::default(),
             unfinished: Vec::new(),
             knows_runs: false,
@@ -149,6 +152,34 @@ impl Seen {
 
     pub(crate) fn has_annotations(&self) -> bool {
         self.service.as_ref().is_some_and(|service| service.metadata.annotations.is_some())
+    }
+
+    /// How long Knative waits for the next revision to become ready, if the service says so
+    #[must_use]
+    pub fn progress_deadline(&self) -> Option<Duration> {
+        duration(self.annotation(PROGRESS_DEADLINE)?)
+    }
+
+    /// How long it waits for one that is made like this
+    #[must_use]
+    pub fn progress_deadline_of(&self, revision: &str) -> Option<Duration> {
+        duration(self.annotation_of(revision, PROGRESS_DEADLINE)?)
+    }
+
+    /// What gives the next revision the progress deadline that this one has; nothing where the revision
+    /// is gone, or where another place than the service's annotation says it.
+    #[must_use]
+    pub fn deadline_like(&self, revision: &str) -> BTreeMap<String, Option<String>> {
+        let latest = self.annotation_of(self.latest(), PROGRESS_DEADLINE);
+        let is_known = self.revisions.contains_key(revision)
+            && (!self.is_latest_of_spec() || self.annotation(PROGRESS_DEADLINE) == latest);
+        let wanted = self.annotation_of(revision, PROGRESS_DEADLINE).map(String::from);
+        is_known.then(|| (PROGRESS_DEADLINE.to_owned(), wanted)).into_iter().collect()
+    }
+
+    fn annotation_of(&self, revision: &str, key: &str) -> Option<&str> {
+        let annotations = self.revisions.get(revision)?.metadata.annotations.as_ref()?;
+        annotations.get(key).map(String::as_str)
     }
 
     /// A condition of the service, such as `PredictorRouteReady`
@@ -320,10 +351,15 @@ impl Seen {
     /// when waiting is useless.
     pub fn waiting_for(&self, who: &str) -> Result<String, Diagnosis> {
         if !self.is_latest_of_spec() {
-            return Ok(format!(
+            let what = format!(
                 "wait for KServe to make a revision of `{}`",
                 self.image().unwrap_or_default()
-            ));
+            );
+            return match self.refusal() {
+                Some(diagnosis) if diagnosis.hopeless => Err(diagnosis),
+                Some(Diagnosis { why, .. }) => Ok(format!("{what}: {why}")),
+                None => Ok(what),
+            };
         }
         let latest = self.latest();
         match self.diagnosis() {
@@ -394,4 +430,9 @@ impl Seen {
         });
         others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.as_deref()
     }
+}
+
+/// A duration of Go, such as 1h30m or 600s
+fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok()
 }

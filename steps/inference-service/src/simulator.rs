@@ -32,6 +32,10 @@ pub enum Behaviour {
     Missing,
     /// Was ready; exits again and again
     Crashed,
+    /// KServe is denied what it hands on of it, in these words
+    Denied(&'static str),
+    /// Its pods are refused, in these words
+    Refused(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +49,7 @@ struct Target {
 #[derive(Clone, Debug)]
 struct RevisionState {
     image: String,
+    annotations: Value,
     was_ready: bool,
     ready: Option<bool>,
     restarts: i32,
@@ -83,6 +88,7 @@ struct World {
     kill_at: Option<(usize, bool)>,
     answers: VecDeque<u16>,
     forbidden: Vec<&'static str>,
+    without_knative: bool,
 }
 
 #[derive(Clone, Default)]
@@ -164,6 +170,11 @@ impl Simulator {
     /// From now on, writes of this resource, such as `leases`, are forbidden.
     pub fn forbid(&self, resource: &'static str) {
         self.world().forbidden.push(resource);
+    }
+
+    /// Knative Serving is not installed.
+    pub fn without_knative(&self) {
+        self.world().without_knative = true;
     }
 
     /// Somebody else edits the service.
@@ -338,9 +349,11 @@ impl World {
             Some(
                 json!({"kind": "InferenceServiceList", "apiVersion": "v1", "metadata": {}, "items": items}),
             )
+        } else if path.ends_with("/revisions") && self.without_knative {
+            None
         } else if path.ends_with("/revisions") {
             let items: Vec<Value> =
-                self.revisions.iter().map(|(name, state)| revision(name, state)).collect();
+                self.revisions.iter().map(|(name, state)| self.revision(name, state)).collect();
             Some(
                 json!({"kind": "RevisionList", "apiVersion": "v1", "metadata": {}, "items": items}),
             )
@@ -357,6 +370,8 @@ impl World {
             Some(json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
         } else if path.contains("/leases/") {
             self.leases.get(name).cloned()
+        } else if path.ends_with("/events") {
+            Some(json!({"kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": []}))
         } else {
             let revision = query.rsplit("revisionUID%3D").next().unwrap_or_default();
             let items: Vec<Value> = self.pod(revision).into_iter().collect();
@@ -374,7 +389,7 @@ impl World {
             let name = path.rsplit('/').next().unwrap_or_default();
             self.writes.push(format!("delete {name}"));
             match self.revisions.remove(name) {
-                Some(gone) => (StatusCode::OK, revision(name, &gone)),
+                Some(gone) => (StatusCode::OK, self.revision(name, &gone)),
                 None => refusal(404, "not found"),
             }
         } else if path.contains("/leases") {
@@ -474,11 +489,15 @@ impl World {
         let (mut rolled_out, mut previous) =
             (text("latestRolledoutRevision"), text("previousRolledoutRevision"));
 
-        self.template = predictor["containers"][0]["image"].as_str().unwrap_or_default().into();
+        let image = predictor["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
+        let denied = match self.behaviour(&image) {
+            Behaviour::Denied(message) => Some(message),
+            _ => None,
+        };
         let tag =
             (service["metadata"]["annotations"][crate::TAG_ROUTING] == "true").then_some("latest");
         let latest = |percent| Target { revision: None, percent, tag };
-        self.targets = match predictor["canaryTrafficPercent"].as_i64() {
+        let targets = match predictor["canaryTrafficPercent"].as_i64() {
             Some(percent) if !rolled_out.is_empty() => {
                 let rest = Target {
                     revision: Some(rolled_out.clone()),
@@ -489,6 +508,10 @@ impl World {
             }
             _ => vec![latest(100)],
         };
+        // Template and traffic go in one update.
+        if denied.is_none() {
+            (self.template, self.targets) = (image, targets);
+        }
 
         let Reported { created, ready, traffic, .. } = self.reported.clone();
         let sum: i64 = traffic
@@ -513,20 +536,22 @@ impl World {
             json!({"revisionName": revision, "percent": percent, "tag": tag.clone().unwrap_or_default(),
                 "latestRevision": tag.as_deref() != Some("prev"), "url": url.unwrap_or_default()})
         });
+        let mut conditions = self.conditions();
+        conditions.extend(denied.map(|message| json!({"type": "PredictorReady", "status": "False", "reason": "ReconcileFailed", "message": message})));
         let status = json!({
             "deploymentMode": "Knative",
             "components": {"predictor": {
                 "latestCreatedRevision": created, "latestReadyRevision": ready, "latestRolledoutRevision": rolled_out,
                 "previousRolledoutRevision": previous, "traffic": traffic.collect::<Vec<_>>(),
             }},
-            "conditions": self.conditions(),
+            "conditions": conditions,
         });
         if let Some(service) = &mut self.service {
             service["status"] = status;
         }
     }
 
-    fn conditions(&self) -> Value {
+    fn conditions(&self) -> Vec<Value> {
         let created = self.revisions.get(&self.reported.created);
         let (configuration, failed) = match created.and_then(|revision| revision.ready) {
             Some(true) => ("True", ""),
@@ -536,11 +561,11 @@ impl World {
         let (route, stuck) =
             if self.reported.route_is_ready { ("True", "") } else { ("False", "RevisionMissing") };
         let all = if configuration == "True" { route } else { configuration };
-        json!([
-            {"type": "PredictorConfigurationReady", "status": configuration, "reason": failed},
-            {"type": "PredictorRouteReady", "status": route, "reason": stuck},
-            {"type": "Ready", "status": all},
-        ])
+        vec![
+            json!({"type": "PredictorConfigurationReady", "status": configuration, "reason": failed}),
+            json!({"type": "PredictorRouteReady", "status": route, "reason": stuck}),
+            json!({"type": "Ready", "status": all}),
+        ]
     }
 
     fn configuration(&mut self) {
@@ -555,8 +580,10 @@ impl World {
                 .unwrap_or(0);
             self.created = format!("iris-predictor-{:05}", number + u32::from(is_new));
             self.made_from.clone_from(&self.template);
+            let service = self.service.as_ref().map(|service| &service["metadata"]["annotations"]);
             let fresh = RevisionState {
                 image: self.template.clone(),
+                annotations: service.cloned().unwrap_or_default(),
                 was_ready: false,
                 ready: None,
                 restarts: 0,
@@ -587,7 +614,8 @@ impl World {
             let behaviour = behaviours.get(&revision.image).copied().unwrap_or(Behaviour::Good);
             revision.ready = match behaviour {
                 Behaviour::Good => Some(true),
-                Behaviour::NeverReady | Behaviour::Missing => None,
+                Behaviour::NeverReady | Behaviour::Missing | Behaviour::Denied(_) => None,
+                Behaviour::Refused(_) => Some(false),
                 Behaviour::Exits | Behaviour::Crashed => {
                     revision.restarts += 1;
                     Some(false)
@@ -617,7 +645,8 @@ impl World {
     fn pod(&self, name: &str) -> Option<Value> {
         let revision = self.revisions.get(name)?;
         let ended = json!({"terminated": {"exitCode": 1, "message": "no such file: model.pkl"}});
-        let state = match self.behaviours.get(&revision.image).copied().unwrap_or(Behaviour::Good) {
+        let state = match self.behaviour(&revision.image) {
+            Behaviour::Denied(_) | Behaviour::Refused(_) => return None,
             // The probe is the queue-proxy's.
             Behaviour::Good | Behaviour::NeverReady => {
                 json!({"state": {"running": {}}, "ready": true})
@@ -636,17 +665,28 @@ impl World {
             json!({"metadata": {"name": name}, "status": {"containerStatuses": [queue_proxy, status]}}),
         )
     }
-}
 
-fn revision(name: &str, state: &RevisionState) -> Value {
-    let ready = match state.ready {
-        Some(true) => "True",
-        Some(false) => "False",
-        None => "Unknown",
-    };
-    json!({
-        "apiVersion": "serving.knative.dev/v1", "kind": "Revision", "metadata": {"name": name, "uid": name},
-        "spec": {"containers": [{"name": CONTAINER, "image": state.image}]},
-        "status": {"conditions": [{"type": "Ready", "status": ready}]},
-    })
+    fn behaviour(&self, image: &str) -> Behaviour {
+        self.behaviours.get(image).copied().unwrap_or(Behaviour::Good)
+    }
+
+    fn revision(&self, name: &str, state: &RevisionState) -> Value {
+        let ready = match state.ready {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let mut conditions = vec![json!({"type": "Ready", "status": ready})];
+        if let Behaviour::Refused(message) = self.behaviour(&state.image) {
+            conditions.push(
+                json!({"type": "ResourcesAvailable", "status": "False", "reason": "FailedCreate", "message": message}),
+            );
+        }
+        json!({
+            "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
+            "metadata": {"name": name, "uid": name, "annotations": state.annotations},
+            "spec": {"containers": [{"name": CONTAINER, "image": state.image}]},
+            "status": {"conditions": conditions},
+        })
+    }
 }
