@@ -13,7 +13,7 @@ use tar::EntryType;
 use thiserror::Error;
 
 use crate::{
-    folder::{Filled, Folder, Links, Orders},
+    folder::{Copied, Filled, Folder, Last, Orders},
     meter::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
     tree::{Rule, Tree},
     zip,
@@ -99,8 +99,9 @@ pub fn unpack(
         .map_err(|_| BadArchive::Input)?;
     let format = Format::of(&head).ok_or(BadArchive::Format)?;
     let input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
-    folder.fill(|orders| {
-        let mut bento = Filling { tree: Tree::default(), orders, meter: &meter };
+    folder.fill(watch, |orders| {
+        let mut bento =
+            Filling { tree: Tree::default(), copies: Vec::new(), orders, meter: &meter };
         match format {
             Format::Zip => unzip(input, folder, limits, &mut bento)?,
             Format::Tar => ends_here(untar(input, &mut bento)?, &meter)?,
@@ -117,7 +118,7 @@ pub fn unpack(
                 ends_here(untar(decoder, &mut bento)?.into_inner(), &meter)?;
             }
         }
-        bento.links()
+        bento.last()
     })
 }
 
@@ -162,6 +163,7 @@ pub(crate) enum Kind {
     Directory,
     File { executable: bool },
     Link(Vec<u8>),
+    HardLink(Vec<u8>),
     Other(&'static str),
 }
 
@@ -179,12 +181,12 @@ fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
         _ if is_sparse => Kind::Other("sparse file"),
         _ if sizes_differ => Kind::Other("thing of two sizes"),
         EntryType::Regular => Kind::File { executable: entry.header().mode()? & 0o111 != 0 },
-        EntryType::Directory | EntryType::Symlink if entry.size() > 0 => {
-            Kind::Other("directory or symlink with contents of its own")
+        EntryType::Directory | EntryType::Symlink | EntryType::Link if entry.size() > 0 => {
+            Kind::Other("directory or link with contents of its own")
         }
         EntryType::Directory => Kind::Directory,
         EntryType::Symlink => Kind::Link(entry.link_name_bytes().unwrap_or_default().into_owned()),
-        EntryType::Link => Kind::Other("hard link"),
+        EntryType::Link => Kind::HardLink(entry.link_name_bytes().unwrap_or_default().into_owned()),
         EntryType::Char | EntryType::Block => Kind::Other("device"),
         EntryType::Fifo => Kind::Other("named pipe"),
         EntryType::GNUSparse => Kind::Other("sparse file"),
@@ -197,6 +199,7 @@ fn examine<R: Read>(entry: &mut tar::Entry<R>) -> io::Result<(Vec<u8>, Kind)> {
 /// The folder that an archive is unpacked into, and what it has brought so far.
 pub(crate) struct Filling<'a, 'b> {
     tree: Tree,
+    copies: Vec<Copied>,
     orders: &'a mut Orders<'b>,
     pub(crate) meter: &'a Meter<'a>,
 }
@@ -228,7 +231,13 @@ impl Filling<'_, '_> {
         let placed = match kind {
             Kind::Directory => self.tree.directory(name),
             Kind::Link(target) => self.tree.link(name, target),
-            Kind::File { .. } => self.tree.file(name),
+            Kind::HardLink(target) => {
+                let (placed, earlier) = self.tree.hard_link(name, target).map_err(refused)?;
+                self.meter.count_copy(earlier.size)?;
+                self.copies.push(Copied { from: earlier.path, to: placed.path() });
+                Ok(placed)
+            }
+            Kind::File { .. } => self.tree.file(name, size),
             Kind::Other(what) => Err(Rule::Kind(what)),
         }
         .map_err(refused)?;
@@ -241,15 +250,16 @@ impl Filling<'_, '_> {
         if let Kind::File { executable } = kind {
             let meter = self.meter;
             meter.allow(size.saturating_add(HEADERS));
-            self.orders.file(placed.into_path(), *executable, size, |piece| {
+            self.orders.file(placed.path(), *executable, size, |piece| {
                 contents.read_exact(piece).map_err(|error| explain(meter, &error))
             })?;
         }
         Ok(())
     }
 
-    fn links(self) -> Result<Links, BadArchive> {
-        self.tree.into_links().map_err(|(name, rule)| BadArchive::Entry { entry: name, rule })
+    fn last(self) -> Result<Last, BadArchive> {
+        let refused = |(name, rule)| BadArchive::Entry { entry: name, rule };
+        Ok(Last { copies: self.copies, links: self.tree.into_links().map_err(refused)? })
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    sync::{
+        atomic::Ordering,
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
     thread,
 };
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 
-use crate::archive::BadArchive;
+use crate::{archive::BadArchive, meter::Watch};
 
 /// Everyone may read, as the user that builds or serves is another; no archive sets more than this. `main` has seen to
 /// it that the umask takes nothing away.
@@ -24,6 +28,8 @@ const WAITING: usize = 3;
 /// Bytes that are handed over at once: few enough to stay in a processor's cache, many enough that the kernel is
 /// asked seldom.
 const PIECE: usize = 128 << 10;
+/// Bytes of a file that the kernel copies between two looks at whether to stop.
+const COPIED: u64 = 64 << 20;
 /// Files in a piece at most; they may be empty, but not their names.
 const FILES: usize = 64;
 
@@ -44,6 +50,18 @@ pub struct Filled {
 
 /// Symlinks and their targets.
 pub(crate) type Links = Vec<(String, String)>;
+
+/// A file that is to have what another has.
+pub(crate) struct Copied {
+    pub(crate) from: PathBuf,
+    pub(crate) to: PathBuf,
+}
+
+/// What can only be made once all files are there.
+pub(crate) struct Last {
+    pub(crate) copies: Vec<Copied>,
+    pub(crate) links: Links,
+}
 
 /// Contents of files, one after the other.
 struct Piece {
@@ -95,16 +113,17 @@ impl Folder {
             .map_err(|source| BadArchive::Write { path: "the archive".into(), source })
     }
 
-    /// Reads on this thread and writes on others. What fails on the disk is told first: it ends the reading. The
-    /// symlinks that the reading has found are made last, so that nothing was written through one.
+    /// Reads on this thread and writes on others. What fails on the disk is told first: it ends the reading. Copies
+    /// are made after all that they are of, and symlinks last, so that nothing was written through one.
     pub(crate) fn fill(
         &self,
-        read: impl FnOnce(&mut Orders) -> Result<Links, BadArchive>,
+        watch: &Watch,
+        read: impl FnOnce(&mut Orders) -> Result<Last, BadArchive>,
     ) -> Result<Filled, BadArchive> {
         // All names count from the open folder, wherever it is by then.
         let root = &tell(&self.root, File::open(&self.root))?;
         let (spare, used) = channel();
-        let (links, filled) = thread::scope(|scope| {
+        let (last, mut filled) = thread::scope(|scope| {
             let (queues, writers): (Vec<_>, Vec<_>) = (0..WRITERS)
                 .map(|_| {
                     let (queue, pieces) = sync_channel(WAITING);
@@ -114,18 +133,23 @@ impl Folder {
                 .unzip();
             let (piece, filled) = (Piece::of(fresh()), Filled::default());
             let mut orders = Orders { root, queues, writer: 0, used, piece, filled };
-            let links = read(&mut orders).and_then(|links| orders.hand_over().map(|()| links));
+            let last = read(&mut orders).and_then(|last| orders.hand_over().map(|()| last));
             let filled = orders.filled;
             drop(orders); // the writers end
             for writer in writers {
                 writer.join().unwrap_or(Err(BadArchive::Stopped))?;
             }
-            links.map(|links| (links, filled))
+            last.map(|last| (last, filled))
         })?;
-        for (name, target) in &links {
-            tell(Path::new(name), symlinkat(target, root, name))?;
+        for Copied { from, to } in &last.copies {
+            filled.bytes += copy(root, from, to, watch)?;
+            filled.files += 1;
         }
-        Ok(Filled { files: filled.files + links.len() as u64, ..filled })
+        for (name, target) in &last.links {
+            tell(Path::new(name), symlinkat(target, root, name))?;
+            filled.files += 1;
+        }
+        Ok(filled)
     }
 }
 
@@ -142,8 +166,7 @@ fn write_all(
             rest = later;
             if let Some(NewFile { path, executable }) = file {
                 let mode = if executable { RUNNABLE } else { PLAIN };
-                let fresh = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                last = Some((File::from(tell(&path, openat(root, &path, fresh, mode))?), path));
+                last = Some((create(root, &path, mode)?, path));
             }
             let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
             tell(path, file.write_all(contents))?;
@@ -151,6 +174,30 @@ fn write_all(
         let _ = spare.send(bytes); // nobody wants it once the reading has ended
     }
     Ok(())
+}
+
+fn create(root: &File, path: &Path, mode: Mode) -> Result<File, BadArchive> {
+    let fresh = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    Ok(File::from(tell(path, openat(root, path, fresh, mode))?))
+}
+
+/// Copies a file that was made here, with its rights, and gives its bytes. It may be as large as the archive may be, so
+/// a stop is looked for on the way.
+fn copy(root: &File, from: &Path, to: &Path, watch: &Watch) -> Result<u64, BadArchive> {
+    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let from = File::from(tell(from, openat(root, from, read, Mode::empty()))?);
+    let mode = Mode::from_raw_mode(tell(to, from.metadata())?.mode()) & RUNNABLE;
+    let mut copy = create(root, to, mode)?;
+    let mut bytes = 0;
+    loop {
+        if watch.stop.load(Ordering::Relaxed) {
+            return Err(BadArchive::Stopped);
+        }
+        match tell(to, io::copy(&mut (&from).take(COPIED), &mut copy))? {
+            0 => return Ok(bytes),
+            count => bytes += count,
+        }
+    }
 }
 
 impl Orders<'_> {

@@ -95,6 +95,12 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
+    /// Counts a file that is made of what is there already, as if the archive had brought it once more.
+    pub(crate) fn count_copy(&self, bytes: u64) -> Result<(), Limit> {
+        self.unpacked.set(self.unpacked.get().saturating_add(bytes));
+        self.check()
+    }
+
     /// Refuses, before one of them is read, more entries than may be.
     pub(crate) fn check_entries(&self, count: u64) -> Result<(), Limit> {
         if count > self.limits.entries { Err(Limit::Entries(self.limits.entries)) } else { Ok(()) }
@@ -137,7 +143,10 @@ impl<'a> Meter<'a> {
         self.unpacked.set(self.unpacked.get() + count);
         let run = bytes.iter().rev().take_while(|byte| **byte == 0).count() as u64;
         self.zeros.set(if run == count { self.zeros.get() + run } else { run });
+        self.check()
+    }
 
+    fn check(&self) -> Result<(), Limit> {
         let (packed, unpacked) = (self.packed.get(), self.unpacked.get());
         if unpacked > self.limits.bytes {
             Err(Limit::Bytes(self.limits.bytes))

@@ -1,4 +1,4 @@
-//! What an archive may put where: the rules about names, kinds and symlinks, without touching a disk.
+//! What an archive may put where: the rules about names, kinds and links, without touching a disk.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -37,7 +37,7 @@ pub enum Rule {
     BelowFile(String),
     #[error("is a {0}; a bento has files, directories and symlinks only")]
     Kind(&'static str),
-    #[error("is a symlink without a target, or one with a target that no bento has")]
+    #[error("is a link without a target, or one with a target that no bento has")]
     LinkTarget,
     #[error("is a symlink to `{0}`, an absolute name")]
     LinkAbsolute(String),
@@ -45,6 +45,10 @@ pub enum Rule {
     LinkOutside(String),
     #[error("is a symlink to `{0}`, which passes through another symlink")]
     LinkThrough(String),
+    #[error("is a hard link to `{0}`, which {1}")]
+    HardLink(String, Box<Rule>),
+    #[error("is no file that came before it")]
+    NoEarlierFile,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +56,8 @@ enum Kind {
     /// Seen only as a part of another entry's name
     ImpliedDirectory,
     Directory,
-    File,
+    /// Of so many bytes
+    File(u64),
     Link,
 }
 
@@ -65,12 +70,37 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// A place for a file. The path is relative and its directories are listed by [`Tree::fresh_directories`].
-    pub(crate) fn file(&mut self, name: &[u8]) -> Result<Placed, Rule> {
+    /// A place for a file of so many bytes. The path is relative and its directories are listed by
+    /// [`Placed::fresh_directories`].
+    pub(crate) fn file(&mut self, name: &[u8], size: u64) -> Result<Placed, Rule> {
         if name.ends_with(b"/") {
             return Err(Rule::NoName);
         }
-        self.place(name, Kind::File)
+        self.place(name, Kind::File(size))
+    }
+
+    /// A place for a second name of a file that came before, and that file.
+    pub(crate) fn hard_link(
+        &mut self,
+        name: &[u8],
+        target: &[u8],
+    ) -> Result<(Placed, Earlier), Rule> {
+        let shown =
+            text(target).ok().filter(|target| !target.is_empty()).ok_or(Rule::LinkTarget)?;
+        let refused = |rule| Rule::HardLink(shown.to_owned(), Box::new(rule));
+        let earlier = self.earlier(target).map_err(refused)?;
+        Ok((self.file(name, earlier.size)?, earlier))
+    }
+
+    /// The file that is there under this name, which counts from the archive's root, like an entry's own.
+    fn earlier(&self, name: &[u8]) -> Result<Earlier, Rule> {
+        let name = parts(name)?.join("/");
+        match self.entries.get(&name.to_lowercase()) {
+            Some((known, Kind::File(size))) if *known == name => {
+                Ok(Earlier { path: name.into(), size: *size })
+            }
+            _ => Err(Rule::NoEarlierFile),
+        }
     }
 
     pub(crate) fn directory(&mut self, name: &[u8]) -> Result<Placed, Rule> {
@@ -162,7 +192,7 @@ impl Tree {
                 *known_kind = Kind::Directory;
                 Ok(false)
             }
-            (Kind::File | Kind::Link, Kind::ImpliedDirectory) => {
+            (Kind::File(_) | Kind::Link, Kind::ImpliedDirectory) => {
                 Err(Rule::BelowFile(known.clone()))
             }
             _ => Err(Rule::Twice),
@@ -178,9 +208,17 @@ pub(crate) struct Placed {
     fresh_directories: Vec<PathBuf>,
 }
 
+/// A file of the archive that another entry is a hard link to.
+#[derive(Debug)]
+pub(crate) struct Earlier {
+    pub(crate) path: PathBuf,
+    /// Bytes
+    pub(crate) size: u64,
+}
+
 impl Placed {
-    pub(crate) fn into_path(self) -> PathBuf {
-        self.name.into()
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from(&self.name)
     }
 
     pub(crate) fn fresh_directories(&self) -> impl Iterator<Item = &Path> {
@@ -220,7 +258,7 @@ mod tests {
 
     fn placed(names: &[&str]) -> Result<Vec<PathBuf>, Rule> {
         let mut tree = Tree::default();
-        names.iter().map(|name| tree.file(name.as_bytes()).map(Placed::into_path)).collect()
+        names.iter().map(|name| tree.file(name.as_bytes(), 1).map(|placed| placed.path())).collect()
     }
 
     #[test]
@@ -236,7 +274,7 @@ mod tests {
 
     #[test]
     fn names_that_no_bento_has_are_refused() {
-        assert_eq!(Tree::default().file(b"\xff").unwrap_err(), Rule::NotUtf8);
+        assert_eq!(Tree::default().file(b"\xff", 1).unwrap_err(), Rule::NotUtf8);
         assert_eq!(placed(&["a\u{1b}[2J"]), Err(Rule::Control));
         assert_eq!(placed(&["src/"]), Err(Rule::NoName));
         assert_eq!(placed(&["."]), Err(Rule::NoName));
@@ -253,7 +291,7 @@ mod tests {
         assert_eq!(placed(&["a/b", "a"]), Err(Rule::Twice));
         let mut tree = Tree::default();
         tree.directory(b"./").unwrap();
-        tree.file(b"src/a").unwrap();
+        tree.file(b"src/a", 1).unwrap();
         tree.directory(b"src").unwrap();
         assert_eq!(tree.directory(b"src/").unwrap_err(), Rule::Twice);
     }
@@ -261,7 +299,7 @@ mod tests {
     #[test]
     fn each_directory_is_made_once_before_what_is_in_it() {
         let mut tree = Tree::default();
-        let mut fresh = |name: &str| tree.file(name.as_bytes()).unwrap().fresh_directories;
+        let mut fresh = |name: &str| tree.file(name.as_bytes(), 1).unwrap().fresh_directories;
         assert_eq!(fresh("a/b/c"), [PathBuf::from("a"), PathBuf::from("a/b")]);
         assert!(fresh("a/b/d").is_empty());
     }
@@ -269,7 +307,7 @@ mod tests {
     #[test]
     fn symlinks_that_stay_inside_are_kept() {
         let mut tree = Tree::default();
-        tree.file(b"models/m/v1/model.yaml").unwrap();
+        tree.file(b"models/m/v1/model.yaml", 1).unwrap();
         for (name, target) in
             [("models/m/latest", "v1"), ("src/up", "../models/./m"), ("top", "."), ("again", "top")]
         {
@@ -298,7 +336,35 @@ mod tests {
         assert_eq!(refused(&[("l", "")]), Rule::LinkTarget);
         let mut tree = Tree::default();
         tree.link(b"l", b"src").unwrap();
-        assert_eq!(tree.file(b"l/x").unwrap_err(), Rule::BelowFile("l".into()));
+        assert_eq!(tree.file(b"l/x", 1).unwrap_err(), Rule::BelowFile("l".into()));
+    }
+
+    #[test]
+    fn a_hard_link_is_a_second_name_of_a_file_that_came_before_and_of_nothing_else() {
+        let mut tree = Tree::default();
+        tree.file(b"./models/m/v1/weights", 7).unwrap();
+        tree.link(b"latest", b"models").unwrap();
+        let mut linked = |name: &str, target: &str| {
+            let linked = tree.hard_link(name.as_bytes(), target.as_bytes());
+            linked.map(|(placed, earlier)| (placed.path(), earlier.path, earlier.size))
+        };
+        let first = ("models/m/v2/weights".into(), "models/m/v1/weights".into(), 7);
+        assert_eq!(linked("./models/m/v2/weights", "./models/m/v1/weights"), Ok(first));
+        let second = ("x".into(), "models/m/v2/weights".into(), 7);
+        assert_eq!(linked("x", "models/m/v2/weights"), Ok(second), "by then it is a file");
+        assert_eq!(linked("x", "models/m/v1/weights"), Err(Rule::Twice));
+        assert_eq!(linked("y/", "x"), Err(Rule::NoName));
+        for target in ["", "a\u{7}", &"x/".repeat(1_025)] {
+            assert_eq!(linked("y", target), Err(Rule::LinkTarget), "{target:?}");
+        }
+        let nothing_earlier =
+            ["y", "later", ".", "models", "models/m/v1", "latest", "latest/m/v1/weights", "X"];
+        let outside = ["/etc/passwd", "/x"].map(|target| (target, Rule::Absolute));
+        let above = ["../x", "models/../x"].map(|target| (target, Rule::Parent));
+        let refused = nothing_earlier.map(|target| (target, Rule::NoEarlierFile));
+        for (target, rule) in refused.into_iter().chain(outside).chain(above) {
+            assert_eq!(linked("y", target), Err(Rule::HardLink(target.into(), Box::new(rule))));
+        }
     }
 
     /// An independent walk: where a path ends when every symlink is followed, or `None` when it leaves.

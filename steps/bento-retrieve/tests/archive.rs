@@ -17,7 +17,7 @@ use support::{
     listing,
     tar::{
         self, DIRECTORY, Entry, FILE, HARD_LINK, Header, SYMLINK, archive, bzip2, directory, entry,
-        file, gzip, symlink, xz,
+        file, gzip, hard_link, symlink, xz,
     },
     zip,
 };
@@ -123,6 +123,7 @@ fn gnu_tar_unpacks_the_same_files() {
         file("src/short", b"print()\n"),
         tar::gnu_long_name(b"src/\xc3\xa9t\xc3\xa9.txt\0"),
         file("src/e", &support::noise(70_000)),
+        hard_link("models/again", "./bento.yaml"),
     ]));
     yard.unpack(&packed, &LIMITS).unwrap();
     let other = tempfile::tempdir().unwrap();
@@ -136,6 +137,79 @@ fn gnu_tar_unpacks_the_same_files() {
     assert!(run("tar", &["-xzf".as_ref(), &tarball, "-C".as_ref(), &by_tar]));
     assert!(run("diff", &["-r".as_ref(), &by_tar, &yard.bento()]));
     assert!(yard.bento().join(long).is_file());
+}
+
+#[test]
+fn a_hard_link_to_an_earlier_file_is_a_copy_with_the_file_s_rights() {
+    let weights = support::noise(300_000);
+    let long = format!("models/m/{}/weights", "v".repeat(120));
+    let whole = archive([
+        file("./bento.yaml", b"name: iris\n"),
+        file("./models/m/v1/weights", &weights),
+        entry(b"./run.sh", FILE, 0o755, b"", b"#!/bin/sh\n"),
+        hard_link("./models/m/v2/weights", "./models/m/v1/weights"),
+        hard_link("src/again.sh", "run.sh"),
+        hard_link("src/third", "./models/m/v2/weights"),
+        tar::pax(&[("path", &long), ("linkpath", "src/third")]),
+        hard_link("x", "y"),
+        file("last", b""),
+        hard_link("empty", "last"),
+    ]);
+    for packed in [whole.clone(), gzip(&whole), xz(&whole), bzip2(&whole)] {
+        let (yard, limits) = (Yard::new(), Limits { bytes: 2 << 20, ..LIMITS });
+        let filled = yard.unpack(&packed, &limits).unwrap();
+        yard.assert_nothing_outside();
+        assert_eq!(filled, Filled { files: 9, bytes: 4 * 300_000 + 2 * 10 + 11 });
+        for name in ["models/m/v1/weights", "models/m/v2/weights", "src/third", &long] {
+            assert!(fs::read(yard.bento().join(name)).unwrap() == weights, "{name}");
+        }
+        assert_eq!(listing(&yard.bento())["src/again.sh"], "FILE 755 10");
+        fs::write(yard.bento().join("src/third"), "changed").unwrap();
+        assert!(fs::read(yard.bento().join("models/m/v1/weights")).unwrap() == weights);
+    }
+}
+
+#[test]
+fn python_and_gnu_tar_write_hard_links_that_are_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "mkdir -p src/v1 src/v2 && head -c 70000 /dev/urandom > src/v1/weights &&
+ln src/v1/weights src/v2/weights && ln src/v1/weights src/$(printf 'd%.0s' $(seq 120)) && echo 1 > src/one &&
+tar -cf gnu.tar -C src . && tar --format=posix -czf posix.tar -C src . &&
+python3 -c 'import tarfile; t = tarfile.open(\"python.tar\", \"w:xz\"); t.add(\"src\", \".\"); t.close()'";
+    let mut shell = std::process::Command::new("sh");
+    assert!(shell.args(["-ec", script]).current_dir(home.path()).status().unwrap().success());
+    for name in ["gnu.tar", "posix.tar", "python.tar"] {
+        let yard = Yard::new();
+        yard.unpack(&fs::read(home.path().join(name)).unwrap(), &LIMITS).unwrap();
+        let mut diff = std::process::Command::new("diff");
+        diff.arg("-r").args([home.path().join("src"), yard.bento()]);
+        assert!(diff.status().unwrap().success(), "{name}");
+    }
+}
+
+#[test]
+fn a_hard_link_counts_as_if_the_archive_had_the_file_twice() {
+    let copies = |count| {
+        let links = (0..count).map(|number| hard_link(&format!("{number}"), "a"));
+        archive([file("a", &support::noise(4_000))].into_iter().chain(links))
+    };
+    let unpack = |packed: &[u8], limits: &Limits| {
+        let yard = Yard::new();
+        let ended = yard.unpack(packed, limits);
+        (ended, listing(&yard.bento()))
+    };
+    let small = Limits { bytes: 20_000, ..LIMITS };
+    assert_eq!(unpack(&copies(2), &small).0.unwrap().bytes, 12_000);
+    let (ended, made) = unpack(&copies(40), &small);
+    assert!(matches!(ended, Err(BadArchive::Limit(Limit::Bytes(20_000)))));
+    assert!(made.len() <= 1, "no copy is made before all is counted: {made:?}");
+    let entries = Limits { entries: 3, ..LIMITS };
+    assert!(matches!(unpack(&copies(3), &entries).0, Err(BadArchive::Limit(Limit::Entries(3)))));
+
+    let links = (0..48).map(|number| hard_link(&format!("{number}"), "a"));
+    let bomb = archive([file("a", &support::noise(2 << 20))].into_iter().chain(links));
+    let dense = Limits { bytes: 1 << 30, entries: 50, ratio: 20 };
+    assert!(matches!(unpack(&bomb, &dense).0, Err(BadArchive::Limit(Limit::Ratio(20)))));
 }
 
 #[test]
@@ -155,6 +229,16 @@ fn an_entry_that_no_bento_has_is_named_with_its_rule() {
             refused([entry(b"a\xff", FILE, 0o644, b"", b"")]),
             refused([file("a\x1b[2J\nerror: all is well", b"")]),
             refused(other(HARD_LINK)),
+            refused([hard_link("a", "./b"), file("b", b"")]),
+            refused([hard_link("a", "a")]),
+            refused([directory("src"), hard_link("a", "src")]),
+            refused([file("b", b""), symlink("l", "b"), hard_link("a", "l")]),
+            refused([hard_link("a", "/etc/passwd")]),
+            refused([file("b", b""), hard_link("src/a", "../b")]),
+            refused([file("b", b""), hard_link("a", "B")]),
+            refused([hard_link("a", "")]),
+            refused([file("b", b""), hard_link("b", "b")]),
+            refused([file("b", b"1"), entry(b"a", HARD_LINK, 0o644, b"b", b"1")]),
             refused(other(b'3')),
             refused(other(b'4')),
             refused(other(b'6')),
@@ -340,7 +424,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         5 => Just(FILE),
         3 => Just(SYMLINK),
         2 => Just(DIRECTORY),
-        1 => Just(HARD_LINK),
+        3 => Just(HARD_LINK),
         1 => prop::sample::select(b"\x003467LKSxgNV".to_vec()),
     ];
     (name(), kind, any::<u16>(), name(), prop::collection::vec(any::<u8>(), 0..700)).prop_map(

@@ -7,7 +7,7 @@ mod support;
 
 use support::{
     bento_files,
-    tar::{self, archive, bzip2, directory, file, gzip, symlink, xz},
+    tar::{self, archive, bzip2, directory, file, gzip, hard_link, symlink, xz},
     zip,
 };
 
@@ -68,16 +68,21 @@ fn plain() -> Vec<u8> {
         file("y", &[7; 900]),
         symlink("./models/m/latest", "v1"),
         file("./models/m/v1/model.yaml", b"name: m\n"),
+        hard_link("./models/m/v2/model.yaml", "./models/m/v1/model.yaml"),
     ])
 }
 
 #[test]
 fn no_change_to_a_tar_does_harm() {
-    run(
-        &[plain(), archive([symlink("a/b", "../c"), file("c/d", b"1"), symlink("c/e", "../a/b")])],
-        3_000,
-        harmless::archive,
-    );
+    let links = archive([symlink("a/b", "../c"), file("c/d", b"1"), symlink("c/e", "../a/b")]);
+    // As much as the limits allow, so that a change of one number goes beyond them.
+    let copies = archive([
+        file("a", &support::noise(50_000)),
+        hard_link("b", "a"),
+        hard_link("c/d", "b"),
+        hard_link("e", "c/d"),
+    ]);
+    run(&[plain(), links, copies], 3_000, harmless::archive);
 }
 
 #[test]

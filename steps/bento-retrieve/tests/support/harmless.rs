@@ -1,6 +1,6 @@
 //! What must hold for any bytes whatever. The fuzz targets call these, and so does a short run in the tests.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use bento_retrieve::{
     archive::unpack,
@@ -13,7 +13,8 @@ use bento_retrieve::{
 
 const LIMITS: Limits = Limits { bytes: 256 << 10, entries: 40, ratio: 200 };
 
-/// Nothing is outside of the folder, no symlink leads out of it, and it has no more than the limits allow.
+/// Nothing is outside of the folder, no symlink leads out of it, no file has two names, and it has no more than the
+/// limits allow.
 pub(crate) fn archive(bytes: &[u8]) {
     let home = tempfile::tempdir().expect("a folder for the test");
     let bento = home.path().join("bento");
@@ -44,7 +45,9 @@ impl Seen {
             assert!(kind.is_file() || kind.is_symlink(), "{}", entry.path().display());
             self.files += 1;
             if kind.is_file() {
-                self.bytes += entry.metadata().expect("its size").len();
+                let metadata = entry.metadata().expect("its size");
+                assert_eq!(metadata.nlink(), 1, "{} has another name", entry.path().display());
+                self.bytes += metadata.len();
             } else if let Ok(real) = entry.path().canonicalize() {
                 assert!(real.starts_with(root), "{} leads out", entry.path().display());
             }

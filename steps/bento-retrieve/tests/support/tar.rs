@@ -58,6 +58,11 @@ pub(crate) fn symlink(name: &str, target: &str) -> Entry {
     entry(name.as_bytes(), SYMLINK, 0o777, target.as_bytes(), b"")
 }
 
+/// A second name of a file, as Python's `tarfile` writes it.
+pub(crate) fn hard_link(name: &str, target: &str) -> Entry {
+    entry(name.as_bytes(), HARD_LINK, 0o644, target.as_bytes(), b"")
+}
+
 /// A pax header for the next entry.
 pub(crate) fn pax(records: &[(&str, &str)]) -> Entry {
     let mut contents = Vec::new();
