@@ -33,6 +33,10 @@ pub enum BadArchive {
     Limit(#[from] Limit),
     #[error("its first bytes are of no format that BentoML writes (tar, gzip, xz, bzip2, zip)")]
     Format,
+    #[error("it is a web page")]
+    WebPage,
+    #[error("it lies there with the frames of its upload in it")]
+    Framed,
     #[error("it ends before its end")]
     CutShort,
     #[error("other data follows its end")]
@@ -80,6 +84,22 @@ impl Format {
     }
 }
 
+/// What it is, if it is none of the formats: things that are found where an archive should be.
+pub(crate) fn no_archive(head: &[u8]) -> BadArchive {
+    let text = head.trim_ascii_start().to_ascii_lowercase();
+    // `aws-chunked`: a length in hexadecimal, and perhaps a signature, in a line before each piece.
+    let digits = head.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let after = &head[digits..];
+    if [&b"<!doctype html"[..], b"<html"].iter().any(|start| text.starts_with(start)) {
+        BadArchive::WebPage
+    } else if digits > 0 && (after.starts_with(b"\r\n") || after.starts_with(b";chunk-signature="))
+    {
+        BadArchive::Framed
+    } else {
+        BadArchive::Format
+    }
+}
+
 /// Unpacks the whole archive into an empty folder. Memory stays flat at any size.
 ///
 /// # Errors
@@ -97,7 +117,7 @@ pub fn unpack(
         .take(Format::HEAD as u64)
         .read_to_end(&mut head)
         .map_err(|_| BadArchive::Input)?;
-    let format = Format::of(&head).ok_or(BadArchive::Format)?;
+    let format = Format::of(&head).ok_or_else(|| no_archive(&head))?;
     let input = Packed { inner: Cursor::new(head).chain(input), meter: &meter };
     folder.fill(watch, |orders| {
         let mut bento =

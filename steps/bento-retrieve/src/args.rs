@@ -142,6 +142,11 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t,
           hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
     pub(crate) anonymous: bool,
+    /// Compare what comes with the checksum that the store has for it; the archive's own are always
+    /// [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true",
+          hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
+    pub(crate) store_checksum: bool,
     /// Folder that may have the files `credentials` and `config` of the AWS tools, and `ca.crt`, an
     /// authority to trust beside the system's
     #[arg(long, value_name = "DIR", help_heading = "Store")]

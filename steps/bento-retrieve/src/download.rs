@@ -16,10 +16,11 @@ use tokio::{
 };
 
 use crate::{
+    archive::Format,
     fault::Fault,
     meter::Watch,
     parts::{self, Parts, Whole},
-    source::{Broken, Checksum, Opened, Part, Source},
+    source::{Broken, Checksum, Doubt, Opened, Part, Source},
 };
 
 /// Pieces that may wait between network and unpacking; more would take memory and not make it faster.
@@ -41,7 +42,9 @@ pub struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn waits(self) -> impl Iterator<Item = Duration> {
+    /// Before each further try.
+    #[must_use]
+    pub fn waits(self) -> impl Iterator<Item = Duration> {
         ExponentialBuilder::default()
             .with_min_delay(FIRST_WAIT)
             .with_max_delay(LONGEST_WAIT)
@@ -134,6 +137,7 @@ pub struct Download<'a> {
     total: Option<u64>,
     mark: Option<String>,
     checksum: Option<Checksum>,
+    doubt: Option<Doubt>,
     sha256: Sha256,
     connections: usize,
     /// What one connection brought, once it turned out to be the limit
@@ -173,6 +177,7 @@ impl<'a> Download<'a> {
             total: None,
             mark: None,
             checksum: None,
+            doubt: None,
             sha256: Sha256::new(),
             connections,
             alone: None,
@@ -205,6 +210,7 @@ impl<'a> Download<'a> {
                 waits = self.patience.waits(); // it got on, so the next try has all the patience again
             }
             if self.at > 0 && self.mark.is_none() && expected.is_none() && fault.may_heal() {
+                tracing::info!("{fault}");
                 return Err(Fault::CannotResume(self.at)); // the rest might be another archive's
             }
             let Some(wait) = waits.next().filter(|_| fault.may_heal()) else { return Err(fault) };
@@ -221,7 +227,7 @@ impl<'a> Download<'a> {
             let _ = write!(sha256, "{byte:02x}");
         }
         if expected.is_some_and(|expected| !expected.eq_ignore_ascii_case(&sha256)) {
-            return Err(Fault::Sha256(sha256));
+            return Err(Fault::Sha256(sha256, self.doubt));
         }
         if self.checksum.is_some_and(|checksum| !checksum.holds()) {
             return Err(Fault::Checksum);
@@ -300,6 +306,7 @@ impl<'a> Download<'a> {
             self.total = opened.total;
             self.mark = opened.mark.take();
             self.checksum = opened.checksum.take();
+            self.doubt = opened.doubt.take();
         } else if opened.mark != self.mark || opened.total != self.total {
             return Err(Fault::Replaced);
         }
@@ -308,6 +315,9 @@ impl<'a> Download<'a> {
 
     /// Fails when nobody takes it.
     async fn take(&mut self, piece: Bytes) -> Result<(), ()> {
+        if self.at == 0 && self.source.is_named_gz() && Format::of(&piece) == Some(Format::Tar) {
+            self.doubt = Some(Doubt::Unpacked);
+        }
         self.at += piece.len() as u64;
         self.watch.fetched.store(self.at, Ordering::Relaxed);
         self.sha256.update(&piece);

@@ -106,7 +106,14 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
 }
 
 pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Access> {
-    let AccessArgs { s3_endpoint, s3_path_style, anonymous, credentials, ca_bundle } = access;
+    let AccessArgs {
+        s3_endpoint,
+        s3_path_style,
+        anonymous,
+        store_checksum,
+        credentials,
+        ca_bundle,
+    } = access;
     let mounted = credentials.as_ref().map(|folder| folder.join("ca.crt"));
     let files = ca_bundle.into_iter().chain(mounted.filter(|file| file.is_file()));
     let authority = files.map(|file| authorities(&file)).collect::<Result<Vec<_>>>()?.join(&b'\n');
@@ -118,6 +125,7 @@ pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Acces
         credentials,
         authority: Some(authority).filter(|pem| !pem.is_empty()),
         idle,
+        checksum: store_checksum,
     })
 }
 

@@ -11,7 +11,7 @@ use liblzma::bufread::XzDecoder;
 use thiserror::Error;
 
 use crate::{
-    archive::{BadArchive, Format},
+    archive::{BadArchive, Format, no_archive},
     download::Patience,
     fault::Fault,
     meter::{HEADERS, Limits, Meter, Unpacked, Watch},
@@ -56,12 +56,23 @@ pub async fn glance(source: &Source, patience: Patience) -> Result<Glance, Unsee
     let mut mark = None;
     for window in WINDOWS {
         let part = Part::from(seen.len() as u64..window);
-        let more = patience.ask(async || read(source, part, mark.as_deref()).await).await?;
+        let more = match patience.ask(async || read(source, part, mark.as_deref()).await).await {
+            Err(Fault::CannotResume(_)) => {
+                seen.clear(); // a server without ranges sends it from its beginning again
+                patience.ask(async || read(source, Part::from(0..window), None).await).await?
+            }
+            more => more?,
+        };
         seen.extend(more.bytes);
         mark = more.mark;
-        let is_whole = more.total.is_none_or(|total| seen.len() as u64 >= total);
+        let is_whole = match more.total {
+            Some(total) => seen.len() as u64 >= total,
+            None => (seen.len() as u64) < window,
+        };
         if Format::of(&seen) == Some(Format::Zip) {
-            let total = more.total.unwrap_or(seen.len() as u64);
+            let Some(total) = more.total.or_else(|| is_whole.then_some(seen.len() as u64)) else {
+                return Err(Unseen::TooFar); // what tells where everything is comes at its end
+            };
             return glance_at_zip(source, &seen, total, mark.as_deref(), patience).await;
         }
         if let Some(found) = look(&seen, is_whole)? {
@@ -105,7 +116,7 @@ async fn read(source: &Source, part: Part, same: Option<&str>) -> Result<Piece, 
 pub fn look(beginning: &[u8], is_whole: bool) -> Result<Option<Glance>, BadArchive> {
     let format = match Format::of(beginning) {
         Some(format) => format,
-        None if is_whole || beginning.len() >= Format::HEAD => return Err(BadArchive::Format),
+        None if is_whole || beginning.len() >= Format::HEAD => return Err(no_archive(beginning)),
         None => return Ok(None),
     };
     let mut found = Glance::default();

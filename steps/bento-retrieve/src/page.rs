@@ -11,11 +11,13 @@ use aws_smithy_runtime_api::client::{
 use step::{secret, text};
 
 use crate::{
-    fault::Fault,
-    source::{Body, Opened, Part, content_range},
+    fault::{Fault, Refusal},
+    source::{Body, Doubt, Opened, Part, whole},
     web::{CONNECT, connector},
 };
 
+/// Bytes that are read of an answer that is no archive; an error of S3 takes some hundred.
+const LONGEST_ERROR: usize = 16 << 10;
 /// As browsers and curl do; more is a circle.
 const REDIRECTS: usize = 10;
 
@@ -52,6 +54,11 @@ impl Page {
         Ok(Self { client: connector(&settings, authority), url })
     }
 
+    /// The address without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+
     pub(crate) async fn open(&self, part: Part, same: Option<&str>) -> Result<Opened, Fault> {
         let mut url = self.url.clone();
         for _ in 0..REDIRECTS {
@@ -62,7 +69,7 @@ impl Page {
                     url = follow(&url, location)?;
                 }
                 _ if answer.status().is_success() => return opened(answer, part),
-                _ => return Err(Fault::from_answer(&answer, None, None)),
+                _ => return Err(refused(answer).await),
             }
         }
         Err(Fault::Refused(format!("more than {REDIRECTS} redirects")))
@@ -84,19 +91,30 @@ impl Page {
     }
 }
 
+/// The error of a store that signed the address stands in the answer's body.
+async fn refused(mut answer: HttpResponse) -> Fault {
+    let status = answer.status().as_u16();
+    let mut body = Body::from(ByteStream::new(answer.take_body()));
+    let mut text = Vec::new();
+    while let Some(Ok(piece)) = body.next().await {
+        text.extend(piece);
+        if text.len() > LONGEST_ERROR {
+            break;
+        }
+    }
+    Refusal { status, body: String::from_utf8_lossy(&text), region: None }.meaning(None)
+}
+
 fn opened(mut answer: HttpResponse, part: Part) -> Result<Opened, Fault> {
     let headers = answer.headers();
     let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
-    let total = match headers.get("content-range").and_then(content_range) {
-        Some((from, total)) if from == part.from => total,
-        None if part.from == 0 => length, // a server without ranges may send more than was asked for
-        _ => return Err(Fault::CannotResume(part.from)),
-    };
+    let total = whole(part, headers.get("content-range"), length)?;
     // A weak tag stands for the same meaning, not for the same bytes.
     let tag = headers.get("etag").filter(|tag| tag.starts_with('"'));
     let mark = tag.or_else(|| headers.get("last-modified")).map(str::to_owned);
+    let doubt = Doubt::of(headers.get("content-encoding"), length);
     let body = Body::from(ByteStream::new(answer.take_body()));
-    Ok(Opened { body, total, mark, checksum: None })
+    Ok(Opened { body, total, mark, checksum: None, doubt })
 }
 
 /// `HOST:PORT` of an address.

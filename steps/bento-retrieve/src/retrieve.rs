@@ -3,14 +3,15 @@
 use std::{
     fs, io,
     path::{Path, PathBuf, absolute},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use bento_retrieve::{
     archive::BadArchive,
     download::{Download, Feed, Patience, Received, pipe},
+    fault::Fault,
     folder::Filled,
     image::Repository,
     manifest::Bento,
@@ -24,7 +25,7 @@ use bento_retrieve::{
     unpacking::Unpacking,
 };
 use step::{Failure, Outcome, Terminated};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     args::{Results, RetrieveArgs},
@@ -63,20 +64,21 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
         return Ok(Outcome::Done);
     }
 
-    let draft = place.draft().map_err(hint::place)?;
-    let (feed, pull) = pipe();
-    let watch = Arc::new(Watch::default());
-    let mut unpacking = Unpacking::start(pull, draft.path(), plan.limits, Arc::clone(&watch));
-    let fetched = tokio::select! {
-        fetched = timeout(plan.timeout, fetch(&plan, feed, &mut unpacking, &watch)) => Some(fetched),
-        () = terminated.wait() => None,
+    let mut tries = Tries::new(&plan);
+    let (draft, (received, filled)) = loop {
+        let draft = place.draft().map_err(hint::place)?;
+        match tries.next(&plan, &draft, &mut terminated).await {
+            Ok(Some(came)) => break (draft, came),
+            Ok(None) => {
+                tracing::warn!(
+                    "stopped by a signal; nothing is left behind, run it again to start over"
+                );
+                return Ok(Outcome::Terminated);
+            }
+            Err(error) if tries.may_start_over(&error, plan.patience) => {}
+            Err(error) => return Err(error),
+        }
     };
-    unpacking.stop().await; // before the draft is removed
-    let Some(fetched) = fetched else {
-        tracing::warn!("stopped by a signal; nothing is left behind, run it again to start over");
-        return Ok(Outcome::Terminated);
-    };
-    let (received, filled) = fetched.unwrap_or_else(|_| Err(hint::too_slow(plan.timeout)))?;
 
     let (bento, receipt) = inspect(&plan, &draft, received, filled)?;
     place.settle(draft, &bento.root, &receipt).map_err(hint::place)?;
@@ -123,9 +125,74 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
     Ok((plan, results))
 }
 
+/// Tries that begin at the archive's first byte. There is more than one only where the server cannot send the rest of
+/// what was cut; the files of the one before are gone by then.
+struct Tries {
+    until: Instant,
+    started_over: usize,
+    /// Before the next one
+    wait: Duration,
+    connections: usize,
+    /// Where an archive without a length has ended too early. When it does so twice, that is all there is
+    ended_at: Option<u64>,
+}
+
+impl Tries {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            until: Instant::now() + plan.timeout,
+            started_over: 0,
+            wait: Duration::ZERO,
+            connections: plan.connections,
+            ended_at: None,
+        }
+    }
+
+    /// Gets the archive into the draft. `None` when a signal has ended it.
+    async fn next(
+        &mut self,
+        plan: &Plan,
+        draft: &Draft,
+        terminated: &mut Terminated,
+    ) -> Result<Option<(Received, Filled)>> {
+        let (feed, pull) = pipe();
+        let watch = Arc::new(Watch::default());
+        let mut unpacking = Unpacking::start(pull, draft.path(), plan.limits, Arc::clone(&watch));
+        let (until, wait) = (self.until, self.wait);
+        let fetched = async {
+            sleep(wait).await;
+            fetch(plan, self, feed, &mut unpacking, &watch).await
+        };
+        let fetched = tokio::select! {
+            fetched = timeout_at(until, fetched) => Some(fetched),
+            () = terminated.wait() => None,
+        };
+        unpacking.stop().await; // before the draft is removed
+        fetched
+            .map(|fetched| fetched.unwrap_or_else(|_| Err(hint::too_slow(plan.timeout))))
+            .transpose()
+    }
+
+    /// Without a length, an end that comes too early is taken for a cut, unless it came at the same byte before.
+    fn cut_at(&mut self, byte: u64) -> Option<Fault> {
+        (self.ended_at.replace(byte) != Some(byte)).then_some(Fault::CannotResume(byte))
+    }
+
+    fn may_start_over(&mut self, error: &Error, patience: Patience) -> bool {
+        let Some(fault @ Fault::CannotResume(_)) = error.downcast_ref() else { return false };
+        let Some(wait) = patience.waits().nth(self.started_over) else { return false };
+        tracing::info!("{fault}; starting over");
+        self.started_over += 1;
+        self.wait = wait;
+        self.connections = 1; // parts are what it cannot send
+        true
+    }
+}
+
 /// Finds the archive and reads it to its end, through the pipe that is unpacked from.
 async fn fetch(
     plan: &Plan,
+    tries: &mut Tries,
     feed: Feed,
     unpacking: &mut Unpacking,
     watch: &Watch,
@@ -136,14 +203,21 @@ async fn fetch(
     let size = opened.total.map(|total| format!(", {}", Size(total))).unwrap_or_default();
     tracing::info!("retrieving {source}{size}");
     let total = opened.total;
-    let download = Download::new(&source, opened, plan.patience, plan.connections, feed, watch);
+    let download = Download::new(&source, opened, plan.patience, tries.connections, feed, watch);
     let downloading = download.run(plan.sha256.as_deref());
     let work = async { (downloading.await, unpacking.ended().await) };
     let (received, unpacked) = progress::beside(work, watch, total).await;
     match (unpacked, received) {
         (Ok(filled), Ok(Some(received))) => Ok((received, filled)),
         (Err(BadArchive::Input) | Ok(_), Err(fault)) => Err(hint::fault(fault, what)),
-        (Err(bad), _) => Err(hint::archive(bad, format!("failed to unpack `{source}`"))),
+        (Err(bad), _) => {
+            let may_be_cut = matches!(bad, BadArchive::CutShort) && total.is_none();
+            match may_be_cut.then(|| tries.cut_at(watch.fetched.load(Ordering::Relaxed))).flatten()
+            {
+                Some(cut) => Err(hint::fault(cut, what)),
+                None => Err(hint::archive(bad, format!("failed to unpack `{source}`"))),
+            }
+        }
         (Ok(_), Ok(None)) => Err(hint::archive(BadArchive::Input, what)),
     }
 }

@@ -61,6 +61,31 @@ pub struct Opened {
     /// What tells it from any other that may take its place
     pub mark: Option<String>,
     pub(crate) checksum: Option<Checksum>,
+    pub(crate) doubt: Option<Doubt>,
+}
+
+/// Why the bytes that come may be others than those that are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// They have this `Content-Encoding`, which the store or something on the way gave them
+    Encoded(String),
+    /// They came without a length, as from a server that packs or unpacks while it sends
+    NoLength,
+    /// They are a plain tar, though the archive's name ends in `gz`
+    Unpacked,
+}
+
+impl Doubt {
+    /// What an answer's headers give reason to.
+    pub(crate) fn of(encoding: Option<&str>, length: Option<u64>) -> Option<Self> {
+        // What clients of S3 add to uploads that they cut into chunks; it says nothing of the bytes.
+        let encoding = encoding.unwrap_or_default().split(',').map(str::trim);
+        let encoded = encoding.filter(|coding| !["", "identity", "aws-chunked"].contains(coding));
+        match encoded.collect::<Vec<_>>().join(", ") {
+            encoded if !encoded.is_empty() => Some(Self::Encoded(encoded)),
+            _ => length.is_none().then_some(Self::NoLength),
+        }
+    }
 }
 
 /// Bytes that come one piece after the other.
@@ -136,13 +161,47 @@ async fn open_file(path: PathBuf, part: Part) -> Result<Opened, Fault> {
         io::ErrorKind::NotFound => Fault::NoObject,
         _ => Fault::Refused(error.to_string()),
     })?;
-    Ok(Opened { body: Body::File(file), total: Some(total), mark: None, checksum: None })
+    Ok(Opened {
+        body: Body::File(file),
+        total: Some(total),
+        mark: None,
+        checksum: None,
+        doubt: None,
+    })
+}
+
+/// The whole archive's length, from an answer that brings the part that was asked for.
+pub(crate) fn whole(
+    part: Part,
+    range: Option<&str>,
+    length: Option<u64>,
+) -> Result<Option<u64>, Fault> {
+    match range.and_then(content_range) {
+        Some((from, total)) if from == part.from => Ok(total),
+        Some(_) if part.from == 0 => Err(Fault::Refused(
+            "the answer was another part than the one that was asked for".into(),
+        )),
+        None if part.from == 0 => Ok(length), // a server without ranges may send more than was asked for
+        _ => Err(Fault::CannotResume(part.from)),
+    }
 }
 
 /// The first byte and the whole length, of `bytes FIRST-LAST/TOTAL`.
-pub(crate) fn content_range(header: &str) -> Option<(u64, Option<u64>)> {
+fn content_range(header: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = header.strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split('-').next()?.parse().ok()?, total.parse().ok()))
+}
+
+impl Source {
+    /// Whether its name says that gzip has packed it.
+    pub(crate) fn is_named_gz(&self) -> bool {
+        let name = match self {
+            Self::Object(object) => object.key.as_str(),
+            Self::Page(page) => page.path(),
+            Self::File(path) => path.to_str().unwrap_or_default(),
+        };
+        [".gz", ".tgz"].iter().any(|ending| name.ends_with(ending))
+    }
 }
 
 impl fmt::Display for Source {
@@ -185,6 +244,17 @@ mod tests {
     fn a_part_is_asked_for_as_http_counts_it() {
         let asked = [Part::ALL, Part { from: 5, end: None }, Part::from(0..10)].map(Part::header);
         assert_eq!(asked, [None, Some("bytes=5-".into()), Some("bytes=0-9".into())]);
+    }
+
+    #[test]
+    fn bytes_are_doubted_when_something_may_have_changed_them_on_the_way() {
+        let encoded = |encoding: &str| Some(Doubt::Encoded(encoding.into()));
+        assert_eq!(Doubt::of(None, Some(1)), None);
+        assert_eq!(Doubt::of(Some("identity"), Some(1)), None);
+        assert_eq!(Doubt::of(Some("aws-chunked"), Some(1)), None);
+        assert_eq!(Doubt::of(Some("gzip"), Some(1)), encoded("gzip"));
+        assert_eq!(Doubt::of(Some("gzip,aws-chunked"), None), encoded("gzip"));
+        assert_eq!(Doubt::of(None, None), Some(Doubt::NoLength));
     }
 
     #[test]

@@ -14,13 +14,14 @@ use aws_config::{
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::{
     Client, config::ResponseChecksumValidation, operation::get_object::GetObjectOutput,
+    types::ChecksumType,
 };
 use aws_smithy_types::date_time::Format;
 use thiserror::Error;
 
 use crate::{
-    fault::Fault,
-    source::{Checksum, Opened, Part, content_range},
+    fault::{Fault, Right},
+    source::{Checksum, Doubt, Opened, Part, whole},
     tag::Tag,
     web::{CONNECT, http_client},
 };
@@ -101,6 +102,8 @@ pub struct Access {
     pub authority: Option<Vec<u8>>,
     /// How long an answer may take
     pub idle: Duration,
+    /// Whether what comes is compared with the checksum that the store has for it
+    pub checksum: bool,
 }
 
 /// A store and a place in it.
@@ -108,6 +111,7 @@ pub struct Access {
 pub struct Store {
     client: Client,
     pub location: Location,
+    checksum: bool,
 }
 
 /// One archive in a store.
@@ -116,6 +120,7 @@ pub struct Object {
     client: Client,
     pub bucket: String,
     pub key: String,
+    checksum: bool,
 }
 
 impl fmt::Display for Object {
@@ -214,7 +219,7 @@ impl Store {
         let config = aws_sdk_s3::config::Builder::from(&config.load().await)
             .force_path_style(access.path_style.unwrap_or(access.endpoint.is_some()));
         let config = if access.anonymous { config.allow_no_auth() } else { config };
-        Self { client: Client::from_conf(config.build()), location }
+        Self { client: Client::from_conf(config.build()), location, checksum: access.checksum }
     }
 
     /// The archive where BentoML's users put it by convention, which need not exist.
@@ -230,7 +235,8 @@ impl Store {
     }
 
     fn object(&self, key: String) -> Object {
-        Object { client: self.client.clone(), bucket: self.location.bucket.clone(), key }
+        let (client, bucket) = (self.client.clone(), self.location.bucket.clone());
+        Object { client, bucket, key, checksum: self.checksum }
     }
 
     /// Looks for an archive with another ending, or at the place where `bentoml export` itself puts one.
@@ -264,7 +270,7 @@ impl Store {
                 .set_continuation_token(next)
                 .send()
                 .await
-                .map_err(|error| Fault::from_sdk(&error))?;
+                .map_err(|error| Fault::from_sdk(&error, self.to_list()))?;
             let contents = answer.contents.unwrap_or_default();
             seen += contents.len();
             for object in contents {
@@ -291,6 +297,10 @@ impl Store {
         }
     }
 
+    fn to_list(&self) -> Right {
+        Right { action: "s3:ListBucket", resource: self.location.bucket.clone() }
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
         let answer = self
             .client
@@ -298,7 +308,8 @@ impl Store {
             .bucket(&self.location.bucket)
             .prefix(prefix)
             .max_keys(LISTED);
-        let answer = answer.send().await.map_err(|error| Fault::from_sdk(&error))?;
+        let answer =
+            answer.send().await.map_err(|error| Fault::from_sdk(&error, self.to_list()))?;
         Ok(answer
             .contents
             .unwrap_or_default()
@@ -344,8 +355,13 @@ fn versions(folder: &str, keys: &[String]) -> Vec<String> {
 }
 
 impl Object {
+    fn to_get(&self) -> Right {
+        Right { action: "s3:GetObject", resource: format!("{}/{}", self.bucket, self.key) }
+    }
+
     /// Opens a part of it, and only if it is still the same object.
     pub(crate) async fn open(&self, part: Part, same: Option<&str>) -> Result<Opened, Fault> {
+        let compared = self.checksum && part == Part::ALL;
         let request = self
             .client
             .get_object()
@@ -356,26 +372,28 @@ impl Object {
         let answer = request
             .customize()
             .mutate_request(move |request| {
-                if part == Part::ALL {
+                if compared {
                     request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
                 }
             })
             .send()
             .await
-            .map_err(|error| Fault::from_sdk(&error))?;
+            .map_err(|error| Fault::from_sdk(&error, self.to_get()))?;
         let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
-        let total = match answer.content_range.as_deref().and_then(content_range) {
-            Some((from, total)) if from == part.from => total,
-            None if part.from == 0 => length,
-            _ => return Err(Fault::CannotResume(part.from)),
-        };
-        let checksum = checksum(&answer).filter(|_| part == Part::ALL);
-        Ok(Opened { checksum, total, mark: answer.e_tag, body: answer.body.into() })
+        let total = whole(part, answer.content_range.as_deref(), length)?;
+        let checksum = checksum(&answer).filter(|_| compared);
+        let doubt = Doubt::of(answer.content_encoding.as_deref(), length);
+        Ok(Opened { checksum, total, mark: answer.e_tag, body: answer.body.into(), doubt })
     }
 }
 
-/// The checksum of the whole object, if the store has one. One made of its parts' checksums has a `-`.
+/// The checksum of the whole object, if the store has one.
+///
+/// That of an upload in parts may be made of the parts' checksums: AWS then says so by a `-` and by the type, older
+/// MinIO by one of them or by neither. So without a type it is believed only where the tag, which ends in `-PARTS`
+/// then, tells that there was one part, or where the algorithm knows no other checksum than the whole one.
 fn checksum(answer: &GetObjectOutput) -> Option<Checksum> {
+    let in_parts = answer.e_tag.as_deref().is_none_or(|tag| tag.contains('-'));
     let known = [
         ("crc64nvme", &answer.checksum_crc64_nvme),
         ("crc32", &answer.checksum_crc32),
@@ -384,7 +402,59 @@ fn checksum(answer: &GetObjectOutput) -> Option<Checksum> {
         ("sha1", &answer.checksum_sha1),
     ];
     known.into_iter().find_map(|(algorithm, value)| {
-        let value = value.as_deref().filter(|value| !value.contains('-'))?;
+        let is_whole = match &answer.checksum_type {
+            // Of parts, a SHA cannot be put together to that of the whole.
+            Some(ChecksumType::FullObject) => !in_parts || algorithm.starts_with("crc"),
+            Some(_) => false,
+            None => !in_parts || algorithm == "crc64nvme",
+        };
+        let value = value.as_deref().filter(|value| is_whole && !value.contains('-'))?;
         Checksum::new(algorithm, value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_is_believed_only_where_it_is_of_the_whole_object() {
+        let whole = "d54f7e22a4b3e0d7f0b1c2d3e4f5a6b7";
+        let parts = "d54f7e22a4b3e0d7f0b1c2d3e4f5a6b7-3";
+        let believed = |tag: Option<&str>, kind: Option<&str>, algorithm: &str, value: &str| {
+            let answer = GetObjectOutput::builder()
+                .set_e_tag(tag.map(|tag| format!("\"{tag}\"")))
+                .set_checksum_type(kind.map(ChecksumType::from));
+            let value = value.to_owned();
+            let answer = match algorithm {
+                "crc64nvme" => answer.checksum_crc64_nvme(value),
+                "crc32" => answer.checksum_crc32(value),
+                "crc32c" => answer.checksum_crc32_c(value),
+                "sha1" => answer.checksum_sha1(value),
+                "sha256" => answer.checksum_sha256(value),
+                _ => answer,
+            };
+            checksum(&answer.build()).is_some()
+        };
+        let (full, composite) = (Some("FULL_OBJECT"), Some("COMPOSITE"));
+        for algorithm in ["crc32", "crc32c", "sha1", "sha256", "crc64nvme"] {
+            assert!(believed(Some(whole), None, algorithm, "AAAAAA=="), "{algorithm}");
+            assert!(believed(Some(whole), full, algorithm, "AAAAAA=="), "{algorithm}");
+            assert!(!believed(Some(whole), composite, algorithm, "AAAAAA=="), "{algorithm}");
+            assert!(!believed(Some(parts), composite, algorithm, "AAAAAA==-3"), "{algorithm}: AWS");
+            assert!(!believed(Some(parts), None, algorithm, "AAAAAA==-3"), "{algorithm}");
+            assert!(!believed(Some(parts), composite, algorithm, "AAAAAA=="), "{algorithm}: MinIO");
+            let is_crc = algorithm.starts_with("crc");
+            assert_eq!(believed(Some(parts), full, algorithm, "AAAAAA=="), is_crc, "{algorithm}");
+            let only_whole = algorithm == "crc64nvme";
+            assert_eq!(
+                believed(Some(parts), None, algorithm, "AAAAAA=="),
+                only_whole,
+                "{algorithm}"
+            );
+            assert_eq!(believed(None, None, algorithm, "AAAAAA=="), only_whole, "{algorithm}");
+            assert!(!believed(Some(whole), Some("NEW"), algorithm, "AAAAAA=="), "{algorithm}");
+        }
+        assert!(!believed(Some(whole), full, "xxhash64", "AAAAAA=="));
+    }
 }

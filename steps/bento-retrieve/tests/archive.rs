@@ -333,8 +333,16 @@ fn a_wrong_checksum_is_found() {
 
 #[test]
 fn what_is_no_archive_is_told_so() {
-    for text in [&b""[..], b"<html>Sign in</html>", &[0; 2_000], b"PK\x05\x06"] {
+    for text in [&b""[..], b"face", &[0; 2_000], b"PK\x05\x06"] {
         assert!(matches!(unpacked(text), Err(BadArchive::Format)));
+    }
+    for page in ["<html>Sign in</html>", "\n  <!DOCTYPE html><title>MinIO Console</title>"] {
+        assert!(matches!(unpacked(page.as_bytes()), Err(BadArchive::WebPage)));
+    }
+    let packed = gzip(&archive([file("a", b"1")]));
+    for line in ["10000\r\n", "10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9\r\n"] {
+        let framed = [line.as_bytes(), &packed, b"\r\n0\r\n"].concat();
+        assert!(matches!(unpacked(&framed), Err(BadArchive::Framed)));
     }
 }
 

@@ -6,7 +6,8 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     path::PathBuf,
     process::{Command, Output, Stdio},
 };
@@ -267,10 +268,6 @@ fn what_will_not_heal_is_told_at_once_with_what_to_do() {
             Server::start([(KEY, bento("iris", "v1"))])
                 .script([Answer::CutAfter(9_000), Answer::Replaced(half)]),
         ),
-        told(
-            Server::start([(KEY, bento("iris", "v1"))])
-                .script([Answer::CutAfter(9_000), Answer::WithoutRanges]),
-        ),
         told(Server::start([(KEY, bento("iris", "v2"))])),
         told(Server::start([(KEY, gzip(&archive([file("README.md", b"hello")])))])),
         told(Server::start([(
@@ -287,7 +284,7 @@ fn what_will_not_heal_is_told_at_once_with_what_to_do() {
             KEY,
             gzip(&archive([file("bento.yaml", b""), file("../../etc/x", b"")])),
         )])),
-        answered(Answer::Header("x-amz-checksum-crc32", "AAAAAA==".into())),
+        answered(Answer::Headers(vec![("x-amz-checksum-crc32", "AAAAAA==".into())])),
     ];
     insta::assert_snapshot!(texts.join("\n"));
 }
@@ -311,11 +308,171 @@ fn another_archive_than_the_one_that_was_meant_is_refused() {
 #[test]
 fn the_store_s_own_checksum_is_compared_also_after_a_cut() {
     let crc = crc32(&bento("iris", "v1"));
-    let header = || Answer::Header("x-amz-checksum-crc32", crc.clone());
+    let header = || Answer::Headers(vec![("x-amz-checksum-crc32", crc.clone())]);
     let run = served([header()]);
     run.assert_whole(&run.retrieve());
-    let run = served([Answer::Header("x-amz-checksum-crc32", "not base64".into())]);
+    let run = served([Answer::Headers(vec![("x-amz-checksum-crc32", "not base64".into())])]);
     run.assert_whole(&run.retrieve());
+}
+
+#[test]
+fn an_intact_archive_is_not_called_damaged_for_a_checksum_of_its_parts() {
+    let damaged = |crc: &str, kind: Option<&str>, in_parts: bool| {
+        let mut headers = vec![("x-amz-checksum-crc32", crc.to_owned())];
+        headers.extend(kind.map(|kind| ("x-amz-checksum-type", kind.to_owned())));
+        let answer = if in_parts { Answer::InParts(headers) } else { Answer::Headers(headers) };
+        let run = served([answer]);
+        let ended = run.retrieve();
+        if ended.code == Some(0) {
+            run.assert_whole(&ended);
+            return false;
+        }
+        run.assert_nothing(&ended);
+        assert!(ended.stderr.contains("its checksum is not the one"), "{}", ended.stderr);
+        true
+    };
+    let (right, of_parts) = (&crc32(&bento("iris", "v1")), "nM3ykQ==");
+    for (crc, kind) in [
+        ("nM3ykQ==-2", Some("COMPOSITE")), // AWS
+        ("nM3ykQ==-2", None),
+        (of_parts, Some("COMPOSITE")), // older MinIO
+        (of_parts, None),
+        (of_parts, Some("NEW")),
+        (right, Some("FULL_OBJECT")),
+    ] {
+        assert!(!damaged(crc, kind, true), "{crc} {kind:?}");
+    }
+    assert!(damaged(of_parts, Some("FULL_OBJECT"), true));
+    assert!(damaged(of_parts, Some("FULL_OBJECT"), false));
+    assert!(damaged(of_parts, None, false));
+    assert!(!damaged(right, None, false));
+    let unknown = served([Answer::Headers(vec![("x-amz-checksum-xxhash64", of_parts.into())])]);
+    unknown.assert_whole(&unknown.retrieve());
+}
+
+#[test]
+fn the_store_s_checksum_can_be_left_out_and_the_archive_s_own_remains() {
+    let wrong = || Answer::Headers(vec![("x-amz-checksum-crc32", "AAAAAA==".into())]);
+    let run = served([wrong()]);
+    let with = |run: &Run, more: &str| {
+        run.ended(run.command().args(["--store-checksum=false", more]).output().unwrap())
+    };
+    run.assert_whole(&with(&run, "--retries=3"));
+    let run = served([wrong()]);
+    run.assert_nothing(&with(&run, &format!("--sha256={}", "0".repeat(64))));
+    let mut damaged = bento("iris", "v1");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let run = Run::new(Server::start([(KEY, damaged)]));
+    run.assert_nothing(&with(&run, "--retries=3"));
+}
+
+#[test]
+fn each_refusal_of_a_store_leads_to_its_cause() {
+    let error = |code: &str, more: &str| {
+        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{more}</Error>")
+    };
+    let told = |status: u16, body: String| {
+        let run = served([Answer::Says(status, body)]);
+        let ended = run.retrieve();
+        run.assert_nothing(&ended);
+        assert_eq!(run.server.seen().len(), 1, "told at once: {}", ended.stderr);
+        ended.stderr
+    };
+    let message = |text: &str| format!("<Message>{text}</Message>");
+    let page = || "<!DOCTYPE html><html>Sign in</html>".to_owned();
+    insta::assert_snapshot!(
+        [
+            told(
+                301,
+                error(
+                    "PermanentRedirect",
+                    "<Endpoint>bentos.s3.eu-west-1.amazonaws.com</Endpoint>"
+                )
+            ),
+            told(400, error("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>")),
+            told(301, error("PermanentRedirect", "")),
+            told(403, error("AccessDenied", &message("Access Denied"))),
+            told(
+                403,
+                error(
+                    "AccessDenied",
+                    &message(
+                        "User: arn:aws:iam::1:user/lea is not authorized to perform: kms:Decrypt"
+                    )
+                )
+            ),
+            told(403, error("InvalidAccessKeyId", &message("The key does not exist"))),
+            told(403, error("SignatureDoesNotMatch", "")),
+            told(400, error("ExpiredToken", "")),
+            told(400, error("InvalidToken", "")),
+            told(403, error("InvalidObjectState", "<StorageClass>DEEP_ARCHIVE</StorageClass>")),
+            told(400, error("KMS.DisabledException", "")),
+            told(
+                400,
+                error(
+                    "InvalidRequest",
+                    &message("The object was stored using a form of Server Side Encryption")
+                )
+            ),
+            told(403, error("AllAccessDisabled", "")),
+            told(
+                501,
+                error(
+                    "NotImplemented",
+                    &message("A header you provided implies functionality that is not implemented")
+                )
+            ),
+            told(404, error("NoSuchBucket", "")),
+            told(403, page()),
+            told(200, page()),
+            told(400, "Client sent an HTTP request to an HTTPS server.\n".into()),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_set_by_the_store_s_and_told_when_that_does_not_help() {
+    let skewed = "<Error><Code>RequestTimeTooSkewed</Code><ServerTime>2026-11-24T06:00:00Z</ServerTime></Error>";
+    let run = served([Answer::Says(403, skewed.into())]);
+    run.assert_whole(&run.retrieve());
+    let run = served(vec![Answer::Says(403, skewed.into()); 30]);
+    let ended = run.retrieve();
+    run.assert_nothing(&ended);
+    for text in ["the clock here says 2", "the store's 2026-11-24T06:00:00Z", "hint: set the clock"]
+    {
+        assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+    }
+}
+
+/// The address of something that answers all that is said to it with these bytes.
+fn always_answering(bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4_096]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
+}
+
+#[test]
+fn tls_and_plain_http_that_are_mixed_up_are_told_apart() {
+    let run = served([]);
+    let told = |address: String| {
+        let ended = retrieve_from(&run, &address, &[]);
+        run.assert_nothing(&ended);
+        ended.stderr.lines().find(|line| line.starts_with("hint:")).unwrap().to_owned()
+    };
+    let plain = always_answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let hint = told(format!("https://{plain}/x"));
+    assert!(hint.contains("begin `s3-endpoint`, or the address, with `http://`"), "{hint}");
+    let alert = always_answering(b"\x15\x03\x01\x00\x02\x02\x46"); // of TLS, to whoever does not speak it
+    let hint = told(format!("http://{alert}/x"));
+    assert!(hint.contains("begin `s3-endpoint`, or the address, with `https://`"), "{hint}");
 }
 
 /// As gzip's trailer has it, in base64.
@@ -555,12 +712,97 @@ fn an_address_that_fails_is_told_without_its_signature() {
     );
 }
 
+const ALL: usize = usize::MAX;
+
 #[test]
-fn a_server_without_ranges_is_started_over_only_while_nothing_came() {
+fn what_a_server_unpacks_on_the_way_is_begun_anew_after_a_cut() {
     let run = served([Answer::Hangup, Answer::CutAfter(0), Answer::WithoutTag]);
     run.assert_whole(&run.retrieve());
-    let run = served([Answer::WithoutTag]);
+    assert_eq!(run.server.seen().len(), 3);
+
+    let cut = [Answer::Chunked(9_000), Answer::Chunked(150_000), Answer::Chunked(ALL)];
+    let run = served(cut.clone());
     run.assert_whole(&run.retrieve());
+    assert_eq!(run.server.seen(), vec![format!("/{KEY}"); 3], "no part of it is asked for");
+    assert_eq!(run.result("sha256"), Some(sha256sum(&bento("iris", "v1"))));
+
+    let run = served(cut);
+    run.assert_whole(&retrieve_from(&run, &format!("{}/{KEY}", run.server.url()), &[]));
+}
+
+#[test]
+fn a_server_that_sends_another_part_than_was_asked_for_is_begun_anew() {
+    for other in [Answer::WithoutRanges, Answer::OtherRange, Answer::Chunked(ALL)] {
+        let run = served([Answer::CutAfter(9_000), other]);
+        run.assert_whole(&run.retrieve());
+        let seen = run.server.seen();
+        assert!(seen[1].contains("bytes=9000-") && seen[2] == format!("/{KEY}"), "{seen:?}");
+    }
+    let run = served([Answer::OtherRange]);
+    let ended = run.retrieve();
+    run.assert_nothing(&ended);
+    assert!(ended.stderr.contains("another part than the one"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_archive_is_begun_anew_as_often_as_retries_say_and_no_more() {
+    let run = served(vec![Answer::Chunked(9_000); 30]);
+    let ended = run.retrieve();
+    run.assert_nothing(&ended);
+    assert_eq!(run.server.seen().len(), 4, "the first time and three more");
+    insta::assert_snapshot!(ended.stderr);
+}
+
+#[test]
+fn an_end_without_a_length_is_believed_when_it_comes_again_at_the_same_byte() {
+    let run = served([9_000, 150_000, ALL].map(Answer::Unmeasured));
+    run.assert_whole(&run.retrieve());
+    let run = served(vec![Answer::Unmeasured(9_000); 30]);
+    let ended = run.retrieve();
+    run.assert_nothing(&ended);
+    assert_eq!(run.server.seen().len(), 2);
+    assert!(ended.stderr.contains("it ends before its end"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_slow_server_without_ranges_is_read_on_one_connection() {
+    let mut files = bento_files("iris", "v1");
+    files.push(("./models/iris_svm/abc/weights".into(), support::noise(24 << 20)));
+    let plain = archive(files.iter().map(|(name, text)| file(name, text)));
+    let answers = [Answer::Slow].into_iter().chain(vec![Answer::WithoutRanges; 30]);
+    let run = Run::new(Server::start([(KEY, plain.clone())]).script(answers));
+    run.assert_whole(&run.ended(run.command_with("bento", "10s").output().unwrap()));
+    assert_eq!(run.result("sha256"), Some(sha256sum(&plain)));
+    assert_eq!(run.server.seen().last(), Some(&format!("/{KEY}")));
+}
+
+#[test]
+fn a_wrong_sha256_says_why_when_the_bytes_may_not_be_those_that_are_stored() {
+    let plain = archive(bento_files("iris", "v1").iter().map(|(name, text)| file(name, text)));
+    let told = |key: &str, archive: Vec<u8>, answer: Answer| {
+        let run = Run::new(Server::start([(key, archive)]).script([answer]));
+        let ended = retrieve_from(&run, &format!("s3://{key}"), &["--sha256", &"0".repeat(64)]);
+        run.assert_nothing(&ended);
+        ended.stderr.lines().find(|line| line.starts_with("hint:")).unwrap().to_owned()
+    };
+    let (packed, other) = (bento("iris", "v1"), "bentos/iris-v1.bento");
+    let encoded = Answer::Headers(vec![("Content-Encoding", "gzip".into())]);
+    insta::assert_snapshot!(
+        [
+            told(KEY, packed.clone(), Answer::Whole),
+            told(KEY, plain, Answer::Chunked(ALL)),
+            told(other, packed.clone(), Answer::Chunked(ALL)),
+            told(other, packed, encoded),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn bytes_that_the_store_marks_as_encoded_are_taken_as_they_are_stored() {
+    let run = served([Answer::Headers(vec![("Content-Encoding", "gzip".into())])]);
+    let right = sha256sum(&bento("iris", "v1"));
+    run.assert_whole(&run.ended(run.command().arg(format!("--sha256={right}")).output().unwrap()));
 }
 
 fn shelf() -> Server {
@@ -628,6 +870,17 @@ fn list_prints_what_is_there_newest_first_from_the_manifests_alone() {
     let (_, stdout, _) =
         look(&server, &["list", "--store=s3://bentos/team", "wine", "--output=json"]);
     insta::assert_snapshot!(stdout);
+}
+
+#[test]
+fn list_and_show_need_neither_ranges_nor_a_length() {
+    for answer in [Answer::Chunked(ALL), Answer::WithoutRanges] {
+        let server = shelf().script(vec![answer.clone(); 30]);
+        let (_, stdout, stderr) = look(&server, &["list", "--store=s3://bentos/team", "Old"]);
+        assert!(stdout.contains("Old:2020_A "), "{answer:?}: {stdout}{stderr}");
+        let (_, stdout, stderr) = look(&server, &["show", "--store=s3://bentos/team", "iris:v2"]);
+        assert!(stdout.starts_with("iris:v2"), "{answer:?}: {stdout}{stderr}");
+    }
 }
 
 #[test]

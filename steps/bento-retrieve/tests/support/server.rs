@@ -20,6 +20,10 @@ pub(crate) enum Answer {
     StallAfter(usize),
     /// An S3 error: status, code and message
     Error(u16, &'static str),
+    /// This status and this body
+    Says(u16, String),
+    /// The whole object, as one that was uploaded in two parts: with such a tag, and these headers
+    InParts(Vec<(&'static str, String)>),
     /// An error whose body is no S3 error
     NotS3(u16),
     /// The object is another from now on
@@ -28,8 +32,15 @@ pub(crate) enum Answer {
     WithoutRanges,
     /// The whole object, without an `ETag`
     WithoutTag,
-    /// With a header more
-    Header(&'static str, String),
+    /// The whole object in chunks, without a length, a tag or ranges, as from a server that unpacks while it sends. So
+    /// many bytes, and the last chunk only after all
+    Chunked(usize),
+    /// So many bytes of the object, without a length, up to the end of the connection
+    Unmeasured(usize),
+    /// A part, but another one than was asked for
+    OtherRange,
+    /// With headers more
+    Headers(Vec<(&'static str, String)>),
     /// The whole object, or as much of it, under a `Content-Length` of so many bytes
     Claims(usize),
     /// Elsewhere: status and address
@@ -156,8 +167,11 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
     if request.headers.get("if-match").is_some_and(|wanted| *wanted != tag) {
         return error(stream, 412, "PreconditionFailed");
     }
-    let range =
-        if matches!(answer, Answer::WithoutRanges) { None } else { request.range(object.len()) };
+    let range = match answer {
+        Answer::WithoutRanges | Answer::Chunked(_) | Answer::Unmeasured(_) => None,
+        Answer::OtherRange => Some(7..object.len()),
+        _ => request.range(object.len()),
+    };
     let body = range.clone().map_or(&object[..], |range| &object[range]);
     let length = if let Answer::Claims(length) = answer { length } else { body.len() };
     let head = head(&answer, &tag, range.as_ref(), object.len(), length);
@@ -168,10 +182,26 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
     };
     match answer {
         Answer::Error(status, code) => error(stream, status, code),
+        Answer::Says(status, body) => says(stream, status, &body),
         Answer::NotS3(status) => not_s3(stream, status),
         Answer::Hangup => drop(stream),
         Answer::Redirect(status, to) => redirect(stream, status, &to),
-        Answer::CutAfter(count) | Answer::Claims(count) => send(&stream, count),
+        Answer::CutAfter(count) | Answer::Claims(count) | Answer::Unmeasured(count) => {
+            send(&stream, count);
+        }
+        Answer::Chunked(count) => {
+            let sent = &body[..count.min(body.len())];
+            let mut chunked = head.into_bytes();
+            for chunk in sent.chunks(10_000) {
+                chunked.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                chunked.extend(chunk);
+                chunked.extend(b"\r\n");
+            }
+            if sent.len() == body.len() {
+                chunked.extend(b"0\r\nx-amz-checksum-crc32: AAAAAA==\r\n\r\n");
+            }
+            let _ = (&stream).write_all(&chunked);
+        }
         Answer::StallAfter(count) => {
             send(&stream, count);
             state.held.push(stream);
@@ -216,13 +246,22 @@ fn head(
         ],
         None => vec!["HTTP/1.1 200 OK".to_owned()],
     };
-    if !matches!(answer, Answer::WithoutTag) {
+    if matches!(answer, Answer::InParts(_)) {
+        lines.push(format!("ETag: {}-2\"", tag.trim_end_matches('"')));
+    } else if !matches!(answer, Answer::WithoutTag | Answer::Chunked(_) | Answer::Unmeasured(_)) {
         lines.push(format!("ETag: {tag}"));
     }
-    if let Answer::Header(name, value) = answer {
-        lines.push(format!("{name}: {value}"));
+    if let Answer::Headers(headers) | Answer::InParts(headers) = answer {
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     }
-    lines.push(format!("Content-Length: {length}\r\nConnection: close\r\n\r\n"));
+    match answer {
+        Answer::Chunked(_) => {
+            lines.push("Transfer-Encoding: chunked\r\nTrailer: x-amz-checksum-crc32".into());
+        }
+        Answer::Unmeasured(_) => {}
+        _ => lines.push(format!("Content-Length: {length}")),
+    }
+    lines.push("Connection: close\r\n\r\n".into());
     lines.join("\r\n")
 }
 
@@ -233,6 +272,14 @@ fn error(mut stream: TcpStream, status: u16, code: &str) {
     let _ = write!(
         stream,
         "HTTP/1.1 {status} X\r\nContent-Type: application/xml\r\nx-amz-bucket-region: eu-west-1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+fn says(mut stream: TcpStream, status: u16, body: &str) {
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
 }
