@@ -132,10 +132,12 @@ pub(crate) enum Output {
 
 #[derive(Debug, Group)]
 pub(crate) struct AccessArgs {
-    /// Address of a store that is not AWS, such as `http://minio:9000`
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", value_parser = endpoint, help_heading = "Store")]
+    /// Address of a store that is not AWS, such as `http://minio:9000` [default: AWS_ENDPOINT_URL_S3,
+    /// AWS_ENDPOINT_URL, or `endpoint_url` of the profile]
+    #[arg(long, value_name = "URL", value_parser = endpoint, help_heading = "Store")]
     pub(crate) s3_endpoint: Option<String>,
-    /// Bucket in the path instead of the host name [default: true with --s3-endpoint]
+    /// Bucket in the path instead of the host name [default: `addressing_style` of the profile, or
+    /// true for a store that is not AWS]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Store")]
     pub(crate) s3_path_style: Option<bool>,
     /// Ask without credentials, as a public bucket allows
@@ -147,6 +149,10 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true",
           hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
     pub(crate) store_checksum: bool,
+    /// Profile of the AWS tools to use, also one with `sso_session`, `credential_process` or
+    /// `role_arn` [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", help_heading = "Store")]
+    pub(crate) profile: Option<String>,
     /// Folder that may have the files `credentials` and `config` of the AWS tools, and `ca.crt`, an
     /// authority to trust beside the system's
     #[arg(long, value_name = "DIR", help_heading = "Store")]
@@ -257,7 +263,9 @@ Examples:
   bento-retrieve show --store s3://bentos/team iris:latest
 
 Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, from --credentials or the
-files of the AWS tools, or from the pod's or the machine's role.
+files of the AWS tools (after `aws sso login`, from there too), or from the pod's or the
+machine's role. The region comes from AWS_REGION or the profile; without, AWS is asked for the
+bucket's, and other stores take any.
 
 Exit codes: 0 the bento is there, 1 it could not be got or is refused, 2 usage, 143 stopped.";
 
@@ -270,7 +278,7 @@ fn sha256(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn endpoint(text: &str) -> Result<String, &'static str> {
+pub(crate) fn endpoint(text: &str) -> Result<String, &'static str> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
         Some(host) if !host.trim_matches('/').is_empty() && !host.contains(['@', '?', '#']) => {

@@ -10,6 +10,7 @@ use bento_retrieve::{
     download::Patience,
     fault::Fault,
     page::Page,
+    profile::Profile,
     source::{Opened, Part, Source},
     store::{Access, Found, Location, Store},
     tag::Tag,
@@ -21,7 +22,7 @@ use rustls::{
 use step::{Failure, Usage};
 
 use crate::{
-    args::{AccessArgs, PatienceArgs},
+    args::{AccessArgs, PatienceArgs, endpoint},
     hint,
 };
 
@@ -105,12 +106,14 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
     Usage { what: what.into(), hint: hint.into() }.into()
 }
 
-pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Access> {
+/// What was typed goes before what the variables and files of the AWS tools say.
+pub(crate) async fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Access> {
     let AccessArgs {
         s3_endpoint,
         s3_path_style,
         anonymous,
         store_checksum,
+        profile,
         credentials,
         ca_bundle,
     } = access;
@@ -118,15 +121,42 @@ pub(crate) fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Acces
     let files = ca_bundle.into_iter().chain(mounted.filter(|file| file.is_file()));
     let authority = files.map(|file| authorities(&file)).collect::<Result<Vec<_>>>()?.join(&b'\n');
     let idle = patience.idle_timeout;
+    let said = Profile::read(credentials.as_deref(), profile.as_deref()).await;
+    if let Some(name) = profile.as_ref().filter(|_| !said.is_there) {
+        return Err(usage(
+            &format!("the files of the AWS tools have no profile `{name}`"),
+            "`aws configure list-profiles` prints what there is; in a pod they are the files of the Secret",
+        ));
+    }
+    let endpoint = match (s3_endpoint, said.endpoint) {
+        (Some(typed), _) => Some(typed),
+        (None, Some(said)) => Some(endpoint(&said).map_err(|bad| {
+            usage(
+                &format!("the endpoint of the store is none: {bad}"),
+                "see AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and `endpoint_url` of the profile, or pass --s3-endpoint",
+            )
+        })?),
+        (None, None) => None,
+    };
+    let path_style = s3_path_style.or(said.path_style);
     Ok(Access {
-        endpoint: s3_endpoint,
-        path_style: s3_path_style,
+        path_style: path_style.unwrap_or_else(|| endpoint.as_deref().is_some_and(is_not_aws)),
+        endpoint,
+        region: said.region,
+        profile,
         anonymous,
         credentials,
         authority: Some(authority).filter(|pem| !pem.is_empty()),
         idle,
         checksum: store_checksum,
     })
+}
+
+/// A bucket is part of the host's name at AWS; few others have a name for each bucket.
+fn is_not_aws(endpoint: &str) -> bool {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    ![".amazonaws.com", ".amazonaws.com.cn"].iter().any(|aws| host.ends_with(aws))
 }
 
 fn authorities(file: &Path) -> Result<Vec<u8>> {

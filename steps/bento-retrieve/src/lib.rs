@@ -16,6 +16,7 @@ pub mod obstacle;
 pub mod page;
 mod parts;
 pub mod place;
+pub mod profile;
 pub mod size;
 pub mod source;
 pub mod store;

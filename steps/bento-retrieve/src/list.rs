@@ -42,7 +42,7 @@ const LONGEST_LAST: usize = 2000;
 pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {
     let ListArgs { store, bento, output, access: reach, patience: wait } = args;
     let location = location("store", &store)?;
-    let store = Store::new(location, &access(reach, wait)?).await;
+    let store = Store::new(location, &access(reach, wait).await?).await;
     let (name, version) = match bento.as_deref().map(|bento| bento.split_once(':')) {
         Some(Some((name, version))) => (Some(name), Some(version)),
         _ => (bento.as_deref(), None),

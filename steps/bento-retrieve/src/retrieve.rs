@@ -51,7 +51,7 @@ struct Plan {
 }
 
 pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> Result<Outcome> {
-    let (plan, results) = plan(args)?;
+    let (plan, results) = plan(args).await?;
     if let Some(tag) = plan.tag.as_ref().filter(|tag| tag.is_latest()) {
         return Err(hint::latest(tag, &plan.origin, &plan.access, plan.patience).await);
     }
@@ -88,7 +88,7 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
     Ok(Outcome::Done)
 }
 
-fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
+async fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
     let RetrieveArgs {
         store,
         bento,
@@ -103,7 +103,7 @@ fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
         limits,
         results,
     } = args;
-    let access = self::access(access, patience)?;
+    let access = self::access(access, patience).await?;
     let plan = Plan {
         origin: Origin::new(store, from, &access)?,
         access,

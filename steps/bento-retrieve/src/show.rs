@@ -23,7 +23,7 @@ use crate::{
 
 pub(crate) async fn show(args: ShowArgs) -> Result<Outcome> {
     let ShowArgs { bento, store, from, output, access: reach, patience: wait } = args;
-    let access = access(reach, wait)?;
+    let access = access(reach, wait).await?;
     let origin = Origin::new(store, from, &access)?;
     let look = async {
         let source = match (&origin, &bento) {

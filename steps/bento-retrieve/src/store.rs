@@ -1,17 +1,12 @@
 //! The edge to an S3 store: connecting, finding a bento's archive, reading it from any byte.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, Region, environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
+    BehaviorVersion, Region, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::{
     Client, config::ResponseChecksumValidation, operation::get_object::GetObjectOutput,
     types::ChecksumType,
@@ -21,6 +16,7 @@ use thiserror::Error;
 
 use crate::{
     fault::{Fault, Right},
+    profile,
     source::{Checksum, Doubt, Opened, Part, whole},
     tag::Tag,
     web::{CONNECT, http_client},
@@ -91,8 +87,11 @@ impl Location {
 pub struct Access {
     /// `http://HOST:PORT`, or nothing for AWS
     pub endpoint: Option<String>,
-    /// Bucket in the path, not in the host's name. By default where an endpoint is given
-    pub path_style: Option<bool>,
+    /// Bucket in the path, not in the host's name
+    pub path_style: bool,
+    pub region: Option<String>,
+    /// Of the AWS tools' files; its keys go before those of the environment
+    pub profile: Option<String>,
     /// Asks without credentials
     pub anonymous: bool,
     /// Folder that may have `credentials` and `config` as the AWS tools write them. Without, they are where the AWS
@@ -190,36 +189,34 @@ const LISTED_IN_ALL: usize = 10_000;
 const LISTED: i32 = 200;
 
 impl Store {
-    /// Prepares the client; nothing is sent yet.
+    /// Prepares the client. Nothing is sent yet, but to AWS where no region is set: there a bucket has one.
     pub async fn new(location: Location, access: &Access) -> Self {
-        let http = http_client(access.endpoint.as_deref(), access.authority.clone());
-        let profiles = profiles(access.credentials.as_deref());
-        let in_profile =
-            ProfileFileRegionProvider::builder().profile_files(profiles.clone()).build();
-        let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-            .or_else(in_profile)
-            .or_else(Region::new(ANY_REGION));
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(access.idle).build();
-        let mut config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .region(region)
-            .profile_files(profiles)
-            .timeout_config(timeouts)
-            // Retries, stalls and checksums are ours: they must also hold for a read that was resumed.
-            .retry_config(RetryConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        if let Some(endpoint) = &access.endpoint {
-            config = config.endpoint_url(endpoint);
+        let store = Self { client: client(access).await, location, checksum: access.checksum };
+        match (&access.region, &access.endpoint) {
+            (Some(_), _) => store,
+            (None, Some(_)) => {
+                tracing::info!(
+                    "no region is set; asking as in `{ANY_REGION}`, which stores that are not AWS take"
+                );
+                store
+            }
+            (None, None) => store.where_the_bucket_is().await,
         }
-        if access.anonymous {
-            config = config.no_credentials();
-        }
-        let config = aws_sdk_s3::config::Builder::from(&config.load().await)
-            .force_path_style(access.path_style.unwrap_or(access.endpoint.is_some()));
-        let config = if access.anonymous { config.allow_no_auth() } else { config };
-        Self { client: Client::from_conf(config.build()), location, checksum: access.checksum }
+    }
+
+    /// The same in the bucket's region, which AWS tells to anyone. Why it did not is told by the request that follows.
+    async fn where_the_bucket_is(self) -> Self {
+        let answer = self.client.head_bucket().bucket(&self.location.bucket).send().await;
+        let region = match &answer {
+            Ok(answer) => answer.bucket_region(),
+            Err(error) => {
+                error.raw_response().and_then(|raw| raw.headers().get("x-amz-bucket-region"))
+            }
+        };
+        let Some(region) = region.filter(|region| *region != ANY_REGION) else { return self };
+        tracing::info!("no region is set; the bucket is in `{region}`");
+        let config = self.client.config().to_builder().region(Region::new(region.to_owned()));
+        Self { client: Client::from_conf(config.build()), ..self }
     }
 
     /// The archive where BentoML's users put it by convention, which need not exist.
@@ -319,19 +316,40 @@ impl Store {
     }
 }
 
-/// The files of this folder that are there, or else where the AWS tools look for them.
-fn profiles(folder: Option<&Path>) -> EnvConfigFiles {
-    let kinds =
-        [("config", EnvConfigFileKind::Config), ("credentials", EnvConfigFileKind::Credentials)];
-    let mut found = kinds
-        .into_iter()
-        .filter_map(|(name, kind)| Some((kind, folder?.join(name))))
-        .filter(|(_, file)| file.is_file())
-        .peekable();
-    if found.peek().is_none() {
-        return EnvConfigFiles::default();
+async fn client(access: &Access) -> Client {
+    let region = Region::new(access.region.clone().unwrap_or_else(|| ANY_REGION.into()));
+    let files = profile::files(access.credentials.as_deref());
+    // Whoever lends keys speaks TLS, whatever the store does.
+    let lenders = http_client(None, access.authority.clone());
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(access.idle).build();
+    let mut config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(lenders.clone())
+        .region(region.clone())
+        .profile_files(files.clone())
+        .timeout_config(timeouts)
+        // Retries, stalls and checksums are ours: they must also hold for a read that was resumed.
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    if let Some(name) = &access.profile {
+        // It was named, so it goes before keys that the environment may have, as for the AWS tools.
+        let provider =
+            ProviderConfig::default().with_http_client(lenders).with_region(Some(region));
+        let keys = ProfileFileCredentialsProvider::builder().configure(&provider);
+        config = config.credentials_provider(keys.profile_files(files).profile_name(name).build());
     }
-    found.fold(EnvConfigFiles::builder(), |files, (kind, file)| files.with_file(kind, file)).build()
+    if access.anonymous {
+        config = config.no_credentials();
+    }
+    let mut config = aws_sdk_s3::config::Builder::from(&config.load().await)
+        .http_client(http_client(access.endpoint.as_deref(), access.authority.clone()))
+        .force_path_style(access.path_style);
+    config.set_endpoint_url(access.endpoint.clone());
+    if access.anonymous {
+        config = config.allow_no_auth();
+    }
+    Client::from_conf(config.build())
 }
 
 fn choose(stem: &str, keys: &[String]) -> Option<String> {
