@@ -18,6 +18,7 @@ use aws_sdk_s3::{
     config::{BehaviorVersion, Credentials, Region},
     presigning::PresigningConfig,
     primitives::ByteStream,
+    types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart},
 };
 use support::{
     bento, bento_files, noise,
@@ -149,6 +150,39 @@ async fn every_format_and_place_is_found_in_a_real_store() {
     assert!(listed.contains("iris:v1"), "{listed}");
     let (_, shown, _) = store.run(&["show", "--store=s3://bentos/d", "iris:latest"]);
     assert!(shown.contains("iris_svm:abc"), "{shown}");
+}
+
+#[tokio::test]
+#[ignore = "needs versitygw, which `make cluster-up` builds"]
+async fn an_upload_in_parts_is_taken_whatever_its_checksum_is_of() {
+    let store = Store::start().await;
+    let mut files = bento_files("iris", "v1");
+    files.push(("./models/iris_svm/abc/weights".into(), noise(7 << 20)));
+    let whole = archive(files.iter().map(|(name, text)| file(name, text)));
+    let of_parts = [ChecksumType::Composite, ChecksumType::FullObject];
+    for (number, kind) in of_parts.into_iter().enumerate() {
+        let (client, key) = (store.client(), format!("{number}/iris/v1.tar"));
+        let begun = client.create_multipart_upload().bucket("bentos").key(&key);
+        let begun = begun.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(kind);
+        let upload = begun.send().await.unwrap().upload_id.unwrap();
+        let mut parts = CompletedMultipartUpload::builder();
+        for (number, bytes) in (1..).zip(whole.chunks(5 << 20)) {
+            let part = client.upload_part().bucket("bentos").key(&key).upload_id(&upload);
+            let part = part.part_number(number).checksum_algorithm(ChecksumAlgorithm::Crc32);
+            let part = part.body(ByteStream::from(bytes.to_vec())).send().await.unwrap();
+            let done = CompletedPart::builder().part_number(number).set_e_tag(part.e_tag);
+            parts = parts.parts(done.set_checksum_crc32(part.checksum_crc32).build());
+        }
+        let end = client.complete_multipart_upload().bucket("bentos").key(&key).upload_id(upload);
+        end.multipart_upload(parts.build()).send().await.unwrap();
+        let into = format!("parts-{number}");
+        let words = [
+            &format!("--store=s3://bentos/{number}"),
+            "--bento=iris:v1",
+            &format!("--into={into}"),
+        ];
+        store.assert_retrieved(&into, &store.run(&words));
+    }
 }
 
 #[tokio::test]
