@@ -20,6 +20,8 @@ mod names;
 mod pipelines;
 #[path = "catalog/proxies.rs"]
 mod proxies;
+#[path = "catalog/secrets.rs"]
+mod secrets;
 #[path = "catalog/tasks.rs"]
 mod tasks;
 #[path = "catalog/tree.rs"]

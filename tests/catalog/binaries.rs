@@ -13,14 +13,15 @@ use crate::tree::root;
 
 /// What `NAME --help` prints, from a binary that is not older than its sources.
 pub(crate) fn help(name: &str) -> String {
-    let binary = binary(name);
+    let binary = path(name);
     let output = Command::new(&binary).arg("--help").output();
     let output =
         output.unwrap_or_else(|error| panic!("failed to run `{}`: {error}", binary.display()));
     String::from_utf8(output.stdout).expect("help in UTF-8")
 }
 
-pub(crate) fn binary(name: &str) -> PathBuf {
+/// A binary that is not older than its sources.
+pub(crate) fn path(name: &str) -> PathBuf {
     /// One build at a time; the second finds nothing to do.
     static BUILD: Mutex<()> = Mutex::new(());
 
@@ -75,6 +76,53 @@ pub(crate) fn flags(help: &str) -> BTreeSet<String> {
         .filter(|line| line.starts_with("--"))
         .filter_map(|line| line.split([' ', '[', '=']).next())
         .map(str::to_owned)
+        .collect()
+}
+
+/// A flag, as its help shows it.
+pub(crate) struct Flag {
+    /// Such as `--percent`
+    pub(crate) name: String,
+    /// What stands for its value, without brackets; empty where there is none
+    pub(crate) value: String,
+    /// The variable that is read in its place
+    pub(crate) variable: Option<String>,
+}
+
+/// The flags that a help text describes.
+pub(crate) fn options(help: &str) -> Vec<Flag> {
+    let mut found: Vec<Flag> = Vec::new();
+    for line in help.lines().take_while(|line| *line != "Examples:") {
+        // An entry stands six columns in, and its text ten.
+        if let Some(entry) = line.strip_prefix("      ").filter(|entry| entry.starts_with("--")) {
+            let (name, value) = entry.split_at(entry.find([' ', '[', '=']).unwrap_or(entry.len()));
+            let value = value.trim_matches([' ', '[', ']', '=', '.', '<', '>']);
+            found.push(Flag { name: name.to_owned(), value: value.to_owned(), variable: None });
+        } else if let (Some(variable), Some(flag)) = (variable(line), found.last_mut()) {
+            flag.variable = Some(variable);
+        }
+    }
+    found
+}
+
+/// The variables that a help text names.
+pub(crate) fn variables(help: &str) -> BTreeSet<String> {
+    help.lines().filter_map(variable).collect()
+}
+
+fn variable(line: &str) -> Option<String> {
+    Some(line.trim().strip_prefix("[env: ")?.strip_suffix(']')?.to_owned())
+}
+
+/// The subcommands that a help text lists, before its options.
+pub(crate) fn subcommands(help: &str) -> Vec<String> {
+    let before = help.split("Options:").next().unwrap_or_default();
+    let listed = before.lines().filter_map(|line| line.strip_prefix("  "));
+    let name = |line: &str| line.split_once("  ").map(|(name, _)| name.to_owned());
+    let is_name = |name: &String| name.bytes().all(|c| c.is_ascii_lowercase() || c == b'-');
+    listed
+        .filter_map(name)
+        .filter(|name| !name.is_empty() && is_name(name) && name != "help")
         .collect()
 }
 

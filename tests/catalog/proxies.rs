@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::binaries::binary;
+use crate::binaries;
 
 /// A proxy that wants a password, and knows what it was asked for.
 struct Proxy {
@@ -53,7 +53,7 @@ fn refuse(mut stream: TcpStream) -> io::Result<()> {
 fn ask(step: &str, address: &str, variables: &[(&str, &str)]) -> (Vec<String>, String) {
     let proxy = Proxy::start();
     let home = tempfile::tempdir().unwrap();
-    let mut command = Command::new(binary(step));
+    let mut command = Command::new(binaries::path(step));
     let with_password = format!("http://ada:hunter2@{}", proxy.address);
     command.env_clear().current_dir(&home).args(arguments(step, address, &home, variables));
     for (name, value) in variables.iter().filter(|(name, _)| *name != "proxy-url") {

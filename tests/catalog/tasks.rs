@@ -82,7 +82,7 @@ fn what_a_task_tells_of_the_pod_its_step_reads() {
             for variable in list(step.get("env")).iter().filter(of_the_pod) {
                 let variable = text(variable, "/name");
                 faults.unless(
-                    help(&crate_of(name)).contains(&format!("[env: {variable}=")),
+                    help(&crate_of(name)).contains(&format!("[env: {variable}]")),
                     format!("tasks/{task}, step {name}"),
                     format!("`{name} --help` has no flag that reads `{variable}`"),
                 );

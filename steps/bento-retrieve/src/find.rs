@@ -19,7 +19,7 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use step::{Failure, Usage};
+use step::{Failure, Usage, text};
 
 use crate::{
     args::{AccessArgs, PatienceArgs, endpoint},
@@ -71,7 +71,7 @@ impl Origin {
                     )
                 })?;
             Ok(Self::Page(page))
-        } else if from.contains([':', '?', '@']) && !Path::new(&from).exists() {
+        } else if !text::is_plain_path(&from) && !Path::new(&from).exists() {
             Err(usage(
                 "`from` is neither an address nor a file that is there",
                 "write `https://HOST/PATH`, `s3://BUCKET/KEY` or the path of a file",

@@ -927,7 +927,7 @@ fn hostile() -> Server {
         "name: iris\nversion: v1\ncreation_time: {bad}\nbentoml_version: {bad}\nservice: {bad}\n\
          labels: {{{bad}: {bad}, {many} long: {long}}}\nimage: {{base_image: {bad}, python_version: {long}}}\n\
          envs: [{{name: {bad}, value: x}}]\nschema: {{routes: [{{route: {bad}}}]}}\n\
-         models:\n- {{tag: {bad}, module: {bad}}}\n- {{tag: b, module: {long}}}\n"
+         models:\n- {{tag: {bad}, module: {bad}, registry: huggingface}}\n- {{tag: 'b:c', module: {long}}}\n"
     );
     Server::start([
         ("bentos/team/iris/v1.tar.gz", gzip(&archive([file("./bento.yaml", manifest.as_bytes())]))),

@@ -171,7 +171,7 @@ pub(crate) struct WatchArgs {
 #[derive(clap::Args)]
 pub(crate) struct ServerArgs {
     /// Address of Prometheus, or of anything that answers like it below `/api/v1`
-    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL")]
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL", value_parser = address)]
     pub(crate) prometheus_url: Option<Url>,
     /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`;
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. What is there is used, and read again for each
@@ -289,6 +289,12 @@ fn any_moment(text: &str) -> Result<Ms, String> {
         Some((_, None)) => return Err(wrong()),
     };
     Ok(moment - ahead)
+}
+
+/// An address of a server.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| "write it like `http://prometheus:9090`".to_owned())
 }
 
 pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {

@@ -63,7 +63,10 @@ use args::{Args, Job, WatchArgs};
 use gate::{Question, watch};
 use ledger::{Account, Ledger, replay, rfc3339};
 use results::Results;
-use step::{Failure, Outcome, Terminated, run_to_safe_point, text::clean};
+use step::{
+    Failure, Outcome, Terminated, run_to_safe_point,
+    text::{clean, is_plain_path},
+};
 use verdict::{Judgement, Reason, Verdict, length};
 
 fn main() -> ExitCode {
@@ -159,10 +162,10 @@ fn spec_text(spec: &str) -> Result<String> {
     }
     std::fs::read_to_string(spec).with_context(|| Failure {
         // One line of YAML may have a password in its `prometheus.url`.
-        what: if spec.contains(':') {
-            "failed to read the spec: it names no file".to_owned()
-        } else {
+        what: if is_plain_path(spec) {
             format!("failed to read spec `{spec}`")
+        } else {
+            "failed to read the spec, which names no file".to_owned()
         },
         hint: "give a file, or the text of the spec itself, in several lines or as JSON".to_owned(),
     })

@@ -4,14 +4,11 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
-use reqwest::{
-    Url,
-    header::{HeaderName, HeaderValue},
-};
+use reqwest::header::{HeaderName, HeaderValue};
 use step::{Failure, Usage, secret, text};
 
 use crate::{
-    args::{AboutArgs, ServerArgs, WatchArgs, header, moment, region},
+    args::{AboutArgs, ServerArgs, WatchArgs, address, header, moment, region},
     gate::{Gate, Question},
     ledger::rfc3339,
     presets,
@@ -126,10 +123,8 @@ pub(crate) fn server(
     keeps_bodies: bool,
 ) -> Result<(Prometheus, String)> {
     let written = file.prometheus.url.as_ref().map(|url| {
-        url.parse::<Url>().map_err(|error| Usage {
-            what: format!("`prometheus.url` is no address: {error}"),
-            hint: "write it like http://prometheus:9090".to_owned(),
-        })
+        address(url)
+            .map_err(|hint| Usage { what: "`prometheus.url` is no address".to_owned(), hint })
     });
     let url = match (&flags.prometheus_url, written.transpose()?) {
         (Some(url), _) => url.clone(),

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use percent_encoding::percent_decode_str;
 
 /// Shorter, it is a word that a sentence has for another reason.
-const SHORTEST: usize = 6;
+pub(crate) const SHORTEST: usize = 6;
 
 /// For the life of the process, which sends them.
 static KEPT: RwLock<Vec<String>> = RwLock::new(Vec::new());

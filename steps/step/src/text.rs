@@ -93,6 +93,12 @@ pub fn origin(url: &str) -> String {
     }
 }
 
+/// Whether it can be nothing but a path, which may be shown: no address, header or document.
+#[must_use]
+pub fn is_plain_path(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || "/._-+~".contains(c))
+}
+
 /// What a reader of JSON or YAML has against a document, without the document's own values: serde puts
 /// these into double quotes, and the names of fields into backticks.
 #[must_use]

@@ -5,7 +5,10 @@ use std::{error::Error as _, process::ExitCode};
 
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
-use crate::text::{clean, clean_lines};
+use crate::{
+    secret::SHORTEST,
+    text::{clean, clean_lines},
+};
 
 const TIP: &str = "a value goes behind its flag and an equals sign, as in `--flag=VALUE`";
 
@@ -35,10 +38,14 @@ fn report(mut error: Error) -> String {
     if !typed.is_empty() {
         error.insert(ContextKind::InvalidValue, ContextValue::String("…".into()));
     }
+    if let ErrorKind::ArgumentConflict | ErrorKind::InvalidSubcommand = error.kind()
+        && error.get(ContextKind::InvalidSubcommand).is_some()
+    {
+        error.insert(ContextKind::InvalidSubcommand, ContextValue::String("…".into()));
+    }
     if let ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand = error.kind() {
         let argument = flag(&words(&error, ContextKind::InvalidArg));
         error.insert(ContextKind::InvalidArg, ContextValue::String(argument));
-        error.insert(ContextKind::InvalidSubcommand, ContextValue::String("…".into()));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![TIP.into()]));
     }
     clean_lines(&error.render().to_string().replace("value '…' for", "value for")) + "\n"
@@ -78,7 +85,7 @@ fn unquoted(text: &str, typed: &str) -> String {
         rest = &quote[1..];
         out += mark;
         if let Some((quoted, after)) = rest.split_once(mark) {
-            let repeats = !quoted.is_empty() && typed.contains(&quoted.to_lowercase());
+            let repeats = quoted.len() >= SHORTEST && typed.contains(&quoted.to_lowercase());
             out += if repeats { "…" } else { quoted };
             out += mark;
             rest = after;
@@ -96,7 +103,11 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    #[command(name = "step", subcommand_negates_reqs = true)]
+    #[command(
+        name = "step",
+        subcommand_negates_reqs = true,
+        args_conflicts_with_subcommands = true
+    )]
     struct Args {
         #[command(subcommand)]
         _look: Option<Look>,
@@ -148,6 +159,7 @@ mod tests {
             &["--sink", "x", "Authorization: s3cr3tpw"],
             &["-s3cr3tpw"],
             &["s3cr3tpw"],
+            &["--percent=7", "s3cr3tpw"],
             &["show", "s3cr3tpw"],
             &["show", "7", "s3cr3tpw"],
             &["--mode=s3cr3tpw"],
@@ -169,7 +181,7 @@ mod tests {
     fn what_is_wrong_is_told_and_what_to_write() {
         let first = |line: &[&str]| error(line).lines().next().unwrap_or_default().to_owned();
         assert_eq!(
-            first(&["--sink=ftp://s3cr3tpw"]),
+            first(&["--sink=s3cr3tpw://host"]),
             "error: invalid value for '--sink <SINK>': `…` is no `http`: write `http://HOST`"
         );
         assert_eq!(

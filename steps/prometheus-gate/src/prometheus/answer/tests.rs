@@ -172,7 +172,7 @@ fn only_a_scalar_is_a_clock() {
 #[test]
 fn html_is_shown_as_what_it_is() {
     let told = garbled("<html>\n<body>Please log in</body></html>");
-    assert!(told.ends_with(": <html> <body>Please log in</body></html>"), "{told}");
+    assert!(told.ends_with(": <html> | <body>Please log in</body></html>"), "{told}");
 }
 
 #[test]

@@ -1,0 +1,452 @@
+//! What is typed or set for a binary may be a secret, and goes nowhere but where it is meant for: not
+//! into help, errors, logs, results, evidence or another server, whatever goes wrong on the way.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+
+use crate::{
+    binaries::{Flag, help, options, path, subcommands, variables},
+    faults::Faults,
+    tree::crates,
+};
+
+/// The secret. No text of ours has it.
+const MARK: &str = "Zq7vW3markXk9";
+
+/// A port at which nothing listens.
+const NOBODY: &str = "127.0.0.1:9";
+
+/// Values that a step says by intent, by the word that stands for them in the help or by their flag,
+/// and why nothing secret can be meant by them. All others are never said.
+const SAID: [(&[&str], &str); 4] = [
+    (
+        &["NAME", "SERVICE", "NAMESPACE", "REVISION", "VERSION", "UID", "ID", "PREFIX", "IMAGE"],
+        "names what the step works on, and anyone who sees the cluster sees it",
+    ),
+    (&["FILE", "DIR", "FOLDER", "PATH"], "a place, at which a secret may lie; the place is none"),
+    (
+        &[
+            "--type",
+            "--source",
+            "--subject",
+            "--time",
+            "--dataschema",
+            "--datacontenttype",
+            "--extension",
+            "--field",
+            "--data",
+        ],
+        "is the event, which is sent, and shown where there is no sink",
+    ),
+    (
+        &["PROMQL", "CONDITION", "FORMULA"],
+        "is the question, without which the evidence would prove nothing",
+    ),
+];
+
+/// A bare word for these is the name of a file, which an error names.
+const FILES: [&str; 2] = ["ARCHIVE", "SPEC"];
+
+fn is_said(flag: &Flag) -> bool {
+    SAID.iter().any(|(words, _)| {
+        words.contains(&flag.value.as_str()) || words.contains(&flag.name.as_str())
+    })
+}
+
+/// The shapes in which secrets are typed, right ones and wrong ones.
+fn shapes(flag: &Flag) -> Vec<String> {
+    let mut shapes = vec![
+        format!("https://ada:{MARK}@{NOBODY}/p?sig={MARK}&{MARK}#{MARK}"),
+        format!("http:/ada:{MARK}@{NOBODY}/?{MARK}"),
+        format!("{MARK}://{NOBODY}"),
+        format!("s3://{MARK}:{MARK}@bucket"),
+        format!("Authorization: Bearer {MARK}"),
+        format!("Authorization=Bearer {MARK}"),
+        format!("Bad name {MARK}=7"),
+        format!("{{\"extensions\": \"{MARK}\"}}"),
+    ];
+    if !FILES.contains(&flag.value.as_str()) {
+        shapes.push(MARK.to_owned());
+    }
+    shapes
+}
+
+/// Arguments with which a binary gets as far as it can where there is no server, and then ends.
+fn base(binary: &str, subcommand: &str, flag: &str) -> Vec<String> {
+    let digest = "0".repeat(64);
+    let image = format!("--image=r/iris@sha256:{digest}");
+    let unreachable = format!("--prometheus-url=http://{NOBODY}");
+    let words: &[&str] = match (binary, subcommand, flag) {
+        ("bento-retrieve", "", "--from") => &["--into=new/bento", "--retries=0", "--timeout=5s"],
+        ("bento-retrieve", "", _) => &[
+            "--store=s3://bucket",
+            "--bento=iris:v1",
+            "--into=new/bento",
+            "--s3-endpoint=http://127.0.0.1:9",
+            "--retries=0",
+        ],
+        ("bento-retrieve", "show", "--from") => &["--retries=0"],
+        ("bento-retrieve", "show", _) => {
+            &["iris:v1", "--store=s3://bucket", "--s3-endpoint=http://127.0.0.1:9", "--retries=0"]
+        }
+        ("bento-retrieve", "list", _) => {
+            &["--store=s3://bucket", "--s3-endpoint=http://127.0.0.1:9", "--retries=0"]
+        }
+        ("canary-create", ..) => &["--service=iris", &image, "--percent=10"],
+        ("canary-promote", ..) => &["--service=iris", "--canary-revision=iris-predictor-00002"],
+        ("canary-rollback", ..) => &["--service=iris", &image.replacen("image", "canary-image", 1)],
+        ("prometheus-gate", "", "--spec") => &[&unreachable],
+        ("prometheus-gate", "", _) => &[
+            "--query=up",
+            "--when=value == 0",
+            &unreachable,
+            "--max-outage=1s",
+            "--poll=1s",
+            "--record=new/record",
+        ],
+        ("prometheus-gate", "check", _) => &["spec.yaml", &unreachable],
+        ("cloudevent-send", _, "--event-file") => &["--sink=http://127.0.0.1:9"],
+        ("cloudevent-send", ..) => &[
+            "--type=t.v1",
+            "--source=/s",
+            "--sink=http://127.0.0.1:9",
+            "--retries=0",
+            "--result-error=new/error",
+        ],
+        // An address for documentation, which no machine has.
+        ("cloudevent-interceptor", ..) => &["--listen=192.0.2.1:9"],
+        _ => &[],
+    };
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// What a process printed, and wrote below `new`.
+fn run(binary: &str, line: &[String], variables: &[(&str, &str)]) -> String {
+    let home = tempfile::tempdir().expect("a folder");
+    fs::create_dir(home.path().join("new")).expect("a folder");
+    fs::write(home.path().join("spec.yaml"), "criteria: [{query: up, when: value == 1}]\n")
+        .expect("a file");
+    fs::write(home.path().join("token"), MARK).expect("a file");
+    let mut child = Command::new(path(binary))
+        .args(line)
+        .current_dir(home.path())
+        .env_clear()
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", MARK)
+        .env("AWS_SESSION_TOKEN", MARK)
+        .env("KUBECONFIG", "/nowhere")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(home.path().join("new/stdout")).expect("a file"))
+        .stderr(fs::File::create(home.path().join("new/stderr")).expect("a file"))
+        .spawn()
+        .unwrap_or_else(|error| panic!("failed to run `{binary}`: {error}"));
+    let started = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if started.elapsed() > Duration::from_mins(1) {
+            child.kill().expect("a child");
+            panic!("`{binary} {}` does not end", line.join(" "));
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    texts(&home.path().join("new"))
+}
+
+/// All files below a folder, as text.
+fn texts(folder: &Path) -> String {
+    let entries =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .map(|path| {
+            if path.is_dir() {
+                return texts(&path);
+            }
+            format!("{}\n", String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()))
+        })
+        .collect()
+}
+
+/// The line that has the secret, as it is or as `Authorization: Basic` sends it.
+fn leak(text: &str) -> Option<&str> {
+    let sent = BASE64.encode(format!("ada:{MARK}"));
+    let is_leak =
+        |line: &&str| line.to_lowercase().contains(&MARK.to_lowercase()) || line.contains(&sent);
+    text.lines().find(is_leak)
+}
+
+/// Each binary with each of its subcommands; the binary itself is the empty one.
+fn commands() -> Vec<(String, String)> {
+    let binaries: BTreeSet<String> = ["steps", "services"].into_iter().flat_map(crates).collect();
+    let with_subcommands = |binary: String| {
+        let subcommands = subcommands(&help(&binary));
+        let all = std::iter::once(String::new()).chain(subcommands);
+        all.map(move |subcommand| (binary.clone(), subcommand)).collect::<Vec<_>>()
+    };
+    binaries.into_iter().flat_map(with_subcommands).collect()
+}
+
+fn line(subcommand: &str, words: impl IntoIterator<Item = String>) -> Vec<String> {
+    let command = (!subcommand.is_empty()).then(|| subcommand.to_owned());
+    command.into_iter().chain(words).collect()
+}
+
+fn command_help(binary: &str, subcommand: &str) -> String {
+    run(binary, &line(subcommand, ["--help".to_owned()]), &[])
+}
+
+/// Looks for the secret in what each case prints and writes, two processes at a time.
+fn search(cases: Vec<(String, Vec<String>, Option<(String, String)>)>) {
+    let faults = Mutex::new(Faults::default());
+    let cases = Mutex::new(cases.into_iter());
+    let next = || cases.lock().expect("no panic").next();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((binary, line, variable)) = next() {
+                    let variables: Vec<_> = variable
+                        .iter()
+                        .map(|(name, value)| (name.as_str(), value.as_str()))
+                        .collect();
+                    let told = run(&binary, &line, &variables);
+                    let place = format!("{variables:?} {binary} {}", line.join(" "));
+                    if let Some(line) = leak(&told) {
+                        faults.lock().expect("no panic").add(place, format!("it says `{line}`"));
+                    }
+                }
+            });
+        }
+    });
+    faults.into_inner().expect("no panic").none();
+}
+
+#[test]
+fn the_help_names_variables_and_not_what_they_hold() {
+    let mut cases = Vec::new();
+    for (binary, subcommand) in commands() {
+        for variable in variables(&command_help(&binary, &subcommand)) {
+            let line = line(&subcommand, ["--help".to_owned()]);
+            cases.push((binary.clone(), line, Some((variable, MARK.to_owned()))));
+        }
+    }
+    assert!(cases.len() > 20, "the variables are found in the help");
+    search(cases);
+}
+
+#[test]
+fn no_flag_repeats_a_value_that_may_be_a_secret() {
+    let mut cases = Vec::new();
+    for (binary, subcommand) in commands() {
+        let mut add = |flag: &str, word: String| {
+            let words = base(&binary, &subcommand, flag).into_iter().chain([word]);
+            cases.push((binary.clone(), line(&subcommand, words), None));
+        };
+        for flag in options(&command_help(&binary, &subcommand)) {
+            add(&flag.name, format!("{}x={MARK}", flag.name));
+            if !is_said(&flag) {
+                shapes(&flag)
+                    .into_iter()
+                    .for_each(|value| add(&flag.name, format!("{}={value}", flag.name)));
+            }
+        }
+        for word in ["-", "--", "--x=", "--help="] {
+            add("", format!("{word}{MARK}"));
+        }
+        if subcommand.is_empty() {
+            add("", MARK.to_owned()); // behind a subcommand it names a file
+        }
+    }
+    assert!(cases.len() > 500, "the flags are found in the help");
+    search(cases);
+}
+
+#[test]
+fn no_variable_is_repeated_that_may_be_a_secret() {
+    let mut cases = Vec::new();
+    for (binary, subcommand) in commands() {
+        let flags = options(&command_help(&binary, &subcommand));
+        for flag in flags.into_iter().filter(|flag| !is_said(flag)) {
+            let Some(variable) = flag.variable.clone() else { continue };
+            for value in shapes(&flag) {
+                // A flag would go before its variable.
+                let mut words = base(&binary, &subcommand, &flag.name);
+                words.retain(|word| !word.starts_with(&format!("{}=", flag.name)));
+                let line = line(&subcommand, words);
+                cases.push((binary.clone(), line, Some((variable.clone(), value))));
+            }
+        }
+        for proxy in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy"] {
+            let value = format!("http://ada:{MARK}@{NOBODY}");
+            let line = line(&subcommand, base(&binary, &subcommand, ""));
+            cases.push((binary.clone(), line, Some((proxy.to_owned(), value))));
+        }
+    }
+    search(cases);
+}
+
+/// A server that answers everything with this status, and repeats what it was asked. Beside its
+/// address what it was asked so far.
+fn parrot(status: &'static str, elsewhere: &str) -> (String, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let heard = Arc::new(Mutex::new(String::new()));
+    let (asked, elsewhere) = (Arc::clone(&heard), elsewhere.to_owned());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = answer(stream, status, &elsewhere, &asked); // a client that breaks off
+        }
+    });
+    (address, heard)
+}
+
+fn answer(
+    mut stream: TcpStream,
+    status: &str,
+    elsewhere: &str,
+    asked: &Mutex<String>,
+) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = stream.read(&mut buffer)?;
+        read.extend_from_slice(&buffer[..count]);
+        let text = String::from_utf8_lossy(&read);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_lowercase();
+        let length = head
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.lines().next()?.parse().ok());
+        if count == 0 || body.len() >= length.unwrap_or(0) {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&read).into_owned();
+    asked.lock().expect("no panic").push_str(&text);
+    // As Prometheus, as S3 and as everybody else would have it.
+    let json = serde_json::json!({"status": "error", "errorType": "bad_data", "error": text, "message": text});
+    let body = if text.contains("aws4_request") {
+        format!(
+            "<Error><Code>Refused</Code><Message>{}</Message></Error>",
+            text.replace(['<', '&'], "")
+        )
+    } else {
+        json.to_string()
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nlocation: http://{elsewhere}/p\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Lines that send the secret to the server at this address, each in its own way.
+fn sending(address: &str) -> Vec<(&'static str, Vec<String>)> {
+    let url = format!("http://ada:{MARK}@{address}/p?sig={MARK}");
+    let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let gate = |words: &[&str]| {
+        let fixed = [
+            "--query=up",
+            "--when=value == 0",
+            "--max-outage=1s",
+            "--poll=1s",
+            "--timeout=1s",
+            "--report=new/report",
+            "--result-verdict=new/verdict",
+            "--result-reason=new/reason",
+        ];
+        ("prometheus-gate", owned(&[&fixed[..], words].concat()))
+    };
+    let send = |words: &[&str]| {
+        let fixed = [
+            "--type=t.v1",
+            "--source=/s",
+            "--retries=0",
+            "--timeout=3s",
+            "--insecure-http",
+            "--result-error=new/error",
+            "--result-listener-event-id=new/id",
+        ];
+        ("cloudevent-send", owned(&[&fixed[..], words].concat()))
+    };
+    let retrieve = |words: &[&str]| {
+        let fixed = ["--into=new/bento", "--retries=0", "--timeout=5s"];
+        ("bento-retrieve", owned(&[&fixed[..], words].concat()))
+    };
+    let plain = format!("http://{address}");
+    vec![
+        gate(&[&format!("--prometheus-url={url}")]),
+        gate(&[
+            &format!("--prometheus-url={plain}"),
+            &format!("--header=Authorization: Bearer {MARK}"),
+        ]),
+        gate(&[&format!("--prometheus-url={plain}"), "--credentials=."]),
+        send(&[&format!("--sink={url}")]),
+        send(&[&format!("--sink={plain}/{MARK}/{MARK}")]),
+        send(&[&format!("--sink={plain}"), &format!("--header=X-Key={MARK}")]),
+        send(&[&format!("--sink={plain}"), "--token-file=token"]),
+        retrieve(&[&format!("--from={plain}/iris.tar.gz?X-Amz-Signature={MARK}")]),
+        retrieve(&[&format!("--s3-endpoint={plain}"), "--store=s3://bucket", "--bento=iris:v1"]),
+    ]
+}
+
+#[test]
+fn a_server_that_repeats_a_secret_puts_it_into_no_log_and_no_evidence() {
+    let faults = Mutex::new(Faults::default());
+    let (elsewhere, at_others) = parrot("404 Not Found", NOBODY);
+    thread::scope(|scope| {
+        for status in ["200 OK", "302 Found", "400 Bad Request", "401 Unauthorized", "500 Oh"] {
+            let (faults, elsewhere) = (&faults, &elsewhere);
+            scope.spawn(move || {
+                let (address, heard) = parrot(status, elsewhere);
+                for (binary, line) in sending(&address) {
+                    heard.lock().expect("no panic").clear();
+                    let told = run(binary, &line, &[]);
+                    let place = format!("{binary} {} (answer {status})", line.join(" "));
+                    let sent = leak(&heard.lock().expect("no panic")).is_some();
+                    let mut faults = faults.lock().expect("no panic");
+                    faults.unless(sent, &place, "it sends no secret, so that this tests nothing");
+                    if let Some(line) = leak(&told) {
+                        faults.add(&place, format!("it says `{line}`"));
+                    }
+                }
+            });
+        }
+    });
+    faults.into_inner().expect("no panic").none();
+    let others = at_others.lock().expect("no panic");
+    assert_eq!(leak(&others), None, "another server gets it");
+}
+
+#[test]
+fn a_request_that_is_only_printed_has_no_secret() {
+    let url = format!("https://ada:{MARK}@{NOBODY}/p?sig={MARK}#{MARK}");
+    let fixed = ["--type=t.v1", "--source=/s", "--token-file=token"].map(str::to_owned);
+    for form in ["http", "curl"] {
+        let given =
+            [format!("--sink={url}"), format!("--header=X-Key={MARK}"), format!("--print={form}")];
+        let told =
+            run("cloudevent-send", &fixed.iter().cloned().chain(given).collect::<Vec<_>>(), &[]);
+        assert!(told.to_lowercase().contains("x-key: …"), "{told}");
+        assert_eq!(leak(&told), None, "{told}");
+    }
+}
+
+#[test]
+fn a_line_with_a_secret_is_found() {
+    assert_eq!(leak("a\nb\n"), None);
+    assert!(leak(&format!("a\n{}\n", MARK.to_lowercase())).is_some());
+    assert!(leak(&format!("Basic {}", BASE64.encode(format!("ada:{MARK}")))).is_some());
+}
