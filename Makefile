@@ -84,13 +84,17 @@ CONTEXT := target/images/context
 # buildah writes nothing outside this folder, and needs no root.
 WITHOUT_DAEMON = $(BUILDER) $(if $(filter buildah,$(BUILDER)),--storage-driver vfs --root $(CURDIR)/target/images/store --runroot $(CURDIR)/target/images/run)
 
+# What cargo builds of them. The cluster tests also want their model server.
+CRATES = $(filter-out kaniko,$(IMAGES))
+
 .PHONY: linux/amd64 linux/arm64
 linux/amd64 linux/arm64: linux/%:
-	@echo "compiling the steps and services for $(target)"
-	@$(STATIC) $(cargo) --locked --release --target $(target) $(patsubst %,-p %,$(filter-out kaniko,$(IMAGES)) model)
 	@rm -rf $(CONTEXT)/out/$* && mkdir -p $(CONTEXT)/out/$*
-	@cp $(patsubst %,target/$(target)/release/%,$(filter-out kaniko,$(IMAGES))) $(CONTEXT)/out/$*/
 	@cp /etc/ssl/certs/ca-certificates.crt $(CONTEXT)/out/
+	@$(if $(CRATES),echo "compiling the steps and services for $(target)")
+	@$(if $(CRATES),$(STATIC) $(cargo) --locked --release --target $(target) $(patsubst %,-p %,$(CRATES) model))
+	@$(if $(CRATES),cp $(CRATES:%=target/$(target)/release/%) $(CONTEXT)/out/$*/)
+	@$(if $(filter kaniko,$(IMAGES)),echo "compiling kaniko for $@")
 	@$(if $(filter kaniko,$(IMAGES)),cd cluster/go/kaniko && CGO_ENABLED=0 GOARCH=$* go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(CONTEXT)/out/$*/ tool)
 
 cluster-up: ## Bring the one-node cluster up (the first time builds its engines, some 15 minutes)

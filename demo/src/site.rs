@@ -1,6 +1,6 @@
 //! A namespace with the catalog in it, installed as its README says.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
@@ -68,11 +68,16 @@ impl Site {
     /// Installs the catalog in a namespace of this name, which is made if need be, and waits until
     /// its EventListener answers and the interceptor behind it serves.
     pub async fn install(cluster: &Cluster, namespace: &str) -> Result<Self> {
+        Self::install_from(cluster, namespace, &crate::tree()?).await
+    }
+
+    /// The same from an overlay of the catalog.
+    pub async fn install_from(cluster: &Cluster, namespace: &str, overlay: &Path) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = client(cluster).await?;
         make_namespace(&client, namespace, "baseline").await?;
         make_store_secret(&client, cluster, namespace).await?;
-        let catalog = crate::tree()?.display().to_string();
+        let catalog = overlay.display().to_string();
         cluster.kubectl([
             "apply",
             "--server-side",

@@ -1,6 +1,8 @@
 //! What goes to the proxy that a cluster or a machine has set for everybody, by all steps that speak
 //! HTTP: what is near never, the rest unless `NO_PROXY` names it, and a failure says so.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::{
     fs,
     io::{self, BufRead as _, BufReader, Write as _},

@@ -40,7 +40,7 @@ fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }
 
-fn unused(name: &str) -> String {
+pub(crate) fn unused(name: &str) -> String {
     format!("{PREFIX}{name}-{}", now())
 }
 

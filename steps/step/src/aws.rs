@@ -48,8 +48,11 @@ struct Routed<T> {
 impl<T> Routed<T> {
     fn new(make: impl Fn(ProxyConfig) -> T) -> Self {
         let proxies = Proxies::from_env();
-        let proxied = (!proxies.is_empty()).then(|| make(ProxyConfig::from_env()));
-        Self { direct: make(ProxyConfig::disabled()), proxied, proxies }
+        Self {
+            direct: make(ProxyConfig::disabled()),
+            proxied: (!proxies.is_empty()).then(|| make(ProxyConfig::from_env())),
+            proxies,
+        }
     }
 }
 
@@ -70,11 +73,10 @@ impl HttpClient for Routed<SharedHttpClient> {
 
 impl HttpConnector for Routed<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let proxy = self.proxies.to(request.uri());
-        let (Some(proxy), Some(proxied)) = (proxy, &self.proxied) else {
+        let (Some(proxy), Some(through)) = (self.proxies.to(request.uri()), &self.proxied) else {
             return self.direct.call(request);
         };
-        let answer = proxied.call(request);
+        let answer = through.call(request);
         HttpConnectorFuture::new(async move {
             match answer.await {
                 Ok(answer) if answer.status().as_u16() == 407 => {
