@@ -6,7 +6,7 @@ use demo::{Site, TaskRun};
 use serde_json::{Value, json};
 
 use crate::{
-    bento::{self, Model},
+    bento,
     front::{Front, Server},
     image,
     namespace::in_namespace,
@@ -73,6 +73,12 @@ fn log(site: &Site, built: &Built, step: &str) -> String {
     site.cluster.kubectl(["logs", "-n", &site.namespace, &built.run.pod, "-c", &container]).unwrap()
 }
 
+/// Saves `NAME:v1`, whose archive differs with what is in it.
+async fn save(site: &Site, name: &str, content: &str) {
+    let dockerfile = "FROM scratch\nCOPY src/model /model\n";
+    bento::save_with(site, name, dockerfile, &[("src/model", 0o644, content.as_bytes())]).await;
+}
+
 fn repository(site: &Site, name: &str) -> String {
     format!("{}/models/{name}", site.cluster.registry.pod)
 }
@@ -83,7 +89,7 @@ async fn a_repeated_build_of_an_archive_takes_the_image_that_is_there() {
     in_namespace("repeated", async |site| {
         // Of this test alone, as images stay in the registry.
         let image = repository(&site, &site.namespace);
-        bento::save(&site, "repeated", "v1", Model::Good).await;
+        save(&site, "repeated", "one").await;
         let first = build(&site, "repeated", &image, &[]).await;
         assert!(first.run.succeeded && !first.was_skipped(), "{:?}", first.run);
 
@@ -95,7 +101,7 @@ async fn a_repeated_build_of_an_archive_takes_the_image_that_is_there() {
         assert!(!rebuilt.was_skipped());
         assert_ne!(rebuilt.digest(), first.digest());
 
-        bento::save(&site, "repeated", "v1", Model::Slow).await;
+        save(&site, "repeated", "another").await;
         let other = build(&site, "repeated", &image, &[]).await;
         assert!(!other.was_skipped() && other.digest() != rebuilt.digest());
         let warned = log(&site, &other, "bento-image-find");
@@ -111,13 +117,13 @@ async fn where_tags_are_immutable_an_archive_is_released_again_and_another_one_i
         for (number, front) in [Front::ECR, Front::HARBOR].into_iter().enumerate() {
             let server = Server::start(&site, front).await;
             let image = format!("{}/models/{}-{number}", server.address, site.namespace);
-            bento::save(&site, "fixed", "v1", Model::Good).await;
+            save(&site, "fixed", "one").await;
             let first = build(&site, "fixed", &image, &[]).await;
             let again = build(&site, "fixed", &image, &[]).await;
             assert_eq!(again.digest(), first.digest());
             assert!(again.was_skipped());
 
-            bento::save(&site, "fixed", "v1", Model::Slow).await;
+            save(&site, "fixed", "another").await;
             let flag = json!(["--push-ignore-immutable-tag-errors"]);
             let other = build(&site, "fixed", &image, &[("kaniko-args", flag)]).await;
             assert!(!other.run.succeeded, "{front:?}: {:?}", other.steps);

@@ -199,13 +199,12 @@ fn words(line: &str) -> Option<Vec<String>> {
                     word.push(space);
                 }
             }
-            _ if c.is_whitespace() => {
-                words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()))
-            }
+            _ if c.is_whitespace() => words.push(std::mem::take(&mut word)),
             _ => word.push(c),
         }
     }
-    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words.push(word);
+    words.retain(|word| !word.is_empty());
     Some(words)
 }
 

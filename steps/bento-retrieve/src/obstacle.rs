@@ -215,7 +215,8 @@ fn is_repository(word: &str) -> bool {
     let over_http = word.starts_with("http://") || word.starts_with("https://");
     let path = word.split(['#', '?']).next().unwrap_or_default();
     ["git@", "git://", "ssh://"].iter().any(|start| word.starts_with(start))
-        || (over_http && path.trim_end_matches('/').ends_with(".git"))
+        || (over_http
+            && path.trim_end_matches('/').rsplit_once('.').is_some_and(|(_, end)| end == "git"))
 }
 
 /// A `\` between the parts of a path. In front of a space, a quote or a bracket it is an escape.

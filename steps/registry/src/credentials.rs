@@ -119,7 +119,9 @@ struct Config {
 
 #[derive(Deserialize)]
 struct Auth {
-    auth: Option<String>,
+    /// `USER:PASSWORD` in base64
+    #[serde(rename = "auth")]
+    joined: Option<String>,
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
@@ -131,7 +133,7 @@ impl Auth {
             return Some(Credential::IdentityToken(token));
         }
         let joined =
-            self.auth.and_then(|auth| String::from_utf8(BASE64.decode(auth.trim()).ok()?).ok());
+            self.joined.and_then(|auth| String::from_utf8(BASE64.decode(auth.trim()).ok()?).ok());
         let from_auth = joined.as_deref().and_then(|joined| joined.split_once(':'));
         let (user, password) = match from_auth {
             Some((user, password)) => (user.to_owned(), password.to_owned()),

@@ -36,7 +36,7 @@ impl Reference {
         };
         let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
         name == "localhost"
-            || name.ends_with(".local")
+            || name.rsplit_once('.').is_some_and(|(_, end)| end == "local")
             || address.is_ok_and(|address| match address {
                 IpAddr::V4(four) => four.is_loopback() || four.is_private(),
                 IpAddr::V6(six) => six.is_loopback(),

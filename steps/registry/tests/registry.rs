@@ -48,8 +48,8 @@ async fn label(registry: &Registry) -> Option<String> {
     registry.image().await.unwrap()?.labels.get("kind").cloned()
 }
 
-fn password() -> Option<Credential> {
-    Some(Credential::Password { user: "lea".into(), password: "s3cr3t".into() })
+fn password() -> Credential {
+    Credential::Password { user: "lea".into(), password: "s3cr3t".into() }
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_password_goes_to_a_registry_that_asks_for_it() {
         .mount(&server)
         .await;
     serves(&server, "manifests/v1", wants).await;
-    assert!(registry(&server, password()).image().await.unwrap().is_some());
+    assert!(registry(&server, Some(password())).image().await.unwrap().is_some());
     let refused = registry(&server, None).image().await.unwrap_err();
     assert!(matches!(refused, Trouble::Denied(_)), "{refused:?}");
 }
@@ -144,7 +144,7 @@ async fn a_token_is_got_for_this_repository_and_used_again() {
         ResponseTemplate::new(401).insert_header("www-authenticate", challenge.as_str()),
     )
     .await;
-    let registry = registry(&server, password());
+    let registry = registry(&server, Some(password()));
     assert!(registry.image().await.unwrap().is_some());
     assert!(registry.has("v1").await.unwrap());
 }
@@ -192,7 +192,7 @@ async fn what_may_heal_is_asked_again_and_the_rest_is_told_at_once() {
         .expect(1)
         .mount(&server)
         .await;
-    let refused = registry(&server, password()).image().await.unwrap_err();
+    let refused = registry(&server, Some(password())).image().await.unwrap_err();
     assert_eq!(refused.to_string(), "it answered 403 Forbidden DENIED (no�[2J right)");
     assert!(matches!(refused, Trouble::Denied(_)));
 }
@@ -233,7 +233,7 @@ async fn a_password_does_not_follow_a_redirect_to_another_host() {
     )
     .await;
     Mock::given(path("/blob")).respond_with(ok(&config)).mount(&elsewhere).await;
-    assert_eq!(label(&registry(&server, password())).await.as_deref(), Some("model"));
+    assert_eq!(label(&registry(&server, Some(password()))).await.as_deref(), Some("model"));
     for request in elsewhere.received_requests().await.unwrap() {
         assert!(!request.headers.contains_key("authorization"));
     }
