@@ -132,8 +132,8 @@ pub(crate) enum Output {
 
 #[derive(Debug, Group)]
 pub(crate) struct AccessArgs {
-    /// Address of a store that is not AWS, such as `http://minio:9000` [default: AWS_ENDPOINT_URL_S3,
-    /// AWS_ENDPOINT_URL, or `endpoint_url` of the profile]
+    /// Address of a store that is not AWS, such as `http://minio:9000` [default:
+    /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or `endpoint_url` of the profile]
     #[arg(long, value_name = "URL", value_parser = endpoint, help_heading = "Store")]
     pub(crate) s3_endpoint: Option<String>,
     /// Bucket in the path instead of the host name [default: `addressing_style` of the profile, or
@@ -150,7 +150,7 @@ pub(crate) struct AccessArgs {
           hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
     pub(crate) store_checksum: bool,
     /// Profile of the AWS tools to use, also one with `sso_session`, `credential_process` or
-    /// `role_arn` [default: AWS_PROFILE]
+    /// `role_arn` [default: `AWS_PROFILE`]
     #[arg(long, value_name = "NAME", help_heading = "Store")]
     pub(crate) profile: Option<String>,
     /// Folder that may have the files `credentials` and `config` of the AWS tools, and `ca.crt`, an

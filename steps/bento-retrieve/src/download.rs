@@ -43,7 +43,6 @@ pub struct Patience {
 
 impl Patience {
     /// Before each further try.
-    #[must_use]
     pub fn waits(self) -> impl Iterator<Item = Duration> {
         ExponentialBuilder::default()
             .with_min_delay(FIRST_WAIT)

@@ -163,6 +163,19 @@ impl Fault {
     }
 }
 
+/// Codes of S3 for a bucket that is in another region.
+const MOVED: [&str; 6] = [
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "Redirect",
+    "IllegalLocationConstraintException",
+    "IncorrectEndpoint",
+    "InvalidRegion",
+];
+/// Those that may mean this, and then name the region.
+const MAY_BE_MOVED: [&str; 2] =
+    ["AuthorizationHeaderMalformed", "AuthorizationQueryParametersError"];
+
 /// An answer that is not what was asked for.
 pub(crate) struct Refusal<'a> {
     pub(crate) status: u16,
@@ -192,27 +205,17 @@ impl Refusal<'_> {
             (code, "") => format!("the answer was {} {code}", self.status),
             (code, message) => format!("the answer was {} {code} ({message})", self.status),
         };
+        let is_moved = MOVED.contains(&code.as_str());
+        if is_moved || MAY_BE_MOVED.contains(&code.as_str()) {
+            match self.region() {
+                Some(region) => return Fault::Region(region),
+                None if is_moved => return Fault::Elsewhere(text),
+                None => {}
+            }
+        }
         match code.as_str() {
             "NoSuchKey" | "NoSuchVersion" => Fault::NoObject,
             "NoSuchBucket" | "InvalidBucketName" => Fault::NoBucket,
-            "PermanentRedirect"
-            | "TemporaryRedirect"
-            | "Redirect"
-            | "AuthorizationHeaderMalformed"
-            | "AuthorizationQueryParametersError"
-            | "IllegalLocationConstraintException"
-            | "IncorrectEndpoint"
-            | "InvalidRegion"
-                if self.region().is_some() =>
-            {
-                Fault::Region(self.region().unwrap_or_default())
-            }
-            "PermanentRedirect"
-            | "TemporaryRedirect"
-            | "Redirect"
-            | "IllegalLocationConstraintException"
-            | "IncorrectEndpoint"
-            | "InvalidRegion" => Fault::Elsewhere(text),
             "RequestTimeTooSkewed" | "RequestInTheFuture" => {
                 let theirs = self.element("ServerTime");
                 let theirs = theirs.map(|time| format!(", the store's {time}")).unwrap_or_default();
@@ -355,73 +358,61 @@ mod tests {
         text.split(['(', ' ']).next().unwrap_or_default().to_owned()
     }
 
+    /// Status, code, message, the meaning, and whether it heals.
+    const CODES: [(u16, &str, &str, &str, bool); 41] = [
+        (404, "NoSuchKey", "", "NoObject", false),
+        (404, "NoSuchVersion", "", "NoObject", false),
+        (404, "NoSuchBucket", "", "NoBucket", false),
+        (400, "InvalidBucketName", "", "NoBucket", false),
+        (403, "AccessDenied", "Access Denied", "Denied", false),
+        (403, "AccessDenied", "Request has expired", "Expired", false),
+        (403, "AccessDenied", "not authorized to perform: kms:Decrypt on …", "Encryption", false),
+        (403, "InvalidAccessKeyId", "", "UnknownKey", false),
+        (403, "SignatureDoesNotMatch", "", "Signature", false),
+        (400, "AuthorizationHeaderMalformed", "the Credential is mal-formed", "UnknownKey", false),
+        (400, "ExpiredToken", "", "Expired", false),
+        (400, "TokenRefreshRequired", "", "Expired", false),
+        (400, "InvalidToken", "", "Token", false),
+        (403, "RequestTimeTooSkewed", "", "Clock", true),
+        (403, "InvalidObjectState", "", "Archived", false),
+        (400, "KMS.DisabledException", "", "Encryption", false),
+        (400, "KMS.KMSInvalidStateException", "", "Encryption", false),
+        (400, "KMS.NotFoundException", "", "Encryption", false),
+        (400, "KMSNotConfigured", "", "Encryption", false),
+        (400, "KMS.ThrottlingException", "", "Busy", true),
+        (
+            400,
+            "InvalidRequest",
+            "stored using a form of Server Side Encryption",
+            "CustomerKey",
+            false,
+        ),
+        (400, "InvalidRequest", "something else", "Refused", false),
+        (403, "AllAccessDisabled", "", "Account", false),
+        (403, "AccountProblem", "", "Account", false),
+        (403, "NotSignedUp", "", "Account", false),
+        (301, "PermanentRedirect", "", "Elsewhere", false),
+        (307, "TemporaryRedirect", "", "Elsewhere", false),
+        (400, "IllegalLocationConstraintException", "", "Elsewhere", false),
+        (412, "PreconditionFailed", "", "Replaced", false),
+        (416, "InvalidRange", "", "Refused", false),
+        (405, "MethodNotAllowed", "", "Unsupported", false),
+        (501, "NotImplemented", "", "Unsupported", false),
+        (503, "SlowDown", "", "Busy", true),
+        (503, "ServiceUnavailable", "", "Busy", true),
+        (500, "InternalError", "", "Busy", true),
+        (400, "RequestTimeout", "", "Busy", true),
+        (409, "OperationAborted", "", "Busy", true),
+        (429, "TooManyRequests", "", "Busy", true),
+        (509, "BandwidthLimitExceeded", "", "Busy", true),
+        (403, "SomethingNew", "", "Denied", false),
+        (400, "SomethingNew", "", "Refused", false),
+    ];
+
     #[test]
     fn each_code_of_s3_has_its_meaning_and_only_what_heals_is_tried_again() {
-        let message = |text: &str| format!("<Message>{text}</Message>");
-        let none = String::new;
-        let table = [
-            (404, "NoSuchKey", none(), "NoObject", false),
-            (404, "NoSuchVersion", none(), "NoObject", false),
-            (404, "NoSuchBucket", none(), "NoBucket", false),
-            (400, "InvalidBucketName", none(), "NoBucket", false),
-            (403, "AccessDenied", message("Access Denied"), "Denied", false),
-            (403, "AccessDenied", message("Request has expired"), "Expired", false),
-            (
-                403,
-                "AccessDenied",
-                message("not authorized to perform: kms:Decrypt on …"),
-                "Encryption",
-                false,
-            ),
-            (403, "InvalidAccessKeyId", none(), "UnknownKey", false),
-            (403, "SignatureDoesNotMatch", none(), "Signature", false),
-            (
-                400,
-                "AuthorizationHeaderMalformed",
-                message("the Credential is mal-formed"),
-                "UnknownKey",
-                false,
-            ),
-            (400, "ExpiredToken", none(), "Expired", false),
-            (400, "TokenRefreshRequired", none(), "Expired", false),
-            (400, "InvalidToken", none(), "Token", false),
-            (403, "RequestTimeTooSkewed", none(), "Clock", true),
-            (403, "InvalidObjectState", none(), "Archived", false),
-            (400, "KMS.DisabledException", none(), "Encryption", false),
-            (400, "KMS.KMSInvalidStateException", none(), "Encryption", false),
-            (400, "KMS.NotFoundException", none(), "Encryption", false),
-            (400, "KMSNotConfigured", none(), "Encryption", false),
-            (400, "KMS.ThrottlingException", none(), "Busy", true),
-            (
-                400,
-                "InvalidRequest",
-                message("stored using a form of Server Side Encryption"),
-                "CustomerKey",
-                false,
-            ),
-            (400, "InvalidRequest", message("something else"), "Refused", false),
-            (403, "AllAccessDisabled", none(), "Account", false),
-            (403, "AccountProblem", none(), "Account", false),
-            (403, "NotSignedUp", none(), "Account", false),
-            (301, "PermanentRedirect", none(), "Elsewhere", false),
-            (307, "TemporaryRedirect", none(), "Elsewhere", false),
-            (400, "IllegalLocationConstraintException", none(), "Elsewhere", false),
-            (412, "PreconditionFailed", none(), "Replaced", false),
-            (416, "InvalidRange", none(), "Refused", false),
-            (405, "MethodNotAllowed", none(), "Unsupported", false),
-            (501, "NotImplemented", none(), "Unsupported", false),
-            (503, "SlowDown", none(), "Busy", true),
-            (503, "ServiceUnavailable", none(), "Busy", true),
-            (500, "InternalError", none(), "Busy", true),
-            (400, "RequestTimeout", none(), "Busy", true),
-            (409, "OperationAborted", none(), "Busy", true),
-            (429, "TooManyRequests", none(), "Busy", true),
-            (509, "BandwidthLimitExceeded", none(), "Busy", true),
-            (403, "SomethingNew", none(), "Denied", false),
-            (400, "SomethingNew", none(), "Refused", false),
-        ];
-        for (status, code, more, meant, heals) in table {
-            let fault = meaning(status, xml(code, &more));
+        for (status, code, message, meant, heals) in CODES {
+            let fault = meaning(status, xml(code, &format!("<Message>{message}</Message>")));
             assert_eq!(
                 (kind(&fault).as_str(), fault.may_heal()),
                 (meant, heals),

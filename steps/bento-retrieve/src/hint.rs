@@ -26,6 +26,8 @@ const KEYS: &str = "Keys come from the environment, which the Secret that `store
                     files of the AWS tools";
 const NO_STORE: &str = "what answers at `s3-endpoint` is no S3: a proxy, a page to sign in, or the store's console, which has a \
                         port of its own (MinIO's is 9001, its store's 9000)";
+const RESTORE: &str = "restore it first (`aws s3api restore-object --bucket … --key … --restore-request Days=1`), which takes \
+                       minutes to hours, then run it again; bentos are better kept in a class that is read at once";
 const SOMEONE_ELSES: &str =
     "use another archive; the bento's maker can export it again with `bentoml export`";
 
@@ -53,10 +55,7 @@ pub(crate) fn fault(fault: Fault, what: String) -> Error {
         Fault::Clock(..) => "set the clock of this machine, for a pod that of its node: 15 minutes apart, and a store takes no \
                              request"
             .into(),
-        Fault::Archived(_) => "restore it first (`aws s3api restore-object --bucket … --key … --restore-request Days=1`), \
-                               which takes minutes to hours, then run it again; bentos are better kept in a class that is read at \
-                               once"
-            .into(),
+        Fault::Archived(_) => RESTORE.into(),
         Fault::Encryption(_) => "the credentials need kms:Decrypt on the key that it is encrypted with, and the key must be \
                                  enabled, and in the bucket's region"
             .into(),

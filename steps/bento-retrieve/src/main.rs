@@ -35,6 +35,6 @@ async fn run(args: Args, mut terminated: Terminated) -> Result<Outcome> {
     };
     match looked {
         Some(outcome) => outcome,
-        None => retrieve::retrieve(args.retrieve, terminated).await,
+        None => Box::pin(retrieve::retrieve(args.retrieve, terminated)).await,
     }
 }

@@ -408,7 +408,7 @@ impl Object {
 /// The checksum of the whole object, if the store has one.
 ///
 /// That of an upload in parts may be made of the parts' checksums: AWS then says so by a `-` and by the type, older
-/// MinIO by one of them or by neither. So without a type it is believed only where the tag, which ends in `-PARTS`
+/// `MinIO` by one of them or by neither. So without a type it is believed only where the tag, which ends in `-PARTS`
 /// then, tells that there was one part, or where the algorithm knows no other checksum than the whole one.
 fn checksum(answer: &GetObjectOutput) -> Option<Checksum> {
     let in_parts = answer.e_tag.as_deref().is_none_or(|tag| tag.contains('-'));

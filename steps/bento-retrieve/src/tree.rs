@@ -46,7 +46,7 @@ pub enum Rule {
     #[error("is a symlink to `{0}`, which passes through another symlink")]
     LinkThrough(String),
     #[error("is a hard link to `{0}`, which {1}")]
-    HardLink(String, Box<Rule>),
+    HardLink(String, Box<Self>),
     #[error("is no file that came before it")]
     NoEarlierFile,
 }

@@ -372,11 +372,16 @@ fn the_store_s_checksum_can_be_left_out_and_the_archive_s_own_remains() {
     run.assert_nothing(&with(&run, "--retries=3"));
 }
 
+fn error(code: &str, more: &str) -> String {
+    format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{more}</Error>")
+}
+
+fn message(text: &str) -> String {
+    format!("<Message>{text}</Message>")
+}
+
 #[test]
 fn each_refusal_of_a_store_leads_to_its_cause() {
-    let error = |code: &str, more: &str| {
-        format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{more}</Error>")
-    };
     let told = |status: u16, body: String| {
         let run = served([Answer::Says(status, body)]);
         let ended = run.retrieve();
@@ -384,7 +389,6 @@ fn each_refusal_of_a_store_leads_to_its_cause() {
         assert_eq!(run.server.seen().len(), 1, "told at once: {}", ended.stderr);
         ended.stderr
     };
-    let message = |text: &str| format!("<Message>{text}</Message>");
     let page = || "<!DOCTYPE html><html>Sign in</html>".to_owned();
     insta::assert_snapshot!(
         [

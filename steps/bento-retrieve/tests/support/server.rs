@@ -190,17 +190,7 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
             send(&stream, count);
         }
         Answer::Chunked(count) => {
-            let sent = &body[..count.min(body.len())];
-            let mut chunked = head.into_bytes();
-            for chunk in sent.chunks(10_000) {
-                chunked.extend(format!("{:x}\r\n", chunk.len()).bytes());
-                chunked.extend(chunk);
-                chunked.extend(b"\r\n");
-            }
-            if sent.len() == body.len() {
-                chunked.extend(b"0\r\nx-amz-checksum-crc32: AAAAAA==\r\n\r\n");
-            }
-            let _ = (&stream).write_all(&chunked);
+            let _ = (&stream).write_all(&chunked(head, body, count));
         }
         Answer::StallAfter(count) => {
             send(&stream, count);
@@ -208,19 +198,36 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
         }
         Answer::Slow => {
             drop(state);
-            let mut stream = &stream;
-            let _ = stream.write_all(head.as_bytes());
-            for piece in body.chunks(64 << 10) {
-                thread::sleep(Duration::from_millis(10));
-                if stream.write_all(piece).is_err() {
-                    return;
-                }
-            }
+            slowly(stream, &head, body);
         }
         _ => {
             drop(state);
             send(&stream, usize::MAX);
             let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+/// So many bytes of a body in chunks, with the last one only after all.
+fn chunked(head: String, body: &[u8], count: usize) -> Vec<u8> {
+    let mut bytes = head.into_bytes();
+    for chunk in body[..count.min(body.len())].chunks(10_000) {
+        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        bytes.extend(chunk);
+        bytes.extend(b"\r\n");
+    }
+    if count >= body.len() {
+        bytes.extend(b"0\r\nx-amz-checksum-crc32: AAAAAA==\r\n\r\n");
+    }
+    bytes
+}
+
+fn slowly(mut stream: TcpStream, head: &str, body: &[u8]) {
+    let _ = stream.write_all(head.as_bytes());
+    for piece in body.chunks(64 << 10) {
+        thread::sleep(Duration::from_millis(10));
+        if stream.write_all(piece).is_err() {
+            return;
         }
     }
 }
