@@ -926,7 +926,7 @@ fn show_prints_one_and_latest_is_the_newest_by_its_manifest() {
 fn hostile() -> Server {
     let bad = r#""\u001b]0;owned\u0007\u001b[31m\u009b2J\u202eevil\nBENTO  forged""#;
     let long = "x".repeat(70_000);
-    let many: String = (0..10_000).map(|at| format!("l{at}: v, ")).collect();
+    let many = (0..10_000).fold(String::new(), |labels, at| labels + &format!("l{at}: v, "));
     let manifest = format!(
         "name: iris\nversion: v1\ncreation_time: {bad}\nbentoml_version: {bad}\nservice: {bad}\n\
          labels: {{{bad}: {bad}, {many} long: {long}}}\nimage: {{base_image: {bad}, python_version: {long}}}\n\

@@ -140,6 +140,7 @@ impl Sink {
         };
         let client = builder.build().context("failed to prepare the HTTP client")?;
         secret::keep_address(url.as_str());
+        url.path().split('/').for_each(secret::keep); // of a webhook, the password
         Ok(Self { url, proxy, client, signer: credentials.signer })
     }
 

@@ -482,7 +482,9 @@ fn without_variables(mut value: Value) -> Value {
             }
         }
         Value::Array(items) => {
-            items.iter_mut().for_each(|item| *item = without_variables(item.take()));
+            for item in items {
+                *item = without_variables(item.take());
+            }
         }
         _ => {}
     }

@@ -18,7 +18,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::text::clean;
+use crate::{secret, text::clean};
 
 /// Starts logging. `STEP_LOG` sets the level (`warn`, `info`, `debug`, or `TARGET=LEVEL,…`);
 /// the step's own `info` lines are the default, and only warnings of its libraries.
@@ -70,7 +70,11 @@ where
         }
         let mut words = Words::default();
         event.record(&mut words);
-        writeln!(out, "{}", clean(&format!("{}{}", words.message, words.fields)))?;
+        let line = format!("{}{}", words.message, words.fields);
+        // Below info, libraries tell of requests as they are.
+        let is_ours = *event.metadata().level() <= Level::INFO;
+        let line = if is_ours { line.as_str().into() } else { secret::hide(&line) };
+        writeln!(out, "{}", clean(&line))?;
         if words.hint.is_empty() { Ok(()) } else { writeln!(out, "\nhint: {}", clean(&words.hint)) }
     }
 }
@@ -145,6 +149,13 @@ mod tests {
             text,
             "error: it answered no | hint: run \\u{1b}[8mthis\n\nhint: look at the sink\n"
         );
+    }
+
+    #[test]
+    fn a_library_that_tells_of_a_request_shows_no_secret_of_it() {
+        secret::keep("t0p-of-the-log");
+        let text = logged(|| tracing::debug!(key = "t0p-of-the-log", "POST /t0p-of-the-log"));
+        assert_eq!(text, "debug: POST /… key=…\n");
     }
 
     #[test]

@@ -41,7 +41,9 @@ pub(crate) fn keep_variables() {
 /// Keeps the value of a header, and of `Bearer TOKEN` the token.
 pub fn keep_header(value: &str) {
     keep(value);
-    value.split_once(' ').into_iter().for_each(|(_, token)| keep(token));
+    if let Some((_, token)) = value.split_once(' ') {
+        keep(token);
+    }
 }
 
 /// Keeps what [`crate::text::address`] does not show, as it is written and as it is sent.

@@ -10,6 +10,8 @@ use std::{
     thread,
 };
 
+use serde_json::{Value, json};
+
 use crate::wire::{
     Answer, answer, form, gate, gate_with_results, is_an_outage, knowing_only_the_time, log, ok,
     read_request, result, serve, sound, status, url,
@@ -171,6 +173,31 @@ fn a_servers_words_do_not_act_on_a_terminal() {
     let told = r"the server does not understand the query: \u{1b}]0;owned\u{7} \u{202e}txt";
     assert!(log(&output).contains(told), "{}", log(&output));
     assert!(result(results.path(), "reason").contains(told));
+}
+
+#[test]
+fn labels_of_series_do_not_act_on_a_terminal() {
+    let hostile = |request: &str| {
+        let text = String::from_utf8(sound(request)).unwrap();
+        if form(request).starts_with("query=time") {
+            return text.into_bytes();
+        }
+        let mut body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let series = body["data"]["result"][0].clone();
+        let mut other = series.clone();
+        other["metric"] = json!({"a": "\u{1b}[2J\u{202e}b\n\nhint: x", "b": "x".repeat(70_000)});
+        body["data"]["result"] = json!([series, other]);
+        ok(&body.to_string())
+    };
+    let (output, results) = gate_with_results(&url(serve(Box::new(hostile), None)), &[]);
+    let told = r#"{a="\u{1b}[2J\u{202e}b | hint: x",b="xxx"#;
+    for text in [log(&output), result(results.path(), "reason")] {
+        assert!(text.contains(told), "{text}");
+        assert!(
+            !text.contains(|c: char| c != '\n' && c.is_control()) && text.len() < 2000,
+            "{text}"
+        );
+    }
 }
 
 #[test]
