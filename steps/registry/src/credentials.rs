@@ -151,8 +151,8 @@ mod tests {
         Credentials::parse(config.as_bytes()).unwrap().of(&image.parse().unwrap()).cloned()
     }
 
-    fn password(user: &str) -> Option<Credential> {
-        Some(Credential::Password { user: user.into(), password: "p:w".into() })
+    fn password(user: &str) -> Credential {
+        Credential::Password { user: user.into(), password: "p:w".into() }
     }
 
     #[test]
@@ -164,11 +164,11 @@ mod tests {
             auth("all"),
             auth("models"),
         );
-        assert_eq!(of(&config, "r.example/team/models/iris:v1"), password("models"));
-        assert_eq!(of(&config, "r.example/team/modelsx:v1"), password("all"));
+        assert_eq!(of(&config, "r.example/team/models/iris:v1"), Some(password("models")));
+        assert_eq!(of(&config, "r.example/team/modelsx:v1"), Some(password("all")));
         assert_eq!(of(&config, "r.example:5000/team/models/iris:v1"), None);
-        assert_eq!(of(&config, "acme/iris:v1"), password("hub"));
-        assert_eq!(of(&config, "docker.io/acme/iris:v1"), password("hub"));
+        assert_eq!(of(&config, "acme/iris:v1"), Some(password("hub")));
+        assert_eq!(of(&config, "docker.io/acme/iris:v1"), Some(password("hub")));
         assert_eq!(of(&config, "evil-r.example/team/models/iris:v1"), None);
     }
 
@@ -197,7 +197,7 @@ mod tests {
             ".dockerconfigjson",
             r#"{"auths": {"r.example": {"username": "u", "password": "p:w"}}}"#,
         );
-        assert_eq!(Credentials::read(folder.path()).unwrap().of(&image), password("u").as_ref());
+        assert_eq!(Credentials::read(folder.path()).unwrap().of(&image), Some(&password("u")));
         write("config.json", r#"{"auths": {"r.example": "s3cr3t"}}"#);
         let error = Credentials::read(folder.path()).unwrap_err();
         assert!(
