@@ -1,7 +1,9 @@
 //! Puts a new model image beside the one that serves, with a small share of the requests.
 
+mod container;
 mod first;
 mod plan;
+mod template;
 mod turn;
 
 use std::{
@@ -11,12 +13,13 @@ use std::{
 
 use anyhow::Result;
 use clap::{Parser, builder::ArgAction};
-use inference_service::{Next, Release, Seen, Service, connect, has_digest};
-use step::{Outcome, OwnRun, ResultFile};
+use inference_service::{Fields, Next, Release, Seen, Service, connect, has_digest};
+use step::{Outcome, OwnRun, ResultFile, Usage};
 use tokio::time::Instant;
 
 use crate::{
-    first::FirstRelease,
+    container::{container, fingerprint},
+    first::Flags,
     plan::{Asked, End, Ended, next},
     turn::{WhenBusy, turn},
 };
@@ -54,6 +57,14 @@ struct Args {
     /// Wait no longer than this for its turn, such as 1h
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     wait_timeout: Duration,
+    /// What the release brings for its container, as JSON: `resources` and `env`. They come and go with
+    /// the image; what is not named stays, and null takes a quantity or a variable away
+    #[arg(long, value_name = "JSON")]
+    container: Option<String>,
+    /// Secret of the service's namespace with which its pods pull the image; those that the service
+    /// names already stay. One that does not exist is passed over
+    #[arg(long, value_name = "SECRET")]
+    pull_secret: Option<String>,
     /// Version of the service that this release brings, as events tell it
     #[arg(long, value_name = "VERSION")]
     service_version: Option<String>,
@@ -68,7 +79,7 @@ struct Args {
     #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     dry_run: bool,
     #[command(flatten)]
-    first: FirstRelease,
+    first: Flags,
     /// What all events of one release have in common [default: the uid of the run]
     #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
     correlation_id: Option<String>,
@@ -120,8 +131,15 @@ Examples:
   A model that needs a while to load
     canary-create --service iris --image … --start-timeout 30m
 
+  Give it more memory than the version before, until it is taken back
+    canary-create --service iris --image … \\
+      --container '{\"resources\": {\"requests\": {\"memory\": \"2Gi\"}, \"limits\": {\"memory\": \"2Gi\"}}}'
+
   A first release that needs more than the defaults
     canary-create --service iris --image … --memory 2Gi --cpu 500m --env LOG_LEVEL=debug
+
+  A first release as the site wants it
+    canary-create --service iris --image … --template gpu.yaml
 
 Exit codes: 0 done, 1 could not (the canary, if any, is at 0 %), 2 usage, 143 stopped by a signal.
 Then: prometheus-gate to judge it, canary-promote or canary-rollback to end it.";
@@ -139,6 +157,8 @@ async fn create(args: Args) -> Result<Outcome> {
         start_timeout,
         when_busy,
         wait_timeout,
+        container,
+        pull_secret,
         service_version,
         bento_sha256,
         retry_rejected,
@@ -148,25 +168,31 @@ async fn create(args: Args) -> Result<Outcome> {
         run,
         results,
     } = args;
+    let brings = container.as_deref().map(brought).transpose()?.unwrap_or_default();
+    let first = first.read(&service)?;
     let service = Service::new(connect().await?, namespace, &service);
     let asked = Asked {
         image,
         percent,
         retry_rejected,
         start_timeout,
-        container: first,
+        first,
         release: Release {
             version: service_version.unwrap_or_default(),
             bento: bento_sha256.unwrap_or_default(),
+            brought: fingerprint(&brings),
             pipeline: run.pipeline.clone().unwrap_or_default(),
             run: run.name().to_owned(),
             run_uid: run.uid().to_owned(),
             correlation: correlation_id.unwrap_or_else(|| run.uid().to_owned()),
         },
+        brings,
+        pull_secret,
         when_busy,
         is_first: false,
         has_begun: false,
         has_tried: false,
+        outdated: String::new(),
     };
     if dry_run {
         service.preview(|seen| next(&asked, seen, &now())).await?;
@@ -233,6 +259,14 @@ fn start_timeout(text: &str) -> Result<Duration, String> {
     let fits = time.subsec_nanos() == 0
         && (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&time);
     fits.then_some(time).ok_or_else(|| "Knative wants whole seconds, from 1s to 24h".into())
+}
+
+/// Not read by clap, whose message would show a value that may be a secret.
+fn brought(text: &str) -> Result<Fields, Usage> {
+    container(text).map_err(|why| Usage {
+        what: format!("the value of `--container` cannot be read: {why}"),
+        hint: r#"write it as {"resources": {"limits": {"memory": "2Gi"}}, "env": [{"name": "WORKERS", "value": "2"}]}"#.into(),
+    })
 }
 
 fn sha256(text: &str) -> Result<String, &'static str> {

@@ -4,9 +4,10 @@ use std::{fmt, time::Duration};
 
 use anyhow::{Result, bail};
 use inference_service::{
-    Change, DEPLOYMENT_MODE, Diagnosis, Guarded, LONGEST_NAME, Live, Mark, Next, PROGRESS_DEADLINE,
-    Release, Seen, same_image,
+    Change, DEPLOYMENT_MODE, Diagnosis, Fields, Guarded, LONGEST_NAME, Live, Mark, Next,
+    PROGRESS_DEADLINE, Release, Seen, same_image,
 };
+use serde_json::Value;
 use step::Failure;
 
 use crate::{first::FirstRelease, turn::WhenBusy};
@@ -19,7 +20,11 @@ pub(crate) struct Asked {
     pub(crate) retry_rejected: bool,
     /// Within which the model has to be ready, if that is said
     pub(crate) start_timeout: Option<Duration>,
-    pub(crate) container: FirstRelease,
+    pub(crate) first: FirstRelease,
+    /// What the release brings for the container
+    pub(crate) brings: Fields,
+    /// Secret with which its pods pull the image
+    pub(crate) pull_secret: Option<String>,
     pub(crate) release: Release,
     pub(crate) when_busy: WhenBusy,
     /// This run has seen the service without any revision that ever served
@@ -28,6 +33,8 @@ pub(crate) struct Asked {
     pub(crate) has_begun: bool,
     /// This run has changed the service, or made it
     pub(crate) has_tried: bool,
+    /// The revision of a first release that this run gave another container
+    pub(crate) outdated: String,
 }
 
 #[derive(Debug)]
@@ -84,18 +91,52 @@ impl Asked {
         self.is_first |= seen.service.is_none() || seen.rolled_out().is_empty();
         self.has_tried |= seen.service.is_none() || seen.patches > 0;
         self.has_begun |= is_fresh(&seen.mark, &self.image);
+        if seen.rolled_out().is_empty() && self.is_same_image(seen) && !self.is_as_asked(seen) {
+            seen.latest().clone_into(&mut self.outdated);
+        }
         // To try again is asked once: a rollback that comes meanwhile has the last word.
         self.retry_rejected &= !self.has_begun;
     }
 
-    /// What goes into the spec with the image
+    /// What goes into the spec with the image: a canary whose place it takes leaves nothing behind
     fn change(&self, seen: &Seen) -> Change {
-        // A canary whose place it takes leaves nothing behind.
+        let fields = match seen.service {
+            Some(_) => self.brings.onto(&seen.fields_before()),
+            None => self.brings.clone(),
+        };
         let mut annotations = seen.deadline_like(seen.rolled_out());
         if let Some(time) = self.start_timeout {
             annotations.insert(PROGRESS_DEADLINE.into(), Some(format!("{}s", time.as_secs())));
         }
-        Change { annotations, ..Change::image(&self.image) }
+        let pull_secret = self.pull_secret.clone();
+        Change { image: self.image.clone(), fields, annotations, pull_secret }
+    }
+
+    /// The container's fields that this release changes, or the canary whose place it takes has changed
+    fn changes(&self, seen: &Seen) -> Fields {
+        let (before, now) = (seen.fields_before(), seen.fields());
+        let after = self.brings.onto(&before);
+        let is_changed = |name: &str, value: &Value| {
+            now.0.get(name) != Some(value) || after.0.get(name) != Some(value)
+        };
+        Fields(before.0.into_iter().filter(|(name, value)| is_changed(name, value)).collect())
+    }
+
+    fn is_same_image(&self, seen: &Seen) -> bool {
+        seen.image().is_some_and(|image| same_image(image, &self.image))
+    }
+
+    /// Whether a first release that never served would be the same if it began again
+    fn is_as_asked(&self, seen: &Seen) -> bool {
+        let can_pull = self.pull_secret.as_ref().is_none_or(|secret| seen.has_pull_secret(secret));
+        can_pull && self.has_what_it_brings(seen)
+    }
+
+    /// As noted when it began, for something may have changed on its way into the spec; or by what is there
+    fn has_what_it_brings(&self, seen: &Seen) -> bool {
+        let mark = &seen.mark;
+        let is_noted = mark.is_of(&self.image) && mark.release.brought == self.release.brought;
+        is_noted || self.brings.are_in(&seen.fields())
     }
 
     fn ended(&self, outcome: &'static str, seen: &Seen, started_at: &str) -> Next<End> {
@@ -107,18 +148,15 @@ impl Asked {
 
 pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
     if seen.service.is_none() {
-        return Ok(Next::Create(asked.container.service(
-            &seen.namespace,
-            &seen.name,
-            &asked.change(seen),
-        )));
+        let change = asked.change(seen);
+        return Ok(Next::Create(asked.first.service(&seen.namespace, &seen.name, &change)?));
     }
-    let Some(image) = seen.image().filter(|_| unsupported(seen).is_none()) else {
+    if seen.image().is_none() || unsupported(seen).is_some() {
         let (why, hint) = unsupported(seen)
             .unwrap_or(("it has no container `kserve-container`", CUSTOM_CONTAINER));
         bail!(refusal(seen, &asked.image, why, hint));
-    };
-    if same_image(image, &asked.image) {
+    }
+    if asked.is_same_image(seen) {
         with_our_image(asked, seen, now)
     } else {
         with_another_image(asked, seen)
@@ -128,10 +166,10 @@ pub(crate) fn next(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
 /// The spec asks for something else: begin, if nothing else is under way.
 fn with_another_image(asked: &Asked, seen: &Seen) -> Result<Next<End>> {
     let image = &asked.image;
-    if seen.mark.has_rejected(image) && !asked.retry_rejected {
+    if seen.mark.has_rejected_of(image, &asked.release) && !asked.retry_rejected {
         bail!(rejected(seen, image));
     }
-    if seen.mark.has_rejected_bento(&asked.release.bento) && !asked.retry_rejected {
+    if seen.mark.has_rejected_bento(&asked.release) && !asked.retry_rejected {
         let why =
             format!("its bento, with SHA-256 {}, was rolled back before", asked.release.bento);
         bail!(refusal(seen, image, &why, TRY_AGAIN));
@@ -202,6 +240,16 @@ fn is_replacing(asked: &Asked, seen: &Seen, other: &str) -> bool {
 
 /// The spec asks for our image: go on, unless it got there without us or was taken back.
 fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
+    if seen.rolled_out().is_empty() && !asked.is_as_asked(seen) {
+        return Ok(Next::Patch(Guarded::image_alone(seen, &asked.change(seen))));
+    }
+    if !asked.has_what_it_brings(seen) {
+        let why = "it is there already, with other resources or variables than this release brings";
+        bail!(refusal(seen, &asked.image, why, ANOTHER_IMAGE));
+    }
+    if !asked.outdated.is_empty() && seen.latest() == asked.outdated {
+        return Ok(Next::Wait("wait for KServe to make a revision with what it brings".into()));
+    }
     if seen.stable().is_some() {
         return Ok(asked.ended("unchanged", seen, now));
     }
@@ -219,11 +267,13 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
     // Of two releases that began at the same moment, the other may have marked last and patched in vain.
     let is_ours =
         is_fresh(&seen.mark, &asked.image) || asked.has_begun && !seen.mark.is_of(&asked.image);
-    let is_rejected = seen.mark.has_rejected(&asked.image) || percent == 0 && !is_ours;
+    let is_rejected =
+        seen.mark.has_rejected_of(&asked.image, &asked.release) || percent == 0 && !is_ours;
     if is_rejected && !asked.retry_rejected {
         bail!(rejected(seen, &asked.image));
     }
-    if is_rejected || is_ours && !seen.mark.is_of(&asked.image) {
+    // What the container was before is known once there is a revision of it.
+    if is_rejected || is_ours && !seen.mark.is_of(&asked.image) && seen.is_latest_of_spec() {
         let baseline = seen.rolled_out();
         let image = seen
             .image_of(baseline)
@@ -234,8 +284,10 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
         }
     }
     // A run that goes on with what another one began ends it from now on.
-    if seen.mark.is_of(&asked.image) && seen.mark.release != asked.release && seen.can_mark {
-        return Ok(Next::Mark(Box::new(seen.mark.of(&asked.release))));
+    let brought = seen.mark.release.brought.clone(); // by who began it
+    let ours = Release { brought, ..asked.release.clone() };
+    if seen.mark.is_of(&asked.image) && seen.mark.release != ours && seen.can_mark {
+        return Ok(Next::Mark(Box::new(seen.mark.of(&ours))));
     }
     let baseline = &seen.mark.baseline_revision;
     if seen.mark.is_of(&asked.image) && seen.rolled_out() != baseline {
@@ -282,7 +334,7 @@ fn live_now(asked: &Asked, seen: &Seen, live: Live, now: &str) -> Next<End> {
 
 /// Put there by a release that has not gone live yet
 fn is_fresh(mark: &Mark, image: &str) -> bool {
-    mark.is_of(image) && mark.live_since.is_empty() && !mark.has_rejected(image)
+    mark.is_of(image) && mark.live_since.is_empty() && !mark.is_rejected()
 }
 
 fn remembered<'a>(mark: &'a Mark, baseline: &str) -> Option<&'a str> {
@@ -296,7 +348,11 @@ fn begun(asked: &Asked, seen: &Seen, baseline: &str, baseline_image: &str) -> Re
         let hint = "give the serviceAccount get, create and patch of leases: see `Rights` in the Task's README";
         bail!(refusal(seen, &asked.image, "its mark cannot be kept", hint));
     }
-    let mark = seen.mark.begin(&asked.image, baseline, baseline_image).of(&asked.release);
+    let mark = seen
+        .mark
+        .begin(&asked.image, baseline, baseline_image)
+        .from_fields(asked.changes(seen))
+        .of(&asked.release);
     let mark = match seen.image() {
         Some(other) if canary_in_progress(seen, asked).is_some() => mark.replacing(other),
         _ => mark,
@@ -324,6 +380,9 @@ fn waiting(seen: &Seen, who: &str) -> Result<String> {
 fn rejected(seen: &Seen, image: &str) -> Failure {
     refusal(seen, image, "it was rolled back before", TRY_AGAIN)
 }
+
+const ANOTHER_IMAGE: &str =
+    "a canary and its rollback are told apart by their image: release a new version with them";
 
 const TRY_AGAIN: &str =
     "release a new version, or set `retry-rejected` to true to try this one again";

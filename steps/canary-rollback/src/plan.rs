@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::{Result, bail};
-use inference_service::{Change, Guarded, Mark, Next, Seen, same_image};
+use inference_service::{Change, Fields, Guarded, Mark, Next, Seen, same_image};
 use step::Failure;
 
 /// KServe moves a promoted canary's requests back within a second or two of percent 0. If it does
@@ -88,8 +88,7 @@ impl Asked {
     }
 
     fn is_rejected(&self, mark: &Mark) -> bool {
-        self.is_marked(mark)
-            && self.canary_image.as_ref().is_some_and(|canary| mark.has_rejected(canary))
+        self.is_marked(mark) && mark.is_rejected()
     }
 
     /// The revision that served before: as told, as noted when the canary began, or as KServe says
@@ -114,6 +113,17 @@ impl Asked {
         let noted = Some(seen.mark.baseline_image.as_str())
             .filter(|noted| !noted.is_empty() && self.is_marked(&seen.mark));
         seen.image_of(self.baseline(seen)).or(self.baseline_image.as_deref()).or(noted)
+    }
+
+    /// Fields of the container that the canary changed, as they were: noted when it began, or else as
+    /// its revision and the baseline's tell them
+    fn fields_before(&self, seen: &Seen) -> Fields {
+        let mark = &seen.mark;
+        if self.is_marked(mark) {
+            mark.before.clone()
+        } else {
+            seen.fields_lost(self.baseline(seen))
+        }
     }
 }
 
@@ -147,8 +157,9 @@ fn take_back(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
             &format!("the image of its baseline `{}` is not known any more", asked.baseline(seen))
         ));
     };
-    let annotations = seen.deadline_like(asked.baseline(seen));
-    let change = Change { annotations, ..Change::image(image) };
+    let (fields, annotations) =
+        (asked.fields_before(seen), seen.deadline_like(asked.baseline(seen)));
+    let change = Change { fields, annotations, ..Change::image(image) };
     if let Some(mark) = rejected(asked, seen, image) {
         return Ok(Next::Mark(Box::new(mark)));
     }
@@ -278,7 +289,9 @@ fn rejected(asked: &Asked, seen: &Seen, baseline_image: &str) -> Option<Mark> {
     let mark = if asked.is_marked(&seen.mark) {
         seen.mark.clone()
     } else {
-        seen.mark.begin(canary, asked.baseline(seen), baseline_image)
+        seen.mark
+            .begin(canary, asked.baseline(seen), baseline_image)
+            .from_fields(asked.fields_before(seen))
     };
     Some(mark.reject(canary, seen.latest()))
 }

@@ -20,7 +20,7 @@ use step::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Guarded, InferenceService, Mark, Revision, Run, Seen,
+    Fields, Guarded, InferenceService, Mark, Revision, Run, Seen,
     mark::lease_name,
     objects::{inference_services, revisions},
     runs,
@@ -218,6 +218,7 @@ impl Service {
                 format!("would {what}:\n{:#}", without_variables(json!(patch)))
             }
             Next::Mark(mark) => {
+                let mark = Mark { before: Fields::default(), ..*mark }; // it may hold a secret
                 format!("would write a mark:\n{:#}", mark.lease(&self.name, seen.uid()))
             }
             Next::Delete(revision) => format!("would delete revision `{revision}`"),

@@ -61,9 +61,9 @@ const POLICY: &str =
     "let the service satisfy the policy that is named, or have the policy exempt its namespace";
 const USER: &str = "set `run-as-user` to the numeric user of the image, or to `none` where the platform gives each namespace its own";
 const NO_IMAGE: &str = "push the image, for the platform of the nodes; a registry that cleans up must keep what services run";
-const PULL: &str = "give the service's pods a pull secret for this registry";
+const PULL: &str = "let `pull-secret` name a Secret of the service's namespace that may pull it: `kubectl create secret docker-registry`";
 const OBJECT: &str = "create the Secret or ConfigMap, with that key, in the service's namespace";
-const MEMORY: &str = "give it more memory";
+const MEMORY: &str = "let `container` bring it more memory";
 const SLOW: &str = "a model that needs longer wants a longer `start-timeout`";
 const COMMAND: &str = "repair the image's command: it must be there, be executable, and be built for the platform of the nodes";
 const NODES: &str =

@@ -17,7 +17,7 @@ mod seen;
 pub mod simulator;
 
 pub use api::{Next, Service, connect, services};
-pub use container::{Change, Fields};
+pub use container::{Change, Fields, quantity};
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
 pub use mark::{Mark, Release};

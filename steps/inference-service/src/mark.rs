@@ -7,7 +7,7 @@
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::{Value, json};
 
-use crate::same_image;
+use crate::{Fields, same_image};
 
 /// Enough that a repeated event of weeks ago is still recognised; an annotation has room for it.
 const REMEMBERED: usize = 40;
@@ -15,11 +15,13 @@ const REMEMBERED: usize = 40;
 const CANARY_REVISION: &str = "kanaria.dev/canary-revision";
 const BASELINE_REVISION: &str = "kanaria.dev/baseline-revision";
 const BASELINE_IMAGE: &str = "kanaria.dev/baseline-image";
+const BASELINE_CONTAINER: &str = "kanaria.dev/baseline-container";
 const LIVE_SINCE: &str = "kanaria.dev/live-since";
 const REJECTED: &str = "kanaria.dev/rejected";
 const REPLACED: &str = "kanaria.dev/replaced";
 const VERSION: &str = "kanaria.dev/version";
 const BENTO: &str = "kanaria.dev/bento-sha256";
+const BROUGHT: &str = "kanaria.dev/container-sha256";
 const RUN: &str = "kanaria.dev/run";
 const RUN_UID: &str = "kanaria.dev/run-uid";
 const PIPELINE: &str = "kanaria.dev/pipeline";
@@ -34,9 +36,11 @@ pub struct Mark {
     pub canary_revision: String,
     pub baseline_revision: String,
     pub baseline_image: String,
+    /// Fields of the baseline's container that this release changes
+    pub before: Fields,
     /// RFC 3339; empty until the canary has had requests
     pub live_since: String,
-    /// Images, and bentos as `bento:SHA256`; newest first
+    /// Images, and bentos as `bento:SHA256`; newest first. `#` and a fingerprint tell what one brought
     pub rejected: Vec<String>,
     /// The image of an unfinished canary whose place this one took
     pub replaced: String,
@@ -52,6 +56,8 @@ pub struct Release {
     pub version: String,
     /// SHA-256 of the bento's archive, which stays the same when its image is built again
     pub bento: String,
+    /// Fingerprint of what it brings beside the image; empty for nothing
+    pub brought: String,
     pub pipeline: String,
     /// The PipelineRun, or the TaskRun without one, that made the canary
     pub run: String,
@@ -65,17 +71,32 @@ impl Mark {
         !self.image.is_empty() && same_image(&self.image, image)
     }
 
+    /// Whether the canary that this mark is of was taken back
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.has_rejected_of(&self.image, &self.release)
+    }
+
+    /// Whether an image was taken back, whatever it brought
     #[must_use]
     pub fn has_rejected(&self, image: &str) -> bool {
-        self.rejected.iter().any(|rejected| same_image(rejected, image))
+        self.rejected.iter().any(|rejected| same_image(parts(rejected).0, image))
     }
 
+    /// Whether an image was taken back that brought the same as this release does: with other
+    /// resources it may do better.
     #[must_use]
-    pub fn has_rejected_bento(&self, sha256: &str) -> bool {
-        !sha256.is_empty() && self.rejected.contains(&bento(sha256))
+    pub fn has_rejected_of(&self, image: &str, release: &Release) -> bool {
+        self.rejected.iter().any(|rejected| is_of(rejected, image, release))
     }
 
-    /// The mark of a release that begins now. The image is no longer rejected: someone asked to try again.
+    /// The same of its bento
+    #[must_use]
+    pub fn has_rejected_bento(&self, release: &Release) -> bool {
+        !release.bento.is_empty() && self.rejected.contains(&bento(release))
+    }
+
+    /// The mark of a release that begins now.
     #[must_use]
     pub fn begin(&self, image: &str, baseline_revision: &str, baseline_image: &str) -> Self {
         Self {
@@ -83,26 +104,29 @@ impl Mark {
             canary_revision: String::new(),
             baseline_revision: baseline_revision.into(),
             baseline_image: baseline_image.into(),
+            before: Fields::default(),
             live_since: String::new(),
-            rejected: self
-                .rejected
-                .iter()
-                .filter(|rejected| !same_image(rejected, image))
-                .cloned()
-                .collect(),
+            rejected: self.rejected.clone(),
             replaced: String::new(),
             release: Release::default(),
             version: self.version.clone(),
         }
     }
 
-    /// The mark of a release that is this one's.
+    /// The mark of a release that is this one's. It is no longer rejected: someone asked to try again.
     #[must_use]
     pub fn of(&self, release: &Release) -> Self {
-        let again = bento(&release.bento);
-        let rejected =
-            self.rejected.iter().filter(|rejected| **rejected != again).cloned().collect();
+        let again = |rejected: &&String| {
+            is_of(rejected, &self.image, release) || **rejected == bento(release)
+        };
+        let rejected = self.rejected.iter().filter(|rejected| !again(rejected)).cloned().collect();
         Self { release: release.clone(), rejected, ..self.clone() }
+    }
+
+    /// The mark of a release that changes fields of the container, which were these before.
+    #[must_use]
+    pub fn from_fields(&self, before: Fields) -> Self {
+        Self { before, ..self.clone() }
     }
 
     /// The mark of a release that takes the place of an unfinished canary of this image.
@@ -120,14 +144,11 @@ impl Mark {
     /// The mark of a canary that is taken back.
     #[must_use]
     pub fn reject(&self, image: &str, canary_revision: &str) -> Self {
-        let bento = Some(&self.release.bento)
-            .filter(|sha256| !sha256.is_empty())
-            .map(|sha256| bento(sha256));
-        let others = self
-            .rejected
-            .iter()
-            .filter(|rejected| !same_image(rejected, image) && Some(*rejected) != bento.as_ref());
-        let rejected = std::iter::once(image.into())
+        let bento = Some(&self.release).filter(|release| !release.bento.is_empty()).map(bento);
+        let others = self.rejected.iter().filter(|rejected| {
+            !is_of(rejected, image, &self.release) && Some(*rejected) != bento.as_ref()
+        });
+        let rejected = std::iter::once(entry(image, &self.release))
             .chain(bento.clone())
             .chain(others.cloned())
             .take(REMEMBERED)
@@ -160,12 +181,14 @@ impl Mark {
             canary_revision: annotation(CANARY_REVISION),
             baseline_revision: annotation(BASELINE_REVISION),
             baseline_image: annotation(BASELINE_IMAGE),
+            before: serde_json::from_str(&annotation(BASELINE_CONTAINER)).unwrap_or_default(),
             live_since: annotation(LIVE_SINCE),
             rejected: annotation(REJECTED).split_whitespace().map(String::from).collect(),
             replaced: annotation(REPLACED),
             release: Release {
                 version: annotation(VERSION),
                 bento: annotation(BENTO),
+                brought: annotation(BROUGHT),
                 pipeline: annotation(PIPELINE),
                 run: annotation(RUN),
                 run_uid: annotation(RUN_UID),
@@ -188,11 +211,13 @@ impl Mark {
                     CANARY_REVISION: self.canary_revision,
                     BASELINE_REVISION: self.baseline_revision,
                     BASELINE_IMAGE: self.baseline_image,
+                    BASELINE_CONTAINER: json!(self.before).to_string(),
                     LIVE_SINCE: self.live_since,
                     REJECTED: self.rejected.join(" "),
                     REPLACED: self.replaced,
                     VERSION: self.release.version,
                     BENTO: self.release.bento,
+                    BROUGHT: self.release.brought,
                     PIPELINE: self.release.pipeline,
                     RUN: self.release.run,
                     RUN_UID: self.release.run_uid,
@@ -207,8 +232,22 @@ impl Mark {
     }
 }
 
-fn bento(sha256: &str) -> String {
-    format!("bento:{sha256}")
+fn bento(release: &Release) -> String {
+    entry(&format!("bento:{}", release.bento), release)
+}
+
+/// What was rejected, and after a `#` what it brought.
+fn entry(what: &str, Release { brought, .. }: &Release) -> String {
+    if brought.is_empty() { what.to_owned() } else { format!("{what}#{brought}") }
+}
+
+fn parts(entry: &str) -> (&str, &str) {
+    entry.split_once('#').unwrap_or((entry, ""))
+}
+
+fn is_of(entry: &str, image: &str, release: &Release) -> bool {
+    let (rejected, brought) = parts(entry);
+    same_image(rejected, image) && brought == release.brought
 }
 
 pub(crate) fn lease_name(service: &str) -> String {
@@ -225,8 +264,11 @@ mod tests {
         #[test]
         fn a_mark_is_read_as_it_was_written(
             image in "[a-z]{1,9}", baseline in "[a-z]{0,9}", rejected in proptest::collection::vec("[a-z]{1,9}", 0..4),
+            variable in proptest::option::of("\\PC{0,20}"),
         ) {
-            let mark = Mark { image, baseline_image: baseline, rejected, version: Some("7".into()), ..Mark::default() };
+            let before = variable.map(|value| ("env".to_owned(), json!([{"name": "A", "value": value}])));
+            let before = Fields(before.into_iter().chain([("resources".to_owned(), Value::Null)]).collect());
+            let mark = Mark { image, baseline_image: baseline, before, rejected, version: Some("7".into()), ..Mark::default() };
             let lease: Lease = serde_json::from_value(mark.lease("iris", "u")).unwrap();
             prop_assert_eq!(Mark::read(&lease, "u"), mark);
         }
@@ -249,18 +291,33 @@ mod tests {
             (0..60).fold(Mark::default(), |mark, number| mark.reject(&format!("v{number}"), "r"));
         assert_eq!((mark.rejected.len(), mark.rejected[0].as_str()), (REMEMBERED, "v59"));
         assert!(mark.has_rejected("v59"));
-        assert!(!mark.begin("v59", "b", "b").has_rejected("v59"));
-        assert!(mark.begin("v59", "b", "b").has_rejected("v58"));
+        let again = mark.begin("v59", "b", "b").of(&Release::default());
+        assert!(!again.has_rejected("v59") && again.has_rejected("v58"));
+    }
+
+    #[test]
+    fn an_image_that_was_rejected_may_come_again_with_something_else() {
+        let plain = Release { bento: "ab".repeat(32), ..Release::default() };
+        let with_more = Release { brought: "0123abcd".into(), ..plain.clone() };
+        let mark = Mark::default().begin("c", "b", "b").of(&plain).reject("c", "r");
+        assert!(mark.has_rejected_of("c", &plain) && mark.has_rejected_bento(&plain));
+        assert!(!mark.has_rejected_of("c", &with_more) && !mark.has_rejected_bento(&with_more));
+        let again = mark.begin("c", "b", "b").of(&with_more);
+        assert!(!again.is_rejected() && again.has_rejected_of("c", &plain));
+        let rejected = again.reject("c", "r");
+        assert!(rejected.is_rejected() && rejected.has_rejected_bento(&with_more));
+        assert!(rejected.has_rejected_of("c", &plain), "both are remembered");
     }
 
     #[test]
     fn a_bento_is_recognised_when_its_image_was_built_again() {
         let release = Release { bento: "ab".repeat(32), ..Release::default() };
         let mark = Mark::default().begin("c", "b", "b").of(&release).reject("c", "r");
-        assert!(mark.has_rejected("c") && mark.has_rejected_bento(&release.bento));
-        assert!(!mark.has_rejected_bento("") && !mark.has_rejected_bento(&"cd".repeat(32)));
+        assert!(mark.has_rejected("c") && mark.has_rejected_bento(&release));
+        let other = Release { bento: "cd".repeat(32), ..Release::default() };
+        assert!(!mark.has_rejected_bento(&Release::default()) && !mark.has_rejected_bento(&other));
         let again = mark.begin("c2", "b", "b").of(&release);
-        assert!(!again.has_rejected_bento(&release.bento), "someone asked to try it again");
+        assert!(!again.has_rejected_bento(&release), "someone asked to try it again");
         assert!(again.has_rejected("c"));
     }
 }

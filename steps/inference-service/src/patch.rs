@@ -93,10 +93,9 @@ impl<'a> Draft<'a> {
     }
 
     fn pull_secret(self, secret: &str) -> Self {
-        let now = self.seen.pull_secrets();
         let entry = json!({"name": secret});
-        match now {
-            Some(secrets) if secrets.contains(&entry) => self,
+        match self.seen.pull_secrets() {
+            _ if self.seen.has_pull_secret(secret) => self,
             Some(secrets) => self.then("test", PULL_SECRETS, secrets.to_vec()).then(
                 "add",
                 &format!("{PULL_SECRETS}/-"),
@@ -210,6 +209,44 @@ mod tests {
                 {"op": "add", "path": "/spec/predictor/canaryTrafficPercent", "value": 0},
             ])
         );
+    }
+
+    #[test]
+    fn what_comes_with_an_image_is_tested_and_changed_only_where_it_differs() {
+        let (mut object, _) = seen("b", None, 0);
+        object["metadata"]["annotations"] = json!({"a": "1", "b/c": "2"});
+        object["spec"]["predictor"]["imagePullSecrets"] = json!([{"name": "other"}]);
+        let container = &mut object["spec"]["predictor"]["containers"][0];
+        container["env"] = json!([{"name": "A", "value": "1"}]);
+        container["resources"] = json!({"limits": {"cpu": "1"}});
+        let seen =
+            Seen { service: serde_json::from_value(object.clone()).unwrap(), ..Seen::default() };
+        let change = Change {
+            image: "c".into(),
+            fields: serde_json::from_value(
+                json!({"env": null, "resources": {"limits": {"cpu": "1"}}}),
+            )
+            .unwrap(),
+            annotations: [("a".into(), "1".into()), ("b/c".into(), "3".into())].into(),
+            pull_secret: Some("registry".into()),
+        };
+        let Guarded { patch, .. } = Guarded::restore_at_zero(&seen, &change);
+        assert_eq!(
+            serde_json::to_value(&patch).unwrap().as_array().unwrap()[4..],
+            [
+                json!({"op": "replace", "path": "/spec/predictor/containers/0/image", "value": "c"}),
+                json!({"op": "test", "path": "/spec/predictor/containers/0/env", "value": [{"name": "A", "value": "1"}]}),
+                json!({"op": "remove", "path": "/spec/predictor/containers/0/env"}),
+                json!({"op": "add", "path": "/metadata/annotations/b~1c", "value": "3"}),
+                json!({"op": "test", "path": "/spec/predictor/imagePullSecrets", "value": [{"name": "other"}]}),
+                json!({"op": "add", "path": "/spec/predictor/imagePullSecrets/-", "value": {"name": "registry"}}),
+                json!({"op": "add", "path": "/spec/predictor/canaryTrafficPercent", "value": 0}),
+            ]
+        );
+        crate::simulator::apply(&mut object, &patch).unwrap();
+        let after = Seen { service: serde_json::from_value(object).unwrap(), ..Seen::default() };
+        let again = serde_json::to_value(Guarded::restore_at_zero(&after, &change).patch).unwrap();
+        assert_eq!(again.as_array().unwrap().len(), 6, "only image and percent are written again");
     }
 
     /// `test` of null must pass on an absent field, as it does on the API server.

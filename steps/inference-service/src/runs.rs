@@ -106,7 +106,7 @@ impl Seen {
         let image = self.image().filter(|_| self.percent().is_some_and(|percent| percent < 100))?;
         let mark = &self.mark;
         let is_canary = mark.is_of(image) || same_image(&mark.replaced, image);
-        let is_half_restored = mark.has_rejected(&mark.image)
+        let is_half_restored = mark.is_rejected()
             && same_image(&mark.baseline_image, image)
             && self.percent() == Some(0);
         if is_canary { Some(image) } else { is_half_restored.then_some(mark.image.as_str()) }

@@ -9,8 +9,10 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::Value;
 
 use crate::{
-    CONTAINER, Component, Condition, Diagnosis, InferenceService, Mark, PROGRESS_DEADLINE,
-    Revision, Run, Target, objects, same_image,
+    CONTAINER, Component, Condition, Diagnosis, Fields, InferenceService, Mark, PROGRESS_DEADLINE,
+    Revision, Run, Target,
+    container::{BROUGHT, or_null},
+    objects, same_image,
 };
 
 /// The gateway follows the route within a second or two; a request of a model takes some more.
@@ -41,6 +43,12 @@ pub struct Seen {
     pub waited: Duration,
     /// How many patches this process has made
     pub patches: usize,
+}
+
+fn fields_of(revision: &Revision) -> Fields {
+    let mut containers = revision.spec.containers.iter();
+    let container = containers.find(|container| container.name == CONTAINER);
+    container.map(|container| container.fields.clone()).unwrap_or_default()
 }
 
 impl Default for Seen {
@@ -114,7 +122,57 @@ impl Seen {
             .as_ref()
             .zip(self.container())
             .and_then(|(service, (index, _))| service.spec.predictor.containers.get(index));
-        container.and_then(|container| container.fields.0.get(name)).cloned().unwrap_or_default()
+        container.map(|container| container.fields.get(name)).unwrap_or_default()
+    }
+
+    /// Fields of the model's container that a release can bring, as the spec has them
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        Fields(BROUGHT.iter().map(|name| ((*name).to_owned(), self.field(name))).collect())
+    }
+
+    /// The same as they were before the canary that the spec asks for, if it asks for one
+    #[must_use]
+    pub fn fields_before(&self) -> Fields {
+        let image = self.image().unwrap_or_default();
+        let before = if self.is_latest_of_spec() && self.latest() == self.rolled_out() {
+            Fields::default()
+        } else if self.mark.is_of(image) || same_image(&self.mark.replaced, image) {
+            self.mark.before.clone()
+        } else {
+            self.fields_lost(self.rolled_out())
+        };
+        before.or(self.fields())
+    }
+
+    /// Fields of a baseline in which the revision of the spec differs, for want of a note of them.
+    ///
+    /// Both revisions have the defaults of KServe and Knative, so that those do not differ, and the
+    /// variables that KServe adds to all.
+    #[must_use]
+    pub fn fields_lost(&self, baseline: &str) -> Fields {
+        let latest = Some(self.latest()).filter(|_| self.is_latest_of_spec());
+        let fields = |revision: &str| self.revisions.get(revision).map(fields_of);
+        let (Some(latest), Some(baseline)) = (latest.and_then(fields), fields(baseline)) else {
+            return Fields::default();
+        };
+        let differing = BROUGHT.iter().filter(|name| baseline.get(name) != latest.get(name));
+        let of_baseline = |name: &str| match (baseline.get(name), latest.get(name)) {
+            (Value::Array(variables), Value::Array(others)) => {
+                let asked = self.field(name);
+                let asked = asked.as_array().map_or(&[][..], Vec::as_slice);
+                let is_added = |one: &Value| others.contains(one) && !asked.contains(one);
+                variables.into_iter().filter(|one| !is_added(one)).collect()
+            }
+            (value, _) => value,
+        };
+        Fields(differing.map(|name| ((*name).to_owned(), or_null(of_baseline(name)))).collect())
+    }
+
+    /// Whether the pods of the service pull with this Secret
+    #[must_use]
+    pub fn has_pull_secret(&self, secret: &str) -> bool {
+        self.pull_secrets().is_some_and(|secrets| secrets.iter().any(|one| one["name"] == secret))
     }
 
     pub(crate) fn pull_secrets(&self) -> Option<&[Value]> {

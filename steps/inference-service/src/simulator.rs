@@ -50,6 +50,8 @@ struct Target {
 struct RevisionState {
     image: String,
     annotations: Value,
+    /// As the spec had it
+    container: Value,
     was_ready: bool,
     ready: Option<bool>,
     restarts: i32,
@@ -69,9 +71,10 @@ struct World {
     service: Option<Value>,
     leases: BTreeMap<String, Value>,
     behaviours: BTreeMap<String, Behaviour>,
-    template: String,
+    /// The model's container, and what its pods pull with
+    template: (Value, Value),
     /// What the latest revision was made from
-    made_from: String,
+    made_from: (Value, Value),
     runs: Vec<Value>,
     targets: Vec<Target>,
     revisions: BTreeMap<String, RevisionState>,
@@ -187,7 +190,7 @@ impl Simulator {
     /// Somebody changes the service in another way than its image, say a variable: Knative makes
     /// another revision of the same image.
     pub fn change_otherwise(&self) {
-        self.world().made_from.clear();
+        self.world().made_from = <(Value, Value)>::default();
         self.settle();
     }
 
@@ -253,6 +256,27 @@ impl Simulator {
             .map_or(Value::Null, |service| service["spec"]["predictor"].clone());
         let image = spec["containers"][0]["image"].as_str().unwrap_or_default();
         (image.to_owned(), spec["canaryTrafficPercent"].as_i64())
+    }
+
+    /// The model's container as the spec has it
+    #[must_use]
+    pub fn container(&self) -> Value {
+        let service = self.world().service.clone().unwrap_or_default();
+        service["spec"]["predictor"]["containers"][0].clone()
+    }
+
+    /// The container that the users' requests reach, when it is one
+    #[must_use]
+    pub fn serving(&self) -> Value {
+        let world = self.world();
+        let mut names = world.route.iter().filter(|(_, _, percent)| *percent == 100);
+        let revision = names.next().and_then(|(_, name, _)| world.revisions.get(name));
+        revision.map_or(Value::Null, |revision| revision.container.clone())
+    }
+
+    /// The mark of the service is lost.
+    pub fn lose_mark(&self) {
+        self.world().leases.clear();
     }
 
     #[must_use]
@@ -510,7 +534,9 @@ impl World {
         };
         // Template and traffic go in one update.
         if denied.is_none() {
-            (self.template, self.targets) = (image, targets);
+            self.targets = targets;
+            self.template =
+                (predictor["containers"][0].clone(), predictor["imagePullSecrets"].clone());
         }
 
         let Reported { created, ready, traffic, .. } = self.reported.clone();
@@ -571,7 +597,8 @@ impl World {
     fn configuration(&mut self) {
         let is_new = self.template != self.made_from;
         // One that was deleted while it was the latest is made again under its name.
-        if !self.template.is_empty() && (is_new || !self.revisions.contains_key(&self.created)) {
+        let (container, _) = &self.template;
+        if !container.is_null() && (is_new || !self.revisions.contains_key(&self.created)) {
             let number = self
                 .created
                 .rsplit('-')
@@ -582,7 +609,8 @@ impl World {
             self.made_from.clone_from(&self.template);
             let service = self.service.as_ref().map(|service| &service["metadata"]["annotations"]);
             let fresh = RevisionState {
-                image: self.template.clone(),
+                image: container["image"].as_str().unwrap_or_default().to_owned(),
+                container: container.clone(),
                 annotations: service.cloned().unwrap_or_default(),
                 was_ready: false,
                 ready: None,
@@ -682,10 +710,18 @@ impl World {
                 json!({"type": "ResourcesAvailable", "status": "False", "reason": "FailedCreate", "message": message}),
             );
         }
+        // A revision has what the spec leaves out.
+        let mut container = json!({"resources": {}, "readinessProbe": {"successThreshold": 1, "tcpSocket": {"port": 0}}});
+        json_patch::merge(&mut container, &state.container);
+        let added = json!({"name": "INFERENCE_SERVICE_NAME", "value": "iris"});
+        match &mut container["env"] {
+            Value::Array(variables) => variables.push(added),
+            variables => *variables = json!([added]),
+        }
         json!({
             "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
             "metadata": {"name": name, "uid": name, "annotations": state.annotations},
-            "spec": {"containers": [{"name": CONTAINER, "image": state.image}]},
+            "spec": {"containers": [container]},
             "status": {"conditions": conditions},
         })
     }
