@@ -8,7 +8,7 @@ use humantime::Duration;
 const EXAMPLES: &str = "\
 Fields of `extensions.event`, each a text, empty where the event has no such thing:
   type id source name correlationId hops service version versionLabel
-  bento bentoStore sha256                                                  (requested)
+  bento bentoStore sha256 container                                        (requested)
   image revision baselineRevision baselineImage weight startedAt           (canary.created)
 
 A trigger's filter and binding:

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     binding::{refuse_mark, require_utf8},
+    container::container,
     forms,
     refusal::{Code, Refusal, shown},
 };
@@ -32,6 +33,8 @@ pub(crate) struct Event {
     pub(crate) bento: String,
     pub(crate) bento_store: String,
     pub(crate) sha256: String,
+    /// JSON, as the step takes it
+    pub(crate) container: String,
     pub(crate) image: String,
     pub(crate) revision: String,
     pub(crate) baseline_revision: String,
@@ -173,6 +176,8 @@ struct Data<'a> {
     #[serde(borrow, default, deserialize_with = "written")]
     bento: Field<'a>,
     #[serde(borrow, default, deserialize_with = "written")]
+    container: Field<'a>,
+    #[serde(borrow, default, deserialize_with = "written")]
     canary: Field<'a>,
 }
 
@@ -230,6 +235,11 @@ impl Data<'_> {
 
     /// Service and version name the bento where the event does not.
     fn requested(&self, event: Event) -> Result<Event, Refusal> {
+        let container = match self.container {
+            Some(brought) => container(brought.get(), &event.service)?,
+            None => String::new(),
+        };
+        let event = Event { container, ..event };
         let Some(bento) = self.bento else {
             return Ok(Event { bento: format!("{}:{}", event.service, event.version), ..event });
         };

@@ -8,6 +8,7 @@
 
 mod args;
 mod binding;
+mod container;
 mod event;
 mod forms;
 mod judge;

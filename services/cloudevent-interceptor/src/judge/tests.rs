@@ -144,6 +144,10 @@ fn events_as_strangers_send_them_are_taken() {
             "data",
             json!({ "serviceName": "iris", "serviceVersion": "v2", "bento": { "tag": "iris_classifier:V2" } }),
         ),
+        (
+            "data",
+            json!({ "serviceName": "iris", "serviceVersion": "v2", "container": { "env": [{ "name": "A", "value": "$(B)" }] } }),
+        ),
     ] {
         assert!(
             requested(name, value.clone()).is_ok(),
@@ -255,6 +259,8 @@ fn a_fault_of_the_data_is_named_with_what_to_write() {
             "`bento.store` does not fit",
         ),
         (with(json!({ "bento": { "tag": "a:b", "sha256": "x" } })), "`bento.sha256` does not fit"),
+        (with(json!({ "container": null })), "`container` is no object"),
+        (with(json!({ "container": { "image": "x" } })), "and not `image`"),
     ] {
         let line = requested("data", data.clone()).unwrap_err();
         assert!(line.contains(said), "{data}: {line}");
