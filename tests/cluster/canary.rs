@@ -17,8 +17,8 @@ pub(crate) const SERVICE: &str = "iris";
 #[derive(Debug)]
 pub(crate) struct Ended {
     succeeded: bool,
-    results: BTreeMap<String, String>,
-    log: String,
+    pub(crate) results: BTreeMap<String, String>,
+    pub(crate) log: String,
 }
 
 impl Ended {
@@ -35,15 +35,22 @@ pub(crate) struct Canary {
 impl Canary {
     /// A service on v1.
     pub(crate) async fn of(site: Site) -> Self {
-        let standard = "pod-security.kubernetes.io/enforce=restricted";
-        site.cluster
-            .kubectl(["label", "namespace", &site.namespace, standard, "--overwrite"])
-            .unwrap();
         let canary = Self { site };
+        canary.restrict();
         let first = canary.create("v1", Model::Good, &[("memory", "64Mi"), ("cpu", "10m")]).await;
         assert_eq!(first.result("outcome"), "first", "{first:?}");
         assert_eq!(first.result("baseline-revision"), "");
         canary
+    }
+
+    /// From now on the namespace enforces the standard.
+    pub(crate) fn restrict(&self) {
+        let standard = "pod-security.kubernetes.io/enforce=restricted";
+        let namespace = &self.site.namespace;
+        self.site
+            .cluster
+            .kubectl(["label", "namespace", namespace, standard, "--overwrite"])
+            .unwrap();
     }
 
     pub(crate) async fn create(
@@ -56,15 +63,15 @@ impl Canary {
         self.run("canary-create", &[&[("image", image.as_str())], params].concat()).await
     }
 
-    async fn rollback(&self, params: &[(&str, &str)]) -> Ended {
+    pub(crate) async fn rollback(&self, params: &[(&str, &str)]) -> Ended {
         self.run("canary-rollback", params).await
     }
 
-    async fn promote(&self, params: &[(&str, &str)]) -> Ended {
+    pub(crate) async fn promote(&self, params: &[(&str, &str)]) -> Ended {
         self.run("canary-promote", params).await
     }
 
-    async fn run(&self, task: &str, params: &[(&str, &str)]) -> Ended {
+    pub(crate) async fn run(&self, task: &str, params: &[(&str, &str)]) -> Ended {
         let name = self.start(task, params).await;
         self.end(&name).await
     }
@@ -106,7 +113,7 @@ impl Canary {
         seen.await.unwrap_or_else(|_| panic!("failed to see {what}"))
     }
 
-    async fn predictor(&self) -> Value {
+    pub(crate) async fn predictor(&self) -> Value {
         self.site.service(SERVICE).await.unwrap().unwrap().data["spec"]["predictor"].clone()
     }
 

@@ -3,8 +3,10 @@
 
 use std::io::Read as _;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use demo::Site;
 use flate2::read::GzDecoder;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,23 +14,46 @@ use crate::bento::{self, Model};
 
 /// Pushes an image whose server answers with this version, and returns it as pods call it, by digest.
 pub(crate) async fn push(site: &Site, version: &str, model: Model) -> String {
+    let cluster::Endpoint { host, pod } = &site.cluster.registry;
+    push_to(host, None, version, model).await.replace(host, pod)
+}
+
+/// The same to a registry at this address, which may ask for name and password; by this address.
+pub(crate) async fn push_to(
+    registry: &str,
+    login: Option<(&str, &str)>,
+    version: &str,
+    model: Model,
+) -> String {
     let config = json!({
         "User": "1034:1034", "Entrypoint": ["/model"],
         "Env": model.variables(version),
     });
-    push_layer(site, "canary", layer(), &config).await
+    push_layer(registry, login, "canary", layer(), &config).await
 }
 
 /// Pushes an image to build others on: this layer, a tar.
 pub(crate) async fn push_base(site: &Site, name: &str, layer: Vec<u8>) -> String {
-    push_layer(site, name, layer, &json!({ "Env": ["PATH=/bin:/usr/bin"] })).await
+    let cluster::Endpoint { host, pod } = &site.cluster.registry;
+    let config = json!({ "Env": ["PATH=/bin:/usr/bin"] });
+    push_layer(host, None, name, layer, &config).await.replace(host, pod)
 }
 
-async fn push_layer(site: &Site, name: &str, layer: Vec<u8>, config: &Value) -> String {
-    let registry = &site.cluster.registry;
+async fn push_layer(
+    registry: &str,
+    login: Option<(&str, &str)>,
+    name: &str,
+    layer: Vec<u8>,
+    config: &Value,
+) -> String {
+    let mut headers = HeaderMap::new();
+    if let Some((name, password)) = login {
+        let basic = STANDARD.encode(format!("{name}:{password}"));
+        headers.insert(AUTHORIZATION, format!("Basic {basic}").parse().unwrap());
+    }
     let push = Push {
-        url: format!("http://{}/v2/models/{name}", registry.host),
-        http: reqwest::Client::new(),
+        url: format!("http://{registry}/v2/models/{name}"),
+        http: reqwest::Client::builder().default_headers(headers).build().unwrap(),
     };
     let layer_digest = push.blob(layer.clone()).await;
     let config = json!({
@@ -44,7 +69,7 @@ async fn push_layer(site: &Site, name: &str, layer: Vec<u8>, config: &Value) -> 
     });
     push.blob(config).await;
     let digest = push.manifest(manifest.to_string().into_bytes()).await;
-    format!("{}/models/{name}@{digest}", registry.pod)
+    format!("{registry}/models/{name}@{digest}")
 }
 
 /// All that an image says: its configuration, and its layers as bytes of tar.

@@ -17,6 +17,7 @@ mod proxies;
 mod release;
 mod restricted;
 mod samples;
+mod service;
 mod sink;
 mod site;
 mod soak;

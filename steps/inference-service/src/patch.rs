@@ -227,7 +227,9 @@ mod tests {
                 json!({"env": null, "resources": {"limits": {"cpu": "1"}}}),
             )
             .unwrap(),
-            annotations: [("a".into(), "1".into()), ("b/c".into(), "3".into())].into(),
+            annotations: [("a", "1"), ("b/c", "3")]
+                .map(|(key, value)| (key.into(), Some(value.into())))
+                .into(),
             pull_secret: Some("registry".into()),
         };
         let Guarded { patch, .. } = Guarded::restore_at_zero(&seen, &change);
