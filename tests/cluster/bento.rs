@@ -33,6 +33,8 @@ pub(crate) enum Model {
     /// Resets the connection of every other prediction
     Resetting,
     Unready,
+    /// Serves well, once it has loaded for these seconds
+    Loading(u32),
     /// Serves well for these seconds, then exits, again and again
     Crashing(u32),
 }
@@ -41,7 +43,7 @@ impl Model {
     /// The variables by which the server is told.
     pub(crate) fn variables(self, version: &str) -> Vec<String> {
         let behaviour = match self {
-            Self::Good => "good",
+            Self::Good | Self::Loading(_) => "good",
             Self::Failing => "failing",
             Self::Refusing => "refusing",
             Self::Slow | Self::Late => "slow",
@@ -54,6 +56,7 @@ impl Model {
             vec![format!("MODEL_VERSION={version}"), format!("MODEL_BEHAVIOUR={behaviour}")];
         match self {
             Self::Crashing(seconds) => variables.push(format!("MODEL_LIFETIME={seconds}")),
+            Self::Loading(seconds) => variables.push(format!("MODEL_LOADING={seconds}")),
             Self::Late => variables.push("MODEL_LATENCY=100".to_owned()),
             _ => {}
         }

@@ -16,7 +16,7 @@ pub(crate) const SERVICE: &str = "iris";
 /// What a TaskRun came to.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    succeeded: bool,
+    pub(crate) succeeded: bool,
     pub(crate) results: BTreeMap<String, String>,
     pub(crate) log: String,
 }
@@ -150,7 +150,7 @@ impl Canary {
     }
 }
 
-fn named(revision: &str) -> [(&'static str, &str); 1] {
+pub(crate) fn named(revision: &str) -> [(&'static str, &str); 1] {
     [("canary-revision", revision)]
 }
 
@@ -208,7 +208,7 @@ async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_a
 async fn a_canary_that_never_gets_ready_costs_no_user_and_is_explained() {
     in_namespace("unready", async |site| {
         let canary = Canary::of(site).await;
-        let failed = canary.create("v2", Model::Unready, &[("timeout", "40s")]).await;
+        let failed = canary.create("v2", Model::Unready, &[("start-timeout", "40s")]).await;
         assert!(!failed.succeeded, "{failed:?}");
         assert!(failed.log.contains("its readiness probe does not pass yet"), "{failed:?}");
         assert_eq!(failed.result("outcome"), "");

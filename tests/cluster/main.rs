@@ -20,5 +20,7 @@ mod samples;
 mod service;
 mod sink;
 mod site;
+mod slow;
 mod soak;
 mod under_faults;
+mod will_not_heal;

@@ -242,7 +242,7 @@ async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
         let host = first(&site, "unready").await;
         bento::save(&site, "unready", "v2", Model::Unready).await;
         let known = site.runs("canary-release").await.unwrap();
-        site.create(without_an_event("unready", "v2", &["--timeout=45s"])).await.unwrap();
+        site.create(without_an_event("unready", "v2", &["--start-timeout=45s"])).await.unwrap();
         let run = site.run_of("canary-release", &known).await.unwrap();
         assert_eq!(run.wait(LIMIT).await.unwrap(), "Failed");
         let done = succeeded(&run).await;

@@ -9,9 +9,13 @@ use crate::{namespace::in_namespace, release::first};
 
 const LIMIT: Duration = Duration::from_mins(3);
 
+/// The user that a platform gives to a namespace's pods, as `OpenShift` does; none: the image's own
+type User = Option<u32>;
+
 /// Runs one Task with these params.
 async fn run(
     site: &Site,
+    user: User,
     task: &str,
     account: &str,
     params: &[(&str, &str)],
@@ -21,20 +25,23 @@ async fn run(
         params.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     let workspaces: Vec<Value> =
         workspace.map(|name| json!({ "name": name, "emptyDir": {} })).into_iter().collect();
+    let name = user.map_or(task.to_owned(), |user| format!("{task}-{user}"));
+    let given = user.map(|user| json!({ "runAsUser": user, "runAsGroup": 0, "fsGroup": user }));
     site.create(json!({
         "apiVersion": "tekton.dev/v1",
         "kind": "TaskRun",
-        "metadata": { "name": task },
-        "spec": { "taskRef": { "name": task }, "serviceAccountName": account, "params": params, "workspaces": workspaces }
+        "metadata": { "name": name },
+        "spec": { "taskRef": { "name": task }, "serviceAccountName": account, "params": params, "workspaces": workspaces,
+                  "podTemplate": { "securityContext": given } }
     }))
     .await
     .unwrap();
-    site.task_run(task, LIMIT).await.unwrap()
+    site.task_run(&name, LIMIT).await.unwrap()
 }
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn every_task_but_the_build_runs_under_the_restricted_standard() {
+async fn every_task_but_the_build_runs_under_the_restricted_standard_as_any_user() {
     in_namespace("restricted", async |site| {
         // Building needs more than the standard allows, so the image is made before it is enforced.
         first(&site, "restricted").await;
@@ -43,53 +50,56 @@ async fn every_task_but_the_build_runs_under_the_restricted_standard() {
             .kubectl(["label", "namespace", &site.namespace, label, "--overwrite"])
             .unwrap();
 
-        let from = [
-            ("store", "s3://bentos"),
-            ("bento", "restricted:v1"),
-            ("s3-endpoint", "http://s3.local:9000"),
-        ];
-        let retrieved = run(&site, "bento-retrieve", "canary-builder", &from, Some("bento")).await;
-        assert_eq!(retrieved.results["bento"], "restricted:v1", "{retrieved:?}");
-
-        let service = site.service("restricted").await.unwrap().unwrap();
-        let image = service.data["spec"]["predictor"]["containers"][0]["image"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        let asked = [("service", "restricted"), ("image", &image)];
-        let created = run(&site, "canary-create", "canary-releaser", &asked, None).await;
-        assert_eq!(created.results["outcome"], "unchanged", "{created:?}");
-
-        let revision = created.results["canary-revision"].clone();
-        let about = [("service", "restricted"), ("canary-revision", &revision)];
-        let promoted = run(&site, "canary-promote", "canary-releaser", &about, None).await;
-        assert!(promoted.succeeded, "it serves everybody already: {promoted:?}");
-
-        let nothing =
-            [("service", "restricted"), ("canary-revision", "restricted-predictor-00099")];
-        let rolled_back = run(&site, "canary-rollback", "canary-releaser", &nothing, None).await;
-        assert!(
-            rolled_back.has_ended && !rolled_back.message.contains("PodSecurity"),
-            "{rolled_back:?}"
-        );
-
-        let question = [
-            ("prometheus-url", "http://prometheus.local:9090"),
-            ("query", "vector(0)"),
-            ("when", "value == 0"),
-            ("hold", "10s"),
-            ("deadline", "2m"),
-        ];
-        let gate = run(&site, "prometheus-gate", "canary-observer", &question, None).await;
-        assert_eq!(gate.results["verdict"], "pass", "{gate:?}");
-
-        let event = [
-            ("sink", "http://el-canary:8080"),
-            ("type", "org.example.greeting.v1"),
-            ("subject", "nobody/in-particular"),
-        ];
-        let sent = run(&site, "cloudevent-send", "canary-observer", &event, None).await;
-        assert_eq!(sent.results["status-code"], "202", "{sent:?}");
+        for user in [None, Some(1_000_650_000)] {
+            every_task_runs(&site, user).await;
+        }
     })
     .await;
+}
+
+async fn every_task_runs(site: &Site, user: User) {
+    let from = [
+        ("store", "s3://bentos"),
+        ("bento", "restricted:v1"),
+        ("s3-endpoint", "http://s3.local:9000"),
+    ];
+    let retrieved = run(site, user, "bento-retrieve", "canary-builder", &from, Some("bento")).await;
+    assert_eq!(retrieved.results["bento"], "restricted:v1", "{retrieved:?}");
+
+    let service = site.service("restricted").await.unwrap().unwrap();
+    let image =
+        service.data["spec"]["predictor"]["containers"][0]["image"].as_str().unwrap().to_owned();
+    let asked = [("service", "restricted"), ("image", &image)];
+    let created = run(site, user, "canary-create", "canary-releaser", &asked, None).await;
+    assert_eq!(created.results["outcome"], "unchanged", "{created:?}");
+
+    let revision = created.results["canary-revision"].clone();
+    let about = [("service", "restricted"), ("canary-revision", &revision)];
+    let promoted = run(site, user, "canary-promote", "canary-releaser", &about, None).await;
+    assert!(promoted.succeeded, "it serves everybody already: {promoted:?}");
+
+    let nothing = [("service", "restricted"), ("canary-revision", "restricted-predictor-00099")];
+    let rolled_back = run(site, user, "canary-rollback", "canary-releaser", &nothing, None).await;
+    assert!(
+        rolled_back.has_ended && !rolled_back.message.contains("PodSecurity"),
+        "{rolled_back:?}"
+    );
+
+    let question = [
+        ("prometheus-url", "http://prometheus.local:9090"),
+        ("query", "vector(0)"),
+        ("when", "value == 0"),
+        ("hold", "10s"),
+        ("deadline", "2m"),
+    ];
+    let gate = run(site, user, "prometheus-gate", "canary-observer", &question, None).await;
+    assert_eq!(gate.results["verdict"], "pass", "{gate:?}");
+
+    let event = [
+        ("sink", "http://el-canary:8080"),
+        ("type", "org.example.greeting.v1"),
+        ("subject", "nobody/in-particular"),
+    ];
+    let sent = run(site, user, "cloudevent-send", "canary-observer", &event, None).await;
+    assert_eq!(sent.results["status-code"], "202", "{sent:?}");
 }

@@ -24,8 +24,8 @@ async fn a_site_installs_from_its_overlay_and_releases_with_images_of_its_own_re
 
     let site = Site::install_from(cluster, &namespace, &overlay).await.unwrap();
     site.suspend_sweep().await.unwrap();
-    let server = format!("--docker-server={}", cluster.registry.pod);
-    let secret = ["create", "secret", "docker-registry", "canary-pull", "-n", &namespace, &server];
+    let address = format!("--docker-server={}", cluster.registry.pod);
+    let secret = ["create", "secret", "docker-registry", "canary-pull", "-n", &namespace, &address];
     let login = ["--docker-username=acme", "--docker-password=acme"];
     cluster.kubectl(secret.into_iter().chain(login)).unwrap();
     first(&site, "own").await;

@@ -223,12 +223,11 @@ async fn release(
             let left = latest_turn.saturating_duration_since(Instant::now());
             service.with_runs().drive(left, |seen| Ok(turn(&asked, seen))).await?;
         }
-        let start_timeout = match asked.start_timeout {
-            Some(time) => time,
-            None => {
-                let known = |seen: &Seen| Ok(Next::Done(seen.progress_deadline()));
-                service.drive(SETTLES_WITHIN, known).await?.unwrap_or(KNATIVE_WAITS)
-            }
+        let start_timeout = if let Some(time) = asked.start_timeout {
+            time
+        } else {
+            let known = |seen: &Seen| Ok(Next::Done(seen.progress_deadline()));
+            service.drive(SETTLES_WITHIN, known).await?.unwrap_or(KNATIVE_WAITS)
         };
         let end = service
             .drive(start_timeout + SETTLES_WITHIN, |seen| {

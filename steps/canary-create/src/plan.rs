@@ -14,6 +14,7 @@ use crate::{first::FirstRelease, turn::WhenBusy};
 
 /// What was asked for, and what this run has learnt.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is asked for or learnt by itself
 pub(crate) struct Asked {
     pub(crate) image: String,
     pub(crate) percent: u8,
@@ -33,7 +34,7 @@ pub(crate) struct Asked {
     pub(crate) has_begun: bool,
     /// This run has changed the service, or made it
     pub(crate) has_tried: bool,
-    /// The revision of a first release that this run gave another container
+    /// The revision, of those of a first release, that this run's change is to replace
     pub(crate) outdated: String,
 }
 
@@ -89,11 +90,11 @@ impl Asked {
     /// Keeps what a later look cannot tell any more.
     pub(crate) fn learn(&mut self, seen: &Seen) {
         self.is_first |= seen.service.is_none() || seen.rolled_out().is_empty();
-        self.has_tried |= seen.service.is_none() || seen.patches > 0;
-        self.has_begun |= is_fresh(&seen.mark, &self.image);
-        if seen.rolled_out().is_empty() && self.is_same_image(seen) && !self.is_as_asked(seen) {
+        if seen.patches == 0 && seen.rolled_out().is_empty() {
             seen.latest().clone_into(&mut self.outdated);
         }
+        self.has_tried |= seen.service.is_none() || seen.patches > 0;
+        self.has_begun |= is_fresh(&seen.mark, &self.image);
         // To try again is asked once: a rollback that comes meanwhile has the last word.
         self.retry_rejected &= !self.has_begun;
     }
@@ -247,8 +248,10 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
         let why = "it is there already, with other resources or variables than this release brings";
         bail!(refusal(seen, &asked.image, why, ANOTHER_IMAGE));
     }
-    if !asked.outdated.is_empty() && seen.latest() == asked.outdated {
-        return Ok(Next::Wait("wait for KServe to make a revision with what it brings".into()));
+    let is_outdated =
+        seen.patches > 0 && !asked.outdated.is_empty() && seen.latest() == asked.outdated;
+    if is_outdated && seen.refusal().is_none_or(|refusal| !refusal.hopeless) {
+        return Ok(Next::Wait("wait for KServe to make another revision".into()));
     }
     if seen.stable().is_some() {
         return Ok(asked.ended("unchanged", seen, now));

@@ -311,17 +311,16 @@ async fn take_back(
     results: &Results,
 ) -> Result<Ended> {
     results.begin()?;
-    let timeout = match timeout {
-        Some(timeout) => timeout,
+    let timeout = if let Some(timeout) = timeout {
+        timeout
+    } else {
         // The revision that restores the old image has to load its model anew.
-        None => {
-            let starts_within = |now: &Seen| {
-                asked.learn(now);
-                Ok(Next::Done(now.progress_deadline_of(asked.baseline(now))))
-            };
-            let starts_within = service.drive(USUALLY_WITHIN, starts_within).await?;
-            starts_within.map_or(USUALLY_WITHIN, |time| USUALLY_WITHIN.max(time + SETTLES_WITHIN))
-        }
+        let starts_within = |now: &Seen| {
+            asked.learn(now);
+            Ok(Next::Done(now.progress_deadline_of(asked.baseline(now))))
+        };
+        let starts_within = service.drive(USUALLY_WITHIN, starts_within).await?;
+        starts_within.map_or(USUALLY_WITHIN, |time| USUALLY_WITHIN.max(time + SETTLES_WITHIN))
     };
     let ended = service
         .drive(timeout, |now| {

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::{Result, bail};
-use inference_service::{Change, Fields, Guarded, Mark, Next, Seen, same_image};
+use inference_service::{Change, Diagnosis, Fields, Guarded, Mark, Next, Seen, same_image};
 use step::Failure;
 
 /// KServe moves a promoted canary's requests back within a second or two of percent 0. If it does
@@ -232,27 +232,27 @@ fn finish(asked: &Asked, seen: &Seen) -> Result<Next<Ended>> {
         // Judged by the revision and not by the route, which stays stuck until this patch when the
         // old revision is gone. Before the revision is ready it would give the bad one all requests.
         (Some(_), None) if is_ready(seen) => Ok(Next::Patch(Guarded::without_percent(seen))),
-        _ => Ok(Next::Wait(seen.waiting_for("restored revision").map_err(|diagnosis| {
-            let what = format!(
-                "failed to start `{}` of `{}`, which restores the old image: {}",
-                seen.latest(),
-                seen.full_name(),
-                diagnosis.why
-            );
-            let helps = match diagnosis.hint {
-                "" => "make room or repair the image's registry",
-                hint => hint,
-            };
-            let users = match seen
-                .condition("PredictorRouteReady")
-                .map(|condition| condition.status.as_str())
-            {
-                Some("True") => "the old revision still serves its users",
-                _ => "the route is stuck and some users get errors",
-            };
-            Failure { what, hint: format!("{helps}, and run it again; {users}") }
-        })?)),
+        _ => {
+            let waiting = seen.waiting_for("restored revision");
+            Ok(Next::Wait(waiting.map_err(|diagnosis| not_restored(seen, &diagnosis))?))
+        }
     }
+}
+
+fn not_restored(seen: &Seen, Diagnosis { why, hint, .. }: &Diagnosis) -> Failure {
+    let (latest, name) = (seen.latest(), seen.full_name());
+    let what =
+        format!("failed to start `{latest}` of `{name}`, which restores the old image: {why}");
+    let helps = match *hint {
+        "" => "make room or repair the image's registry",
+        hint => hint,
+    };
+    let route = seen.condition("PredictorRouteReady").map(|condition| condition.status.as_str());
+    let users = match route {
+        Some("True") => "the old revision still serves its users",
+        _ => "the route is stuck and some users get errors",
+    };
+    Failure { what, hint: format!("{helps}, and run it again; {users}") }
 }
 
 /// A revision of the rejected canary that takes room which the restored one may need. Its pods would

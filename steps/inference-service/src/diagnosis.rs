@@ -178,7 +178,8 @@ impl Seen {
 
     /// Why KServe could not hand the spec on, so that no revision will come of it. Just after a change
     /// it says so of the spec before, and its own troubles pass.
-    pub(crate) fn refusal(&self) -> Option<Diagnosis> {
+    #[must_use]
+    pub fn refusal(&self) -> Option<Diagnosis> {
         let Condition { message, .. } =
             self.condition("PredictorReady").filter(|_| self.is_refused_by_kserve())?;
         let found = Finding::new(By::Admission, "KServe cannot hand it on", message);
@@ -189,7 +190,7 @@ impl Seen {
     /// Events tell of a volume that cannot be mounted, and nothing else does.
     fn of_events(&self) -> Option<Finding> {
         let failed = self.events.iter().flatten().rev().find(|event| {
-            event.reason.as_deref().is_some_and(|reason| reason.starts_with("Failed"))
+            matches!(event.reason.as_deref(), Some("FailedMount" | "FailedAttachVolume"))
         })?;
         let message = failed.message.as_deref().unwrap_or_default();
         Some(Finding::new(By::Volume, "its volumes cannot be mounted", message))
@@ -405,87 +406,84 @@ mod tests {
     }
 
     /// As Kubernetes 1.34, Knative Serving 1.21, containerd and registries write it
+    const TEXTS: &[(By, &str, Patience, &str)] = &[
+        (
+            By::Admission,
+            "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: failed quota: limits: must specify limits.cpu for: queue-proxy",
+            FINAL,
+            LIMITS,
+        ),
+        (
+            By::Admission,
+            "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=3, limited: pods=3",
+            HEALS,
+            QUOTA,
+        ),
+        (
+            By::Admission,
+            "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: maximum memory usage per Container is 64Mi, but limit is 512Mi",
+            FINAL,
+            WITHIN_LIMITS,
+        ),
+        (
+            By::Admission,
+            "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: error looking up service account models/reader: serviceaccount \"reader\" not found",
+            MAY_BE_ON_ITS_WAY,
+            ACCOUNT,
+        ),
+        (
+            By::Admission,
+            "admission webhook \"validation.webhook.serving.knative.dev\" denied the request: validation failed: must not set the field(s): spec.template.spec.nodeSelector",
+            FINAL,
+            FIELDS,
+        ),
+        (
+            By::Admission,
+            "admission webhook \"validate.kyverno.svc-fail\" denied the request: resource Pod/models/iris was blocked due to the following policies",
+            FINAL,
+            POLICY,
+        ),
+        (
+            By::Admission,
+            "services.serving.knative.dev \"iris-predictor\" is forbidden: ValidatingAdmissionPolicy 'limits' with binding 'limits' denied request: no team label",
+            FINAL,
+            POLICY,
+        ),
+        (
+            By::Admission,
+            "Internal error occurred: failed calling webhook \"validation.webhook.serving.knative.dev\": failed to call webhook: Post \"https://webhook.knative-serving.svc:443\": dial tcp 10.96.0.9:443: connect: connection refused",
+            HEALS,
+            "",
+        ),
+        (
+            By::Admission,
+            "Operation cannot be fulfilled on services.serving.knative.dev \"iris-predictor\": the object has been modified; please apply your changes to the latest version and try again",
+            HEALS,
+            "",
+        ),
+        (By::Admission, "etcdserver: request timed out", HEALS, ""),
+        (By::Registry, "dial tcp 10.0.0.7:443: connect: connection refused", HEALS, ""),
+        (
+            By::Runtime,
+            "container has runAsNonRoot and image has non-numeric user (bentoml), cannot verify user is non-root",
+            FINAL,
+            USER,
+        ),
+        (By::Runtime, "secret \"db\" not found", MAY_BE_ON_ITS_WAY, OBJECT),
+        (By::Runtime, "couldn't find key password in Secret models/db", MAY_BE_ON_ITS_WAY, OBJECT),
+        (
+            By::Runtime,
+            "failed to sync secret cache: timed out waiting for the condition",
+            HEALS,
+            "",
+        ),
+    ];
+
     #[test]
     fn what_heals_by_itself_and_what_does_not_is_known_by_its_words() {
-        for (by, text, patience, hint) in [
-            (
-                By::Admission,
-                "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: failed quota: limits: must specify limits.cpu for: kserve-container,queue-proxy",
-                FINAL,
-                LIMITS,
-            ),
-            (
-                By::Admission,
-                "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=3, limited: pods=3",
-                HEALS,
-                QUOTA,
-            ),
-            (
-                By::Admission,
-                "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: maximum memory usage per Container is 64Mi, but limit is 512Mi",
-                FINAL,
-                WITHIN_LIMITS,
-            ),
-            (
-                By::Admission,
-                "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: error looking up service account models/reader: serviceaccount \"reader\" not found",
-                MAY_BE_ON_ITS_WAY,
-                ACCOUNT,
-            ),
-            (
-                By::Admission,
-                "admission webhook \"validation.webhook.serving.knative.dev\" denied the request: validation failed: must not set the field(s): spec.template.spec.nodeSelector",
-                FINAL,
-                FIELDS,
-            ),
-            (
-                By::Admission,
-                "admission webhook \"validate.kyverno.svc-fail\" denied the request: resource Pod/models/iris was blocked due to the following policies",
-                FINAL,
-                POLICY,
-            ),
-            (
-                By::Admission,
-                "services.serving.knative.dev \"iris-predictor\" is forbidden: ValidatingAdmissionPolicy 'limits' with binding 'limits' denied request: no team label",
-                FINAL,
-                POLICY,
-            ),
-            (
-                By::Admission,
-                "Internal error occurred: failed calling webhook \"validation.webhook.serving.knative.dev\": failed to call webhook: Post \"https://webhook.knative-serving.svc:443\": dial tcp 10.96.0.9:443: connect: connection refused",
-                HEALS,
-                "",
-            ),
-            (
-                By::Admission,
-                "Operation cannot be fulfilled on services.serving.knative.dev \"iris-predictor\": the object has been modified; please apply your changes to the latest version and try again",
-                HEALS,
-                "",
-            ),
-            (By::Admission, "etcdserver: request timed out", HEALS, ""),
-            (By::Registry, "dial tcp 10.0.0.7:443: connect: connection refused", HEALS, ""),
-            (
-                By::Runtime,
-                "container has runAsNonRoot and image has non-numeric user (bentoml), cannot verify user is non-root",
-                FINAL,
-                USER,
-            ),
-            (By::Runtime, "secret \"db\" not found", MAY_BE_ON_ITS_WAY, OBJECT),
-            (
-                By::Runtime,
-                "couldn't find key password in Secret models/db",
-                MAY_BE_ON_ITS_WAY,
-                OBJECT,
-            ),
-            (
-                By::Runtime,
-                "failed to sync secret cache: timed out waiting for the condition",
-                HEALS,
-                "",
-            ),
-        ] {
-            let found = Finding::new(by, "", text);
-            assert_eq!((found.patience, found.hint), (patience, hint), "{text}");
+        for (by, text, patience, hint) in TEXTS {
+            let found = Finding::new(*by, "", text);
+            assert_eq!((found.patience, found.hint), (*patience, *hint), "{text}");
         }
     }
 
@@ -544,7 +542,8 @@ mod tests {
             let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
             let mut seen =
                 seen(&json!([]), json!({"metadata": {}, "status": {"conditions": [condition]}}));
-            seen.events = Some(Vec::new());
+            let failed = json!({"metadata": {}, "involvedObject": {}, "reason": "FailedScheduling", "message": message});
+            seen.events = Some(vec![serde_json::from_value(failed).unwrap()]);
             seen
         };
         let no_room = "0/2 nodes are available: 1 Insufficient memory, 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.";

@@ -420,7 +420,9 @@ impl Seen {
             };
         }
         let latest = self.latest();
-        match self.diagnosis() {
+        // Where KServe cannot hand on a change that makes no other image, only it says so.
+        let refusal = || self.refusal().filter(|refusal| refusal.hopeless);
+        match self.diagnosis().or_else(refusal) {
             Some(diagnosis) if diagnosis.hopeless => Err(diagnosis),
             Some(Diagnosis { why, .. }) => {
                 Ok(format!("wait for {who} `{latest}` to become ready: {why}"))

@@ -346,6 +346,24 @@ fn refusal(code: u16, message: &str) -> (StatusCode, Value) {
     (StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), status)
 }
 
+/// What KServe writes as the traffic of the Knative Service.
+fn targets(service: &Value, rolled_out: &str) -> Vec<Target> {
+    let is_tagged = service["metadata"]["annotations"][crate::TAG_ROUTING] == "true";
+    let tag = is_tagged.then_some("latest");
+    let latest = |percent| Target { revision: None, percent, tag };
+    match service["spec"]["predictor"]["canaryTrafficPercent"].as_i64() {
+        Some(percent) if !rolled_out.is_empty() => {
+            let rest = Target {
+                revision: Some(rolled_out.to_owned()),
+                percent: 100 - percent,
+                tag: Some("prev"),
+            };
+            [latest(percent)].into_iter().chain((percent < 100).then_some(rest)).collect()
+        }
+        _ => vec![latest(100)],
+    }
+}
+
 /// Applies a JSON Patch as the API server does: a `test` of null passes when the field is absent.
 pub(crate) fn apply(object: &mut Value, patch: &Patch) -> Result<(), String> {
     let mut changed = object.clone();
@@ -518,23 +536,9 @@ impl World {
             Behaviour::Denied(message) => Some(message),
             _ => None,
         };
-        let tag =
-            (service["metadata"]["annotations"][crate::TAG_ROUTING] == "true").then_some("latest");
-        let latest = |percent| Target { revision: None, percent, tag };
-        let targets = match predictor["canaryTrafficPercent"].as_i64() {
-            Some(percent) if !rolled_out.is_empty() => {
-                let rest = Target {
-                    revision: Some(rolled_out.clone()),
-                    percent: 100 - percent,
-                    tag: Some("prev"),
-                };
-                [latest(percent)].into_iter().chain((percent < 100).then_some(rest)).collect()
-            }
-            _ => vec![latest(100)],
-        };
         // Template and traffic go in one update.
         if denied.is_none() {
-            self.targets = targets;
+            self.targets = targets(&service, &rolled_out);
             self.template =
                 (predictor["containers"][0].clone(), predictor["imagePullSecrets"].clone());
         }

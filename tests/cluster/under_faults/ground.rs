@@ -271,7 +271,7 @@ pub(crate) async fn give_up_soon(site: &Site) -> Result<()> {
     let params = pipeline.data["spec"]["params"].as_array_mut();
     let param = params.and_then(|all| all.iter_mut().find(|param| param["name"] == "canary-args"));
     param.context("failed to find the param `canary-args` of Pipeline `canary-release`")?["default"] =
-        json!(["--timeout=60s"]);
+        json!(["--start-timeout=60s"]);
     pipelines.replace("canary-release", &PostParams::default(), &pipeline).await?;
     Ok(())
 }

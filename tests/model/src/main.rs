@@ -30,6 +30,9 @@ struct Args {
     /// Seconds of good service before a `crashing` model exits
     #[arg(long, env = "MODEL_LIFETIME", default_value_t = 5)]
     lifetime: u64,
+    /// Seconds that it takes to load, before it listens
+    #[arg(long, env = "MODEL_LOADING", default_value_t = 0)]
+    loading: u64,
     /// Port to listen on; Knative sets it
     #[arg(long, env = "PORT", default_value_t = 3000)]
     port: u16,
@@ -61,10 +64,14 @@ enum Behaviour {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let Args { version, behaviour, latency, lifetime, port } = Args::parse();
+    let Args { version, behaviour, latency, lifetime, loading, port } = Args::parse();
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(loading)) => {}
+        _ = terminated.recv() => return Ok(()),
+    }
     let model = Arc::new(Model::new(version, behaviour, Duration::from_millis(latency)));
     let listener = TcpListener::bind(("0.0.0.0", port)).await.context("failed to listen")?;
-    let mut terminated = signal(SignalKind::terminate())?;
     let end_of_life = tokio::time::sleep(Duration::from_secs(lifetime));
     tokio::pin!(end_of_life);
     loop {
