@@ -44,7 +44,7 @@ pub(crate) struct Server {
     /// `HOST:PORT` as pods call it
     pub(crate) address: String,
     asked: Arc<AtomicUsize>,
-    server: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -59,7 +59,7 @@ impl Server {
         let registry = site.cluster.registry.host.clone();
         let asked = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&asked);
-        let server = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = socket.accept().await else { continue };
                 let (registry, count) = (registry.clone(), Arc::clone(&count));
@@ -75,7 +75,7 @@ impl Server {
                 });
             }
         });
-        Self { address, asked, server }
+        Self { address, asked, task }
     }
 
     /// Requests so far.
@@ -86,7 +86,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.server.abort();
+        self.task.abort();
     }
 }
 
@@ -98,8 +98,8 @@ impl Front {
         let there = format!("http://{registry}{path}");
         match self {
             Self::Immutable { status, body } if head.method == Method::PUT && is_tag(&path) => {
-                let held = http.head(&there).header("accept", "*/*").send().await.unwrap();
-                if held.status().is_success() {
+                let known = http.head(&there).header("accept", "*/*").send().await.unwrap();
+                if known.status().is_success() {
                     return answer(StatusCode::from_u16(status).unwrap(), body);
                 }
             }

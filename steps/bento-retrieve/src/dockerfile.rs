@@ -315,7 +315,8 @@ mod tests {
             let mut text = "RUN ".to_owned();
             for (word, is_broken) in words.iter().zip(breaks) {
                 text.push_str(word);
-                text.push_str(&if is_broken { format!(" \\{ending}# why{ending}") } else { " ".into() });
+                let parts: &[&str] = if is_broken { &[" \\", ending, "# why", ending] } else { &[" "] };
+                text.extend(parts.iter().copied());
             }
             let read = Dockerfile::parse(&format!("{text}{ending}"));
             let read: Vec<_> = read.instructions.iter().flat_map(|one| one.arguments.split_whitespace()).collect();

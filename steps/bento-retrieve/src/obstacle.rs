@@ -430,7 +430,7 @@ mod tests {
             command in "[a-z0-9 ./=:;&|>$\"'(){}*@+-]{0,80}",
             ending in prop_oneof![Just("\n"), Just("\r\n")],
         ) {
-            let command = command.trim_start_matches(|c: char| c == '-' || c == ' ');
+            let command = command.trim_start_matches(['-', ' ']);
             let text = format!("FROM python:3.11-slim{ending}RUN {command}{ending}COPY . ./{ending}");
             prop_assert_eq!(found(&text), []);
         }
