@@ -86,43 +86,30 @@ async fn what_a_release_brings_comes_with_its_canary_and_goes_with_it() {
 async fn pods_pull_from_a_registry_that_asks_who_they_are() {
     in_namespace("private", async |site| {
         let registry = Registry::start();
-        let canary = Canary { site };
-        canary.restrict();
+        let canary = Canary::of(site).await;
         let login = Some(("puller", "secret"));
-        let one = image::push_to(&registry.host, login, "v1", Model::Good).await;
-        let two = image::push_to(&registry.host, login, "v2", Model::Good).await;
-        let small = [("memory", "64Mi"), ("cpu", "10m")];
+        let image = image::push_to(&registry.host, login, "v2", Model::Good).await;
+        let asked = ("image", image.as_str());
 
-        let refused =
-            canary.run("canary-create", &[&[("image", one.as_str())], &small[..]].concat()).await;
+        let refused = canary.run("canary-create", &[asked]).await;
         assert!(refused.log.contains("its image cannot be pulled"), "{refused:?}");
+        assert!(refused.log.contains("hint: let `pull-secret` name a Secret"), "{refused:?}");
+        canary.rollback(&[("canary-image", &image)]).await;
 
         let address = format!("--docker-server={}", registry.host);
-        let secret = [
-            "create",
-            "secret",
-            "docker-registry",
-            "canary-registry",
-            &address,
-            "--docker-username=puller",
-            "--docker-password=secret",
-        ];
-        canary.kubectl(&secret).unwrap();
-        let pull = ("pull-secret", "canary-registry");
-        let first = canary.run("canary-create", &[("image", &one), pull]).await;
-        assert_eq!(first.result("outcome"), "first", "{first:?}");
-        canary.assert_everybody_has("v1").await;
-
-        // A service of before that had none gets it with the next image.
-        let patch = r#"[{"op": "remove", "path": "/spec/predictor/imagePullSecrets"}]"#;
-        let name = format!("inferenceservice/{SERVICE}");
-        canary.kubectl(&["patch", &name, "--type=json", "-p", patch]).unwrap();
-        let live = canary.run("canary-create", &[("image", &two), pull]).await;
+        let login = ["--docker-username=puller", "--docker-password=secret"];
+        let secret = ["create", "secret", "docker-registry", "canary-registry", &address];
+        canary.kubectl(&[&secret[..], &login[..]].concat()).unwrap();
+        let again = [("pull-secret", "canary-registry"), ("retry-rejected", "true")];
+        let live = canary.run("canary-create", &[&[asked], &again[..]].concat()).await;
         assert_eq!(live.result("outcome"), "canary", "{live:?}");
-        canary.rollback(&[("canary-image", &two)]).await;
+        let new = [("canary-revision", live.result("canary-revision"))];
+        canary.promote(&new).await;
+        canary.assert_everybody_has("v2").await;
+        canary.rollback(&new).await;
         canary.assert_everybody_has("v1").await;
         let secrets = canary.predictor().await["imagePullSecrets"].clone();
-        assert_eq!(secrets, json!([{"name": "canary-registry"}]));
+        assert_eq!(secrets, json!([{"name": "canary-registry"}]), "the next image may need it");
     })
     .await;
 }

@@ -11,7 +11,7 @@ use crate::{
     refusal::{Refusal, shown},
 };
 
-/// More belongs into a ConfigMap.
+/// More than an event should carry
 const LONGEST: usize = 16 << 10;
 
 const HINT: &str = "write it as {\"resources\": {\"limits\": {\"memory\": \"2Gi\"}}, \"env\": [{\"name\": \"WORKERS\", \"value\": \"2\"}]}, as triggers/schemas has it";

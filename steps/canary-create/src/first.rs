@@ -97,12 +97,11 @@ impl FirstRelease {
     /// The fields of the change come onto those of the template.
     pub(crate) fn service(&self, namespace: &str, name: &str, change: &Change) -> Result<Value> {
         let Change { image, fields, annotations, pull_secret } = change;
-        let mut service = match &self.template {
-            Some(template) => template.service(namespace, name)?,
-            None => {
-                tracing::info!("{namespace}/{name}: a first release, without a template");
-                Template::empty(namespace, name)
-            }
+        let mut service = if let Some(template) = &self.template {
+            template.service(namespace, name)?
+        } else {
+            tracing::info!("{namespace}/{name}: a first release, without a template");
+            Template::empty(namespace, name)
         };
         let of_service = &mut service["metadata"]["annotations"];
         // From the start, because adding it later makes another revision.

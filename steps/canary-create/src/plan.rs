@@ -267,6 +267,11 @@ fn with_our_image(asked: &Asked, seen: &Seen, now: &str) -> Result<Next<End>> {
             waiting => Ok(Next::Wait(waiting?)),
         };
     };
+    our_canary(asked, seen, percent, now)
+}
+
+/// The image is there beside another one.
+fn our_canary(asked: &Asked, seen: &Seen, percent: i64, now: &str) -> Result<Next<End>> {
     // Of two releases that began at the same moment, the other may have marked last and patched in vain.
     let is_ours =
         is_fresh(&seen.mark, &asked.image) || asked.has_begun && !seen.mark.is_of(&asked.image);

@@ -528,8 +528,7 @@ impl World {
         let predictor = &service["spec"]["predictor"];
         let old = &service["status"]["components"]["predictor"];
         let text = |field: &str| old[field].as_str().unwrap_or_default().to_owned();
-        let (mut rolled_out, mut previous) =
-            (text("latestRolledoutRevision"), text("previousRolledoutRevision"));
+        let rolled_out = text("latestRolledoutRevision");
 
         let image = predictor["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
         let denied = match self.behaviour(&image) {
@@ -543,24 +542,9 @@ impl World {
                 (predictor["containers"][0].clone(), predictor["imagePullSecrets"].clone());
         }
 
+        let (rolled_out, previous) =
+            self.recorded(text("latestRolledoutRevision"), text("previousRolledoutRevision"));
         let Reported { created, ready, traffic, .. } = self.reported.clone();
-        let sum: i64 = traffic
-            .iter()
-            .filter(|(_, revision, _)| *revision == ready)
-            .map(|(_, _, percent)| percent)
-            .sum();
-        for (_, _, percent) in traffic
-            .iter()
-            .filter(|(tag, revision, _)| tag.as_deref() != Some("prev") && *revision == ready)
-        {
-            if rolled_out != ready {
-                if *percent == 100 {
-                    previous = std::mem::replace(&mut rolled_out, ready.clone());
-                }
-            } else if ready == created && *percent < 100 && sum == 100 && !previous.is_empty() {
-                rolled_out.clone_from(&previous);
-            }
-        }
         let traffic = traffic.iter().map(|(tag, revision, percent)| {
             let url = tag.as_ref().map(|tag| format!("http://{tag}-iris-predictor.{NAMESPACE}.example.test"));
             json!({"revisionName": revision, "percent": percent, "tag": tag.clone().unwrap_or_default(),
@@ -579,6 +563,29 @@ impl World {
         if let Some(service) = &mut self.service {
             service["status"] = status;
         }
+    }
+
+    /// The revisions rolled out last and before that, as the traffic tells of a promotion or a rollback.
+    fn recorded(&self, mut rolled_out: String, mut previous: String) -> (String, String) {
+        let Reported { created, ready, traffic, .. } = &self.reported;
+        let sum: i64 = traffic
+            .iter()
+            .filter(|(_, revision, _)| revision == ready)
+            .map(|(_, _, percent)| percent)
+            .sum();
+        for (_, _, percent) in traffic
+            .iter()
+            .filter(|(tag, revision, _)| tag.as_deref() != Some("prev") && revision == ready)
+        {
+            if rolled_out != *ready {
+                if *percent == 100 {
+                    previous = std::mem::replace(&mut rolled_out, ready.clone());
+                }
+            } else if ready == created && *percent < 100 && sum == 100 && !previous.is_empty() {
+                rolled_out.clone_from(&previous);
+            }
+        }
+        (rolled_out, previous)
     }
 
     fn conditions(&self) -> Vec<Value> {

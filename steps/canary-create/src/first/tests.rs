@@ -41,7 +41,10 @@ fn without_a_template_the_defaults_and_the_flags_make_the_service() {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {
-            "name": "iris", "namespace": "models", "annotations": {"serving.kserve.io/enable-tag-routing": "true"},
+            "name": "iris", "namespace": "models",
+            "annotations": {
+                "serving.kserve.io/enable-tag-routing": "true", "serving.kserve.io/deploymentMode": "Serverless",
+            },
         },
         "spec": {"predictor": {
             "minReplicas": 1,
@@ -184,7 +187,7 @@ fn what_kubectl_prints_of_a_service_that_runs_is_a_template() {
     );
     let service = service(Some(&printed), &[], json!({})).unwrap();
     assert_eq!(service["status"], Value::Null);
-    let annotations = json!({TAG_ROUTING: "true"});
+    let annotations = json!({TAG_ROUTING: "true", DEPLOYMENT_MODE: KNATIVE});
     assert_eq!(
         service["metadata"],
         json!({"name": "iris", "namespace": "models", "annotations": annotations})
