@@ -24,8 +24,9 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
  && cp /etc/ssl/certs/ca-certificates.crt /out/
 
 FROM scratch AS bento-image
-COPY --from=binaries /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=binaries /out/bento-image /bento-image
+ARG TARGETARCH
+COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=rust /out/$TARGETARCH/bento-image /bento-image
 USER 65532:65532
 ENTRYPOINT ["/bento-image"]
 

@@ -67,7 +67,8 @@ fn ask(step: &str, address: &str, variables: &[(&str, &str)]) -> (Vec<String>, S
     }
     let output = command.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{step} could not: {said}");
+    let goes_on = step == "bento-image"; // a build does without a look into the registry
+    assert_eq!(output.status.code(), Some(i32::from(!goes_on)), "{step}: {said}");
     assert!(!said.contains("hunter2"), "{said}");
     let asked = proxy.asked.lock().unwrap().clone();
     (asked, said.replace(&proxy.address, "PROXY"))
@@ -75,6 +76,10 @@ fn ask(step: &str, address: &str, variables: &[(&str, &str)]) -> (Vec<String>, S
 
 fn arguments(step: &str, address: &str, home: &TempDir, variables: &[(&str, &str)]) -> Vec<String> {
     let words = match step {
+        "bento-image" => {
+            let (_, host) = address.split_once("://").unwrap();
+            format!("--image={host}/iris:v1 --sha256={} --timeout=1s", "a".repeat(64))
+        }
         "bento-retrieve" if variables.contains(&STORE) => {
             format!(
                 "--s3-endpoint={address} --store=s3://bentos --bento=iris:v1 --retries=0 --into=bento"
@@ -115,7 +120,8 @@ const HTTP: (&str, &str) = ("HTTP_PROXY", "PROXY");
 const HTTPS: (&str, &str) = ("https_proxy", "PROXY");
 
 /// Each step, and what else it wants to know before it asks.
-const STEPS: [(&str, &[(&str, &str)]); 5] = [
+const STEPS: [(&str, &[(&str, &str)]); 6] = [
+    ("bento-image", &[]),
     ("bento-retrieve", &[]),
     ("bento-retrieve", &[KEY, STORE]),
     ("cloudevent-send", &[]),
@@ -144,8 +150,9 @@ fn what_is_far_goes_to_the_proxy_and_a_failure_says_so() {
         assert!(said.contains("through proxy http://PROXY"), "{step}: {said}");
         assert!(said.contains("NO_PROXY"), "{step}: {said}");
     }
-    // An API server is asked over TLS only; without a tunnel the proxy itself answers.
-    for (step, more) in STEPS.into_iter().filter(|(step, _)| *step != "canary-rollback") {
+    // Registries and API servers are asked over TLS; without a tunnel the proxy itself answers.
+    let over_tls = ["bento-image", "canary-rollback"];
+    for (step, more) in STEPS.into_iter().filter(|(step, _)| !over_tls.contains(step)) {
         let (asked, said) = ask(step, "http://far.invalid:9", &[&[HTTP], more].concat());
         assert!(
             asked.iter().all(|line| line.contains(" http://far.invalid:9/")),

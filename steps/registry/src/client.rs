@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use reqwest::{
-    Certificate, Client, Method, Response, StatusCode, Url,
+    Certificate, Client, Method, Proxy, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     redirect::Policy,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use step::text::clean;
+use step::{Proxies, text::clean};
 use thiserror::Error;
 use tokio::{
     sync::Mutex,
@@ -103,6 +103,7 @@ impl Registry {
             .user_agent(concat!("kanaria/", env!("CARGO_PKG_VERSION")))
             .redirect(stays_secret)
             .timeout(ATTEMPT)
+            .proxy(Proxy::custom(|url| Some(proxy(url)?.secret_url().to_owned())))
             .tls_certs_merge(access.authorities.clone())
             .build()
             .map_err(|error| unreachable(&error))?;
@@ -450,13 +451,21 @@ fn own_platform(manifests: Vec<Descriptor>) -> Option<Descriptor> {
     manifests.into_iter().nth(own.unwrap_or_default())
 }
 
+/// The proxy on the way to an address, which a redirect or a token service may change.
+fn proxy(url: &Url) -> Option<step::Proxy> {
+    Proxies::from_env().to(url.as_str())
+}
+
 /// The innermost cause, which is the one that says what happened, without the address: it may hold a secret.
 fn unreachable(error: &reqwest::Error) -> Trouble {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let text = clean(&cause.to_string());
+    let text = match error.url().and_then(proxy) {
+        Some(proxy) => clean(&proxy.failure(error).to_string()),
+        None => clean(&cause.to_string()),
+    };
     if text.contains("certificate") {
         Trouble::Certificate(text)
     } else {

@@ -193,7 +193,7 @@ async fn what_may_heal_is_asked_again_and_the_rest_is_told_at_once() {
         .mount(&server)
         .await;
     let refused = registry(&server, Some(password())).image().await.unwrap_err();
-    assert_eq!(refused.to_string(), "it answered 403 Forbidden DENIED (no�[2J right)");
+    assert_eq!(refused.to_string(), "it answered 403 Forbidden DENIED (no\\u{1b}[2J right)");
     assert!(matches!(refused, Trouble::Denied(_)));
 }
 
