@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use cloudevent::id::hex;
 use demo::{Event, Mode, Site};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kube::{
@@ -12,6 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
+use step::text::hex;
 
 use crate::namespace::in_namespace;
 

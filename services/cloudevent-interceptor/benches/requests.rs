@@ -90,7 +90,7 @@ fn sign(event: &str) -> String {
     use hmac::{Hmac, KeyInit as _, Mac as _};
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"key").unwrap();
     mac.update(event.as_bytes());
-    format!("sha256={}", cloudevent::id::hex(&mac.finalize().into_bytes()))
+    format!("sha256={}", step::text::hex(&mac.finalize().into_bytes()))
 }
 
 struct Server {

@@ -1,7 +1,6 @@
 //! Reads an archive to its end through cuts, stalls and busy stores, and hands it to a thread that unpacks it.
 
 use std::{
-    fmt::Write as _,
     io::{self, BufRead, Read},
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -10,6 +9,7 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use step::text::hex;
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
     time::{sleep, timeout},
@@ -221,10 +221,7 @@ impl<'a> Download<'a> {
 
     /// Compares what came with what is known of it, and only then lets the other end know that it is all.
     async fn finish(self, expected: Option<&str>) -> Result<Option<Received>, Fault> {
-        let mut sha256 = String::new();
-        for byte in self.sha256.finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
+        let sha256 = hex(&self.sha256.finalize());
         if expected.is_some_and(|expected| !expected.eq_ignore_ascii_case(&sha256)) {
             return Err(Fault::Sha256(sha256, self.doubt));
         }

@@ -10,7 +10,7 @@ use std::{
 use aws_sdk_s3::{config::http::HttpResponse, error::SdkError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::{DateTime, date_time::Format};
-use step::text::short;
+use step::{innermost, text::short};
 use thiserror::Error as ThisError;
 
 use crate::source::Doubt;
@@ -306,13 +306,9 @@ fn now() -> String {
     DateTime::from_secs(now.secs()).fmt(Format::DateTime).unwrap_or_default()
 }
 
-/// The innermost cause, which is the one that says what happened.
+/// The innermost cause, in one line.
 pub(crate) fn deepest(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    one_line(&error.to_string())
+    one_line(&innermost(error))
 }
 
 /// With the cause before it, which names what the innermost one is of: the file that is not there.

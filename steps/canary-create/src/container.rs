@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use inference_service::{Fields, quantity};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use step::text::hex;
 
 /// Variables that Knative sets, and lets nobody else set
 const OF_KNATIVE: [&str; 4] = ["PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"];
@@ -125,8 +126,7 @@ pub(crate) fn fingerprint(brings: &Fields) -> String {
     if brings.is_empty() {
         return String::new();
     }
-    let hash = Sha256::digest(serde_json::to_vec(brings).unwrap_or_default());
-    hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    hex(&Sha256::digest(serde_json::to_vec(brings).unwrap_or_default())[..8])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use kube::{
     api::DynamicObject,
     core::{ApiResource, GroupVersionKind},
 };
-use step::{Failure, api_server};
+use step::{Failure, api_server, innermost};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::AwaitArgs;
@@ -162,9 +162,5 @@ fn cause(error: &kube::Error) -> String {
         let said = Some(&status.message).filter(|message| !message.is_empty());
         return said.cloned().unwrap_or_else(|| format!("HTTP {}", status.code));
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+    innermost(error)
 }

@@ -8,11 +8,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::Args;
-use cloudevent::{id::hex, wire::percent_encode};
+use cloudevent::wire::percent_encode;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Certificate, Identity, Url, header::HeaderName};
 use sha2::Sha256;
-use step::{Failure, Usage, secret, text::origin};
+use step::{
+    Failure, Usage, secret,
+    text::{hex, origin},
+};
 
 /// Where Knative mounts the token of a `SinkBinding` or a source that authenticates itself.
 const KNATIVE_TOKEN: &str = "/oidc/token";

@@ -15,7 +15,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 use step::{
-    Proxies, Proxy, secret,
+    Proxies, Proxy, innermost, secret,
     text::{origin, short},
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -100,7 +100,7 @@ pub(crate) enum Trouble {
     Answered(Said, Option<Duration>),
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Silent(Duration),
-    #[error("{}", deepest(.0))]
+    #[error("{}", innermost(.0))]
     Unreachable(reqwest::Error),
     /// The sink has not been asked
     #[error("the proxy answered {}", StatusCode::PROXY_AUTHENTICATION_REQUIRED)]
@@ -280,15 +280,6 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         }
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
-}
-
-/// The cause that says something: reqwest's own sentences repeat that a request failed.
-fn deepest(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 /// All headers but the signature; a value that is a secret is marked as one.

@@ -1,8 +1,7 @@
 //! Ids of events, and the names of objects that are made from them.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
+use step::text::hex;
 
 /// Enough of an id to recognise it by.
 const LONGEST_PREFIX: usize = 15;
@@ -38,16 +37,6 @@ pub fn object_name(source: &str, id: &str) -> String {
     let digest = Sha256::digest(format!("{}:{source}{id}", source.len()));
     let hash = &hex(&digest)[..HASH_DIGITS];
     format!("{}-{hash}", prefix.unwrap_or("event"))
-}
-
-/// Lower-case digits, two a byte.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
 }
 
 /// Whether a PipelineRun can carry the value as a label.

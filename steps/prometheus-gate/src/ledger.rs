@@ -1,7 +1,6 @@
 //! All that has come in, in the form that the verdict takes; kept, and read again, line by line.
 
 use std::{
-    fmt::Write as _,
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
@@ -11,7 +10,10 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use step::{Failure, Usage, text};
+use step::{
+    Failure, Usage,
+    text::{self, hex},
+};
 
 use crate::{
     prometheus,
@@ -318,11 +320,4 @@ impl Ledger {
 pub(crate) fn rfc3339(moment: Ms) -> String {
     let since = std::time::Duration::from_millis(moment.unsigned_abs());
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -10,7 +10,10 @@ use reqwest::{
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use step::{Proxies, text::clean};
+use step::{
+    Proxies, innermost,
+    text::{clean, hex},
+};
 use thiserror::Error;
 use tokio::{
     sync::Mutex,
@@ -428,8 +431,7 @@ async fn whole(
 }
 
 fn digest(text: &[u8]) -> String {
-    let hash = Sha256::digest(text);
-    hash.iter().fold("sha256:".to_owned(), |digest, byte| format!("{digest}{byte:02x}"))
+    format!("sha256:{}", hex(&Sha256::digest(text)))
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a [u8], what: &'static str) -> Result<T, Trouble> {
@@ -458,14 +460,9 @@ fn proxy(url: &Url) -> Option<step::Proxy> {
 
 /// The innermost cause, which is the one that says what happened, without the address: it may hold a secret.
 fn unreachable(error: &reqwest::Error) -> Trouble {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let text = match error.url().and_then(proxy) {
-        Some(proxy) => clean(&proxy.failure(error).to_string()),
-        None => clean(&cause.to_string()),
-    };
+    let proxy = error.url().and_then(proxy);
+    let text = proxy.map_or_else(|| innermost(error), |proxy| proxy.failure(error).to_string());
+    let text = clean(&text);
     if text.contains("certificate") {
         Trouble::Certificate(text)
     } else {

@@ -38,6 +38,17 @@ impl fmt::Display for Usage {
 impl Error for Failure {}
 impl Error for Usage {}
 
+/// The innermost cause of a library's error, which says what happened: the sentences around it repeat that
+/// something did.
+#[must_use]
+pub fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}
+
 /// The text of an error as a step prints it: `error: sentence: cause: cause`, then the hint, each one
 /// line: whatever a cause quotes, it cannot add a hint of its own.
 pub(crate) fn report(error: &anyhow::Error) -> String {

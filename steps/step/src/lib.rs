@@ -18,7 +18,7 @@ pub mod secret;
 pub mod text;
 mod usage;
 
-pub use failure::{Failure, Usage};
+pub use failure::{Failure, Usage, innermost};
 pub use own_run::OwnRun;
 pub use proxies::{Proxies, Proxy, ProxyFailure};
 pub use result_file::ResultFile;

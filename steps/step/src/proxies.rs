@@ -5,6 +5,8 @@ use std::{env, error::Error, fmt, net::IpAddr};
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
+use crate::innermost;
+
 /// The proxies of the environment: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in
 /// capitals or not. What is near is asked without one, whatever they say.
 #[derive(Clone, Default)]
@@ -127,11 +129,7 @@ impl Proxy {
     /// That a request failed which went to it.
     #[must_use]
     pub fn failure(&self, error: &dyn Error) -> ProxyFailure {
-        let mut innermost: &dyn Error = error;
-        while let Some(cause) = innermost.source() {
-            innermost = cause;
-        }
-        self.failed(&innermost.to_string())
+        self.failed(&innermost(error))
     }
 
     #[must_use]

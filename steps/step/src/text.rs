@@ -66,6 +66,15 @@ pub fn json(text: &str) -> String {
     escape_some(text, |c, seen| !is_layout(c) && !is_shown(c, seen), escape)
 }
 
+/// Lower-case hexadecimal digits, two a byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}"); // writing to a string cannot fail
+        digits
+    })
+}
+
 /// An address without what may be secret in it: user and password, query and fragment.
 #[must_use]
 pub fn address(url: &str) -> String {

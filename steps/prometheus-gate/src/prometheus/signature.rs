@@ -22,7 +22,7 @@ use reqwest::{
     Request, RequestBuilder,
     header::{HeaderName, HeaderValue},
 };
-use step::aws;
+use step::{aws, innermost};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{access::Access, text::clean, trouble::Trouble};
@@ -168,11 +168,6 @@ fn http_client() -> SharedHttpClient {
         }
         builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
     })
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]
