@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{Failure, text::within};
+use crate::{error::Failure, text::within};
 
 /// A `--result-NAME` flag: the file that a result goes to, or nowhere when the flag is not given.
 ///

@@ -16,7 +16,10 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{Usage, failure::report, log, secret, usage};
+use crate::{
+    error::{Usage, report},
+    log, secret, usage,
+};
 
 /// How a step that did its work ended. A step that could not do it returns an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

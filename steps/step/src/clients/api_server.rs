@@ -10,7 +10,7 @@ use kube::{
 };
 use tower::{BoxError, util::MapErrLayer};
 
-use crate::{Proxies, Proxy};
+use super::proxies::{Proxies, Proxy};
 
 /// At a terminal a proxy may lead to it, as with `kubectl`: the kubeconfig's `proxy-url`, or else that
 /// of `HTTPS_PROXY` unless `NO_PROXY` names the server. A pod asks its own API server directly.

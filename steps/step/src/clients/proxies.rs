@@ -5,7 +5,7 @@ use std::{env, error::Error, fmt, net::IpAddr};
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use crate::innermost;
+use crate::error::innermost;
 
 /// The proxies of the environment: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in
 /// capitals or not. What is near is asked without one, whatever they say.

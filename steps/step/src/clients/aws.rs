@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 
-use crate::{Proxies, ProxyFailure};
+use super::proxies::{Proxies, ProxyFailure};
 
 /// A client of what `make` makes.
 pub fn client<F>(make: F) -> SharedHttpClient

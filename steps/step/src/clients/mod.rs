@@ -1,0 +1,7 @@
+//! How a step reaches what is outside: past or through the site's proxies.
+
+#[cfg(feature = "api-server")]
+pub mod api_server;
+#[cfg(feature = "aws")]
+pub mod aws;
+pub(crate) mod proxies;
