@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, builder::ArgAction};
+use clap::Args;
 use registry::{Access, Credentials, Reference, Registry};
 use reqwest::Certificate;
 use step::Failure;
@@ -23,7 +23,7 @@ pub(crate) struct AccessArgs {
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
     /// Whether plain HTTP will do where the registry speaks no TLS
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     registry_insecure: bool,
     /// Longest time in all
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::{Parser, builder::ArgAction};
+use clap::Parser;
 use registry::{Image, Reference, Registry};
 use step::{Failure, Outcome, ResultFile, text::clean};
 
@@ -33,7 +33,7 @@ struct Args {
     #[arg(long, value_name = "HEX")]
     sha256: String,
     /// Find nothing, so that it is built again
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     rebuild: bool,
     /// File that a build left the digest in; with it, the registry has to have the image
     #[arg(long, value_name = "FILE")]
@@ -44,13 +44,7 @@ struct Args {
     #[command(flatten)]
     access: access::AccessArgs,
     /// Digest of the image; before a build empty when it has to be built
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     result_digest: ResultFile,
 }
 

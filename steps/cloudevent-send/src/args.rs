@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use clap::{ArgAction, Args as Group, Parser};
+use clap::{Args as Group, Parser};
 use cloudevent::wire::Mode;
 use cloudevents::event::ExtensionValue;
 use humantime::Duration;
@@ -141,7 +141,7 @@ pub(crate) struct DataArgs {
     #[arg(long, value_name = "TYPE", default_value = "application/json")]
     pub(crate) datacontenttype: String,
     /// Send more than 256 KiB
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     pub(crate) allow_large: bool,
 }
 
@@ -173,7 +173,7 @@ pub(crate) struct DeliveryArgs {
     #[arg(long, value_name = "JSON", env = "K_CE_OVERRIDES")]
     pub(crate) overrides: Option<String>,
     /// Check the event, print the request on stdout, send nothing
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     pub(crate) dry_run: bool,
     /// Form of the request in a dry run; implies one
     #[arg(long, value_name = "FORM")]
@@ -201,26 +201,25 @@ pub(crate) struct AwaitArgs {
 
 /// Where the results go; of several events the last one's.
 #[derive(Group)]
-#[command(next_help_heading = "Results")]
 #[expect(
     clippy::struct_field_names,
     reason = "the fields are the flags, and these all begin with `result`"
 )]
 pub(crate) struct ResultArgs {
     /// Id of the event. Written before it is sent
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_event_id: ResultFile,
     /// Correlation id of the event. Written before it is sent
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_correlation_id: ResultFile,
     /// HTTP status of the last answer; empty when there was none
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_status_code: ResultFile,
     /// The `eventID` that a Tekton EventListener gave the request; empty from other sinks
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_listener_event_id: ResultFile,
     /// Why it was not sent, or no run was started; empty when all went well
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_error: ResultFile,
 }
 

@@ -221,7 +221,6 @@ fn unreadable(file: &Path, error: ReadError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
     use proptest::prelude::*;
 
     use super::*;
@@ -242,7 +241,7 @@ mod tests {
             &format!("canary.revision={revision}"),
             &format!("canary.weight:int={weight}"),
         ];
-        let Args { event, data, run, .. } = Args::try_parse_from(line).unwrap();
+        let Args { event, data, run, .. } = step::parse(line).unwrap();
         let mut events = events(event, data, &run, None).unwrap();
         cloudevents::AttributesReader::id(&events.remove(0).event).to_owned()
     }

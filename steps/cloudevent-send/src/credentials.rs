@@ -55,7 +55,7 @@ pub(crate) struct CredentialArgs {
     #[arg(long, value_name = "FILE")]
     client_key: Option<PathBuf>,
     /// Send a token or password over plain `http://` too
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long)]
     insecure_http: bool,
 }
 

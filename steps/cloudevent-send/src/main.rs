@@ -14,12 +14,9 @@ mod sender;
 mod sink;
 mod size;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cloudevent::wire::{self, Mode};
 use cloudevents::{AttributesReader as _, Event};
 use reqwest::{
@@ -169,7 +166,7 @@ fn print(
             headers.insert(name, HeaderValue::try_from(value)?);
         }
         let text = dry_run::print(form, sink, &headers, &request.body, credentials);
-        io::stdout().write_all(&text).context("failed to print the request")?;
+        step::print(text)?;
     }
     Ok(Outcome::Done)
 }

@@ -10,12 +10,14 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use cloudevent::{id::is_label, wire::Message};
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect, retry,
 };
 use serde::Deserialize;
 use step::{
-    Proxies, Proxy, innermost, secret,
+    Proxies, Proxy,
+    http::retry_after,
+    innermost, secret,
     text::{origin, short},
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -213,10 +215,7 @@ impl Sink {
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && self.proxy.is_some() {
             return Err(Trouble::Proxy);
         }
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
+        let retry_after = retry_after(response.headers()).map(|wait| wait.min(LONGEST_RETRY_AFTER));
         Ok(Reply { status, retry_after, body: beginning(response).await })
     }
 }
@@ -271,17 +270,6 @@ impl Trouble {
     }
 }
 
-/// RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let wait = match value.trim().parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            httpdate::parse_http_date(value.trim()).ok()?.duration_since(now).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_RETRY_AFTER))
-}
-
 /// All headers but the signature; a value that is a secret is marked as one.
 pub(crate) fn headers(
     message: &Message,
@@ -323,17 +311,6 @@ mod tests {
                 assert_eq!(Meaning::of(StatusCode::from_u16(*code).unwrap()), meaning, "{code}");
             }
         }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date_and_has_a_limit() {
-        let now = httpdate::parse_http_date("Tue, 24 Nov 2026 06:07:00 GMT").unwrap();
-        let wait = |value| retry_after(value, now);
-        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Tue, 24 Nov 2026 06:07:09 GMT"), Some(Duration::from_secs(9)));
-        assert_eq!(wait("Tue, 24 Nov 2026 06:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("86400"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(wait("soon"), None);
     }
 
     #[test]

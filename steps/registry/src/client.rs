@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use reqwest::{
     Certificate, Client, Method, Proxy, Response, StatusCode, Url,
-    header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE},
     redirect::Policy,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use step::{
-    Proxies, innermost,
+    Proxies,
+    http::retry_after,
+    innermost,
     text::{clean, hex},
 };
 use thiserror::Error;
@@ -391,8 +393,7 @@ fn may_heal(status: StatusCode) -> bool {
 /// An answer that is not what was asked for, in the words of the registry's first error.
 async fn told(answer: Response) -> Trouble {
     let status = answer.status();
-    let retry_after =
-        answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let retry_after = retry_after(answer.headers());
     let body = whole(answer, LARGEST_ERROR, "error").await.unwrap_or_default();
     let said = serde_json::from_slice::<Errors>(&body)
         .ok()
@@ -408,9 +409,7 @@ async fn told(answer: Response) -> Trouble {
     };
     match status.as_u16() {
         401 | 403 => Trouble::Denied(text),
-        _ if may_heal(status) => {
-            Trouble::Busy { text, retry_after: retry_after.map(Duration::from_secs) }
-        }
+        _ if may_heal(status) => Trouble::Busy { text, retry_after },
         _ => Trouble::Answered(text),
     }
 }

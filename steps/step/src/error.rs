@@ -1,12 +1,15 @@
 //! Errors for people: a sentence, its causes, and the next move.
 
-use std::{error::Error, fmt};
+use std::{error::Error, iter::once};
+
+use anyhow::Chain;
 
 use crate::text::clean;
 
 /// A failed act and what to do about it. Put it around the cause with anyhow's `with_context`,
 /// or return it by itself where there is no deeper cause. Exit code 1.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
 pub struct Failure {
     /// `failed to VERB OBJECT`, lower case, values in backticks, no final period
     pub what: String,
@@ -15,7 +18,8 @@ pub struct Failure {
 }
 
 /// Arguments that make no sense together, which clap cannot see. Exit code 2.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
 pub struct Usage {
     /// What is wrong, lower case, values in backticks, no final period
     pub what: String,
@@ -23,30 +27,32 @@ pub struct Usage {
     pub hint: String,
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl Error for Failure {}
-impl Error for Usage {}
-
 /// The innermost cause of a library's error, which says what happened: the sentences around it repeat that
 /// something did.
 #[must_use]
 pub fn innermost(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
+    sentences(error).last().unwrap_or_default()
+}
+
+/// An error and its causes on one line, each sentence once: some errors print their cause as well.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut line: Vec<String> = Vec::new();
+    for sentence in sentences(error).filter(|sentence| !sentence.is_empty()) {
+        if let Some(last) = line.last_mut()
+            && let Some(own) = last.strip_suffix(&format!(": {sentence}"))
+        {
+            *last = own.to_owned();
+        }
+        line.push(sentence);
     }
-    innermost.to_string()
+    line.dedup();
+    line.join(": ")
+}
+
+fn sentences(error: &dyn Error) -> impl Iterator<Item = String> {
+    let causes = error.source().into_iter().flat_map(Chain::new).map(ToString::to_string);
+    once(error.to_string()).chain(causes)
 }
 
 /// The text of an error as a step prints it: `error: sentence: cause: cause`, then the hint, each one
@@ -57,7 +63,7 @@ pub(crate) fn report(error: &anyhow::Error) -> String {
         .map(|failure| &failure.hint)
         .or_else(|| error.downcast_ref::<Usage>().map(|usage| &usage.hint))
         .filter(|hint| !hint.is_empty());
-    let error = clean(&format!("{error:#}"));
+    let error = clean(&chain(error.as_ref()));
     match hint {
         Some(hint) => format!("error: {error}\n\nhint: {}", clean(hint)),
         None => format!("error: {error}"),
@@ -66,6 +72,8 @@ pub(crate) fn report(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use anyhow::{Context, Result, anyhow};
 
     use super::*;
@@ -92,6 +100,17 @@ mod tests {
             anyhow::Error::new(Failure { what: "failed to read".into(), hint: "look".into() })
                 .context("failed to start");
         assert_eq!(report(&error), "error: failed to start: failed to read\n\nhint: look");
+    }
+
+    #[test]
+    fn a_cause_that_its_sentence_repeats_is_told_once() {
+        let refused = io::Error::other("refused");
+        let error = anyhow::Error::new(refused)
+            .context("refused")
+            .context("failed to connect: refused")
+            .context("failed to ask");
+        assert_eq!(chain(error.as_ref()), "failed to ask: failed to connect: refused");
+        assert_eq!(innermost(error.as_ref()), "refused");
     }
 
     #[test]

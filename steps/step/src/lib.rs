@@ -1,25 +1,46 @@
 //! What every step owes Tekton: arguments, results, log lines, errors, exit codes and SIGTERM; and
-//! the proxies of the site that it runs in.
+//! the clients with which it asks others past or through the proxies of its site.
 //!
 //! A step's `main` is one line, `step::run(story)`, and its story one async function from typed
 //! arguments to an [`Outcome`].
+//!
+//! - `run`: from command line to exit code
+//! - `arguments`: what is done to every command line, whatever its flags
+//! - `usage`: what is wrong with a command line, without what was typed
+//! - `own_run`: what the pod's labels say of the run
+//! - `secret_folder`: a mounted Secret, key by key
+//! - `clients`: the proxy on the way, and clients for the API server, AWS and HTTP
+//! - `secret`: what must be in no text, whoever repeats it
+//! - `text`: what strangers wrote, made fit for a log, a terminal, a result and a page
+//! - `log`: stderr, a line each
+//! - `error`: a sentence, its causes, and the next move
+//! - `output`: what was asked for, on stdout
+//! - `result_file`: what Tekton reads when the step has ended
 
+mod arguments;
 mod clients;
 mod error;
 mod log;
+mod output;
 mod own_run;
 mod result_file;
 mod run;
 pub mod secret;
+mod secret_folder;
 pub mod text;
 mod usage;
 
+pub use arguments::parse;
 #[cfg(feature = "api-server")]
 pub use clients::api_server;
 #[cfg(feature = "aws")]
 pub use clients::aws;
-pub use clients::proxies::{Proxies, Proxy, ProxyFailure};
-pub use error::{Failure, Usage, innermost};
+#[cfg(feature = "http")]
+pub use clients::http;
+pub use clients::proxies::{Proxies, Proxy, ProxyError};
+pub use error::{Failure, Usage, chain, innermost};
+pub use output::print;
 pub use own_run::OwnRun;
 pub use result_file::ResultFile;
 pub use run::{Outcome, Terminated, run, run_to_safe_point, serve};
+pub use secret_folder::{SecretError, SecretFolder};

@@ -10,14 +10,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{error::Failure, text::within};
+use crate::{
+    error::{Failure, chain},
+    text::within,
+};
 
 /// A `--result-NAME` flag: the file that a result goes to, or nowhere when the flag is not given.
-///
-/// ```text
-/// #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true, help_heading = "Results")]
-/// result_verdict: ResultFile,
-/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResultFile(Option<PathBuf>);
 
@@ -48,7 +46,7 @@ impl ResultFile {
     pub fn write_error<T>(&self, result: Result<T>) -> Result<T> {
         result.inspect_err(|error| {
             // The error itself is the news; a file that cannot be written adds nothing to it.
-            let _ = self.write_text(&format!("{error:#}"));
+            let _ = self.write_text(&chain(error.as_ref()));
         })
     }
 }

@@ -1,22 +1,16 @@
 //! From command line to exit code.
 
-use std::{
-    env,
-    ffi::{OsStr, OsString},
-    future::Future,
-    io,
-    num::NonZeroU8,
-    process::ExitCode,
-};
+use std::{env, future::Future, io, num::NonZeroU8, process::ExitCode};
 
 use anyhow::{Context, Result};
-use clap::{Command, CommandFactory, FromArgMatches, Parser};
+use clap::Parser;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 
 use crate::{
+    arguments::parse,
     error::{Usage, report},
     log, secret, usage,
 };
@@ -103,7 +97,7 @@ fn run_on<Args: Parser>(
 ) -> ExitCode {
     let args = match parse(env::args_os()) {
         Ok(args) => args,
-        Err(error) => return usage::tell(error),
+        Err(error) => return usage::print(error),
     };
     log::start(Args::command().get_name());
     secret::keep_variables();
@@ -121,86 +115,9 @@ fn run_on<Args: Parser>(
     }
 }
 
-/// Parses with three rules. An empty value means "not given": Tekton passes an unset optional param as
-/// `--flag=`, and a Secret's absent key as an empty variable. Of two values of one flag the later
-/// wins: a Task's `args` come last, so that they can replace what a param says. And the help names
-/// variables without their values, which may be secret.
-fn parse<Args: CommandFactory + FromArgMatches>(
-    line: impl Iterator<Item = OsString>,
-) -> Result<Args, clap::Error> {
-    let mut command = with_rules(Args::command().args_override_self(true));
-    let given = line.filter(|word| !is_empty_flag(word));
-    let mut matches = command.try_get_matches_from_mut(given)?;
-    Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
-}
-
-fn with_rules(command: Command) -> Command {
-    let unset = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    command
-        .mut_args(|arg| {
-            let arg = arg.hide_env_values(true);
-            if arg.get_env().is_some_and(unset) { arg.env(None::<&'static str>) } else { arg }
-        })
-        .mut_subcommands(with_rules)
-}
-
-fn is_empty_flag(word: &OsStr) -> bool {
-    word.as_encoded_bytes()
-        .strip_suffix(b"=")
-        .is_some_and(|flag| flag.starts_with(b"--") && !flag.contains(&b'='))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Args {
-        #[arg(long, default_value_t = 10)]
-        percent: u8,
-        #[arg(long)]
-        report: Option<PathBuf>,
-        #[arg(long)]
-        extension: Vec<String>,
-        #[arg(long, env = "STEP_TEST_UNSET_VARIABLE")]
-        endpoint: Option<String>,
-    }
-
-    fn parsed(line: &[&str]) -> Result<Args, clap::Error> {
-        parse(["step"].iter().chain(line).map(OsString::from))
-    }
-
-    #[test]
-    fn an_empty_value_means_not_given() {
-        let args = parsed(&["--percent=", "--report=", "--endpoint="]).unwrap();
-        assert_eq!((args.percent, args.report, args.endpoint), (10, None, None));
-    }
-
-    #[test]
-    fn a_value_that_ends_in_an_equals_sign_is_kept() {
-        let args = parsed(&["--extension=key=", "--percent=20"]).unwrap();
-        assert_eq!((args.extension, args.percent), (vec!["key=".to_owned()], 20));
-    }
-
-    #[test]
-    fn of_two_values_the_later_wins_unless_it_is_empty() {
-        let percent = |line| parsed(line).map(|args| args.percent).unwrap();
-        assert_eq!(percent(&["--percent=20", "--percent=30"]), 30);
-        assert_eq!(percent(&["--percent=20", "--percent="]), 20);
-    }
-
-    #[test]
-    fn a_list_keeps_all_its_values() {
-        let args = parsed(&["--extension=a=1", "--extension=b=2"]).unwrap();
-        assert_eq!(args.extension, ["a=1", "b=2"]);
-    }
-
-    #[test]
-    fn a_bad_value_is_a_usage_error() {
-        assert_eq!(parsed(&["--percent=lots"]).err().map(|error| error.exit_code()), Some(2));
-    }
 
     #[test]
     fn each_outcome_has_its_own_exit_code() {

@@ -75,6 +75,12 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Whether it can be a SHA-256: 64 digits, `0` to `9` and `a` to `f`.
+#[must_use]
+pub fn is_sha256(digits: &str) -> bool {
+    digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// An address without what may be secret in it: user and password, query and fragment.
 #[must_use]
 pub fn address(url: &str) -> String {

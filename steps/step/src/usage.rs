@@ -13,7 +13,7 @@ use crate::{
 const TIP: &str = "a value goes behind its flag and an equals sign, as in `--flag=VALUE`";
 
 /// Prints help to stdout, or an error to stderr.
-pub(crate) fn tell(error: Error) -> ExitCode {
+pub(crate) fn print(error: Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     if error.use_stderr() {
         eprint!("{}", report(error));

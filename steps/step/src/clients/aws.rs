@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 
-use super::proxies::{Proxies, ProxyFailure};
+use super::proxies::{Proxies, ProxyError};
 
 /// A client of what `make` makes.
 pub fn client<F>(make: F) -> SharedHttpClient
@@ -90,7 +90,7 @@ impl HttpConnector for Routed<SharedHttpConnector> {
     }
 }
 
-fn of_the_same_kind(error: &ConnectorError, told: ProxyFailure) -> ConnectorError {
+fn of_the_same_kind(error: &ConnectorError, told: ProxyError) -> ConnectorError {
     match error {
         error if error.is_timeout() => ConnectorError::timeout(told.into()),
         error if error.is_io() => ConnectorError::io(told.into()),

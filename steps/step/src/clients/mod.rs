@@ -4,4 +4,6 @@
 pub mod api_server;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "http")]
+pub mod http;
 pub(crate) mod proxies;

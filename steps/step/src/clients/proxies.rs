@@ -30,8 +30,9 @@ pub struct Proxy {
 }
 
 /// A request that went to a proxy and failed; says which one, and the innermost cause.
-#[derive(Debug)]
-pub struct ProxyFailure(String);
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ProxyError(String);
 
 impl Proxies {
     #[must_use]
@@ -128,13 +129,13 @@ impl Proxy {
 
     /// That a request failed which went to it.
     #[must_use]
-    pub fn failure(&self, error: &dyn Error) -> ProxyFailure {
+    pub fn failure(&self, error: &dyn Error) -> ProxyError {
         self.failed(&innermost(error))
     }
 
     #[must_use]
-    pub fn failed(&self, cause: &str) -> ProxyFailure {
-        ProxyFailure(format!(
+    pub fn failed(&self, cause: &str) -> ProxyError {
+        ProxyError(format!(
             "through proxy {self}: {cause} (NO_PROXY names what is asked without a proxy)"
         ))
     }
@@ -155,14 +156,6 @@ impl fmt::Debug for Proxies {
         f.debug_struct("Proxies").finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for ProxyFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for ProxyFailure {}
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

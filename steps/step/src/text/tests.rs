@@ -70,6 +70,17 @@ fn what_triggers_wrote_is_read_as_it_was() {
 }
 
 #[test]
+fn a_sha256_has_64_lower_case_hexadecimal_digits() {
+    let digits = hex(&[0x1f; 32]);
+    assert!(is_sha256(&digits));
+    for not in
+        [&digits[1..], &digits.to_uppercase(), &digits.replace('1', "g"), "", &"é".repeat(32)]
+    {
+        assert!(!is_sha256(not), "{not}");
+    }
+}
+
+#[test]
 fn lines_stay_lines() {
     assert_eq!(clean_lines("{\r\n  \"a\": \"\x1b\"\n}\n"), "{\n  \"a\": \"\\u{1b}\"\n}");
 }
