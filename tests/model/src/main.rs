@@ -21,7 +21,7 @@ struct Args {
     /// The version that each answer names
     #[arg(long, env = "MODEL_VERSION", default_value = "v1")]
     version: String,
-    /// What it does to its users
+    /// What it does with a prediction
     #[arg(long, env = "MODEL_BEHAVIOUR", default_value = "good")]
     behaviour: Behaviour,
     /// Milliseconds that a prediction takes; a hundred times as many where it is `slow`
