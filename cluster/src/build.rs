@@ -31,7 +31,7 @@ use step::Failure;
 
 use crate::{
     command, images,
-    places::{Cache, hex},
+    paths::{Cache, hex},
     progress::{Progress, Stage},
 };
 

@@ -10,7 +10,7 @@ use rcgen::{
 
 use crate::{
     network::{API_SERVICE, NODE},
-    places::{private_dir, private_file, run},
+    paths::{private_dir, private_file, run},
 };
 
 /// The node's name in Kubernetes.

@@ -8,8 +8,8 @@ use crate::{
     cgroups,
     lock::Lock,
     network,
-    places::{RUN, run},
-    process, root, sysctls,
+    paths::{RUN, run},
+    privileges, process, sysctls,
 };
 
 /// What one look misses was being started during it: a few looks see the end.
@@ -20,7 +20,7 @@ const GROUPS_EMPTY: Duration = Duration::from_millis(100);
 /// Removes every process, mount, interface, rule, group, setting and file of the cluster. The
 /// cache stays. Right whatever was killed before, and when nothing is there.
 pub fn down() -> Result<()> {
-    root::required("stop the cluster")?;
+    privileges::require_root("stop the cluster")?;
     let _lock = Lock::take()?;
     clear()
 }

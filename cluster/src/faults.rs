@@ -6,13 +6,13 @@ use step::Failure;
 
 use crate::{
     Cluster,
-    attach::is_current,
+    access::is_current,
     cgroups,
+    component::Part,
+    components,
     lock::Lock,
-    part::Part,
-    parts,
-    places::{Cache, run},
-    process, root,
+    paths::{Cache, run},
+    privileges, process,
     store::Keys,
 };
 
@@ -59,7 +59,7 @@ impl Cluster {
     fn part(&self, name: &str, verb: &str) -> Result<Part> {
         self.refuse_another(verb)?;
         ensure!(run("cluster.json").exists(), "failed to {verb} {name}: no cluster runs here");
-        let parts = parts::all(&Cache::open()?, &Keys::read()?);
+        let parts = components::all(&Cache::open()?, &Keys::read()?);
         let found = parts.into_iter().flatten().find(|part| part.name == name);
         found.with_context(|| Failure {
             what: format!("failed to {verb} `{name}`: no part has this name"),
@@ -68,7 +68,7 @@ impl Cluster {
     }
 
     fn refuse_another(&self, verb: &str) -> Result<()> {
-        root::required(verb)?;
+        privileges::require_root(verb)?;
         ensure!(
             self.is_embedded(),
             "failed to {verb}: the cluster that KUBECONFIG names is not ours to harm"

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     build::Built,
     command::{read, run},
-    places::{Cache, hex},
+    paths::{Cache, hex},
     progress::Progress,
 };
 

@@ -4,32 +4,32 @@
 //! [`Cluster::up`] brings it up, or finds the one that KUBECONFIG names when `CLUSTER=current`.
 //! [`Cluster::kill`] and [`Cluster::start`] are for tests of what survives a part's death.
 
-mod attach;
+mod access;
+mod addons;
 mod build;
 mod certificates;
 mod cgroups;
 mod command;
+mod component;
+mod components;
 mod down;
 mod faults;
 mod images;
-mod install;
 mod lock;
 mod mounts;
 mod network;
-mod part;
-mod parts;
-mod places;
+mod paths;
+mod privileges;
 mod process;
 mod progress;
-mod root;
 mod status;
 mod store;
 mod sysctls;
 mod up;
 
-pub use attach::{Cluster, Endpoint, Store, program};
+pub use access::{Cluster, Endpoint, Store, program};
 pub use down::down;
-pub use places::{Cache, RUN};
+pub use paths::{Cache, RUN};
 pub use progress::Progress;
 pub use status::{Row, log_command, status};
 pub use up::{Report, up};

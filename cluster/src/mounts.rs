@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    places::{private_dir, run},
+    paths::{private_dir, run},
     process::{self, Process},
 };
 

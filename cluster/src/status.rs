@@ -7,10 +7,10 @@ use step::Failure;
 
 use crate::{
     Cluster, cgroups,
-    part::{Part, State},
-    parts,
-    places::{Cache, run},
-    process, root,
+    component::{Part, State},
+    components,
+    paths::{Cache, run},
+    privileges, process,
     store::Keys,
 };
 
@@ -30,11 +30,11 @@ pub struct Row {
 
 /// Every part, and every Deployment of the engines. None when no cluster runs here.
 pub fn status() -> Result<Option<Vec<Row>>> {
-    root::required("look at the cluster")?;
+    privileges::require_root("look at the cluster")?;
     if !run("cluster.json").exists() {
         return Ok(None);
     }
-    let parts = parts::all(&Cache::open()?, &Keys::read()?);
+    let parts = components::all(&Cache::open()?, &Keys::read()?);
     let mut rows: Vec<_> = parts.iter().flatten().map(row).collect();
     rows.push(Row {
         name: "pods".into(),

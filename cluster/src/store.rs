@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::places::{hex, private_dir, private_file, run};
+use crate::paths::{hex, private_dir, private_file, run};
 
 pub(crate) const BUCKET: &str = "bentos";
 pub(crate) const REGION: &str = "us-east-1";

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     command,
-    places::{private_file, run},
+    paths::{private_file, run},
 };
 
 const WANTED: [(&str, &str); 3] = [

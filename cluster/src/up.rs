@@ -11,17 +11,18 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::{
-    Cluster, build, certificates, cgroups,
+    Cluster,
+    addons::{self, Kubectl},
+    build, certificates, cgroups,
+    component::Part,
+    components,
     down::clear,
-    install::{self, Kubectl},
     lock::Lock,
     mounts, network,
-    part::Part,
-    parts,
-    places::{Cache, private_dir, private_file, run},
-    process,
+    paths::{Cache, private_dir, private_file, run},
+    privileges, process,
     progress::Progress,
-    root, store, sysctls,
+    store, sysctls,
 };
 
 /// Programs of the build that parts and people run.
@@ -52,7 +53,7 @@ pub struct Report {
 
 /// Brings the cluster up. Builds what the cache lacks, starts what does not run, waits until all is ready.
 pub fn up(progress: &Progress) -> Result<Report> {
-    root::required("start the cluster")?;
+    privileges::require_root("start the cluster")?;
     let _lock = Lock::take()?;
     let begun = Instant::now();
     let cache = Cache::open()?;
@@ -63,7 +64,7 @@ pub fn up(progress: &Progress) -> Result<Report> {
     let built = build::binaries(&cache, progress)?;
     let keys = prepare(&cache, |name| built.bin(name))?;
 
-    let [registry, state, api, rest] = parts::all(&cache, &keys);
+    let [registry, state, api, rest] = components::all(&cache, &keys);
     let mut started = start(&registry, progress)?;
     build::images(&cache, &built, progress)?;
     started.extend(start(&state, progress)?);
@@ -71,11 +72,11 @@ pub fn up(progress: &Progress) -> Result<Report> {
     let kubectl =
         Kubectl { program: &built.bin("kubectl"), kubeconfig: &certificates::kubeconfig("admin") };
     if !started.is_empty() {
-        install::free_leases(&kubectl)?;
+        addons::free_leases(&kubectl)?;
     }
     admit_observer(&kubectl)?;
     started.extend(start(&rest, progress)?);
-    install::engines(&kubectl, &built, progress)?;
+    addons::engines(&kubectl, &built, progress)?;
 
     let cluster = Cluster::attach()?;
     cluster.wait_for_gateway()?;
@@ -84,13 +85,13 @@ pub fn up(progress: &Progress) -> Result<Report> {
 
 /// Everything that parts find in place when they start.
 fn prepare(cache: &Cache, bin: impl Fn(&str) -> PathBuf) -> Result<store::Keys> {
-    parts::make_directories()?;
+    components::make_directories()?;
     private_file(
         &run("cluster.json"),
         json!({ "boot": boot()?, "cache": cache.path() }).to_string(),
     )?;
     link_programs(bin)?;
-    parts::write_config()?;
+    components::write_config()?;
     certificates::ensure()?;
     store::make_bucket()?;
     sysctls::set()?;
@@ -135,7 +136,7 @@ fn start(group: &[Part], progress: &Progress) -> Result<Vec<&'static str>> {
 }
 
 fn admit_observer(cluster: &Kubectl) -> Result<()> {
-    let rights = run(parts::OBSERVER).display().to_string();
+    let rights = run(components::OBSERVER).display().to_string();
     cluster
         .run(&["apply", "--server-side", "-f", &rights])
         .context("failed to give Prometheus and CoreDNS their rights")?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{Built, METHOD, key as hash, source, toolchain};
-use crate::{command, places::Cache, progress::Progress};
+use crate::{command, paths::Cache, progress::Progress};
 
 /// Parts with a folder under `manifests/`, in the order in which they are installed.
 pub(crate) const PARTS: [&str; 5] =

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use step::Failure;
 
-pub(crate) fn required(what: &str) -> Result<()> {
+pub(crate) fn require_root(what: &str) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }

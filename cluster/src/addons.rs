@@ -18,7 +18,7 @@ use crate::{
     build::{Built, INSTALLED},
     certificates::{self, KSERVE_WEBHOOK},
     command,
-    places::hex,
+    paths::hex,
     progress::{Progress, Stage},
 };
 

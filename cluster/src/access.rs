@@ -13,11 +13,11 @@ use serde_json::Value;
 use step::Failure;
 
 use crate::{
+    addons::NAMESPACES,
     certificates, command,
-    install::NAMESPACES,
+    component::{LOOK_AGAIN, STARTS, answers},
+    components::bin,
     network::NODE,
-    part::{LOOK_AGAIN, STARTS, answers},
-    parts::bin,
     progress::Progress,
     store::{BUCKET, Keys, REGION},
     up,

@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 
 use crate::{
     certificates::{self, NODE_NAME},
+    component::{Part, Ready},
     network::{self, NODE},
-    part::{Part, Ready},
-    places::{Cache, private_dir, private_file, run},
+    paths::{Cache, private_dir, private_file, run},
     store::Keys,
 };
 

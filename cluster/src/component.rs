@@ -18,7 +18,7 @@ use step::Failure;
 
 use crate::{
     certificates, command, mounts,
-    places::{hex, run},
+    paths::{hex, run},
     process,
 };
 
