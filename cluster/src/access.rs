@@ -1,11 +1,9 @@
-//! A cluster that runs, as its users see it: addresses and keys.
+//! How to reach a cluster that runs: its addresses, its keys and its kubectl.
 
 use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    thread,
-    time::Instant,
 };
 
 use anyhow::{Context, Result};
@@ -16,11 +14,10 @@ use crate::{
     addons::NAMESPACES,
     certificates, command,
     component::{LOOK_AGAIN, STARTS, answers},
-    components::bin,
     network::NODE,
-    progress::Progress,
+    paths::bin,
     store::{BUCKET, Keys, REGION},
-    up,
+    wait::retry_until,
 };
 
 /// How to reach everything a release needs.
@@ -79,13 +76,8 @@ const SETTINGS: [&str; 6] = [
 ];
 
 impl Cluster {
-    /// The cluster that tests and the demo run on, brought up if need be. With `CLUSTER=current`
-    /// it is the one that KUBECONFIG names, after a check that says what is missing there.
-    pub fn up(progress: &Progress) -> Result<Self> {
-        if is_current() { Self::current() } else { Ok(up::up(progress)?.cluster) }
-    }
-
-    /// The cluster that runs already: nothing is started.
+    /// The cluster that runs already: nothing is started. With `CLUSTER=current` it is the one that
+    /// KUBECONFIG names, after a check that says what is missing there.
     pub fn attach() -> Result<Self> {
         if is_current() { Self::current() } else { Self::embedded() }
     }
@@ -212,21 +204,14 @@ export KANARIA_GATEWAY={}",
     /// Waits until the gateway answers, whatever it says: it knows no Host at first.
     pub(crate) fn wait_for_gateway(&self) -> Result<()> {
         let address = format!("{}:80", self.gateway.trim_start_matches("http://"));
-        let begun = Instant::now();
-        while answers(&address, "/").is_none() {
-            if begun.elapsed() > STARTS {
-                return Err(Failure {
-                    what: format!("failed to reach the gateway `{}`", self.gateway),
-                    hint: "`cluster logs 3scale-kourier-gateway` says why".into(),
-                }
-                .into());
-            }
-            thread::sleep(LOOK_AGAIN);
-        }
-        Ok(())
+        let answered = retry_until(STARTS, LOOK_AGAIN, || answers(&address, "/"));
+        answered.map(drop).with_context(|| Failure {
+            what: format!("failed to reach the gateway `{}`", self.gateway),
+            hint: "`cluster logs 3scale-kourier-gateway` says why".into(),
+        })
     }
 
-    /// `NAMESPACE NAME READY/WANTED` of every Deployment of the engines.
+    /// `NAMESPACE NAME READY/WANTED` of every Deployment of the add-ons.
     pub(crate) fn deployments(&self) -> Result<Vec<[String; 3]>> {
         let list: Value = serde_json::from_str(&self.kubectl([
             "get",

@@ -1,25 +1,20 @@
-//! The engines in the cluster: Tekton, Knative with Kourier, KServe.
+//! The add-ons that run in the cluster: Tekton, Knative with Kourier, KServe.
 //!
 //! Their manifests are applied once per cluster and version: a mark in the cluster says what was.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use sha2::{Digest as _, Sha256};
-use step::Failure;
+use step::{Failure, text::hex};
 
 use crate::{
-    build::{Built, INSTALLED},
+    build::manifests::{self, ADD_ONS},
     certificates::{self, KSERVE_WEBHOOK},
     command,
-    paths::hex,
+    paths::Cache,
     progress::{Progress, Stage},
+    wait::retry_until,
 };
 
 /// Kept as a field of this `ConfigMap` in kube-system.
@@ -28,43 +23,42 @@ pub(crate) const NAMESPACES: [&str; 4] =
     ["tekton-pipelines", "knative-serving", "kourier-system", "kserve"];
 const ADMISSION: &str = include_str!("../manifests/admission.yaml");
 
-/// All engines start within a minute on two idle cores; five times that is something that is stuck.
+/// All add-ons start within a minute on two idle cores; five times that is something that is stuck.
 const STARTS: Duration = Duration::from_mins(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Installs what the cluster lacks and waits until it can be used.
-pub(crate) fn engines(cluster: &Kubectl, built: &Built, progress: &Progress) -> Result<()> {
-    let manifests = manifests(built)?;
+pub(crate) fn install(cluster: &Kubectl, cache: &Cache, progress: &Progress) -> Result<()> {
+    let manifests = manifests(cache)?;
     let version = hash(&manifests);
     let is_installed = cluster.mark() == version;
     let stage =
-        progress.stage(if is_installed { "wait for the engines" } else { "install the engines" });
+        progress.stage(if is_installed { "wait for the add-ons" } else { "install the add-ons" });
     if !is_installed {
         cluster.install(&manifests.replace("KANARIA_SETTINGS", &version), &stage)?;
     }
     // Installed is not running: all processes may have ended since.
-    patiently(&stage, || cluster.all_available()).context("failed to wait for the engines")?;
-    patiently(&stage, || cluster.all_admitted())
-        .context("failed to wait for the engines' webhooks")?;
+    retry(&stage, || cluster.all_available()).context("failed to wait for the add-ons")?;
+    retry(&stage, || cluster.all_admitted()).context("failed to wait for the add-ons' webhooks")?;
     if is_installed { Ok(()) } else { cluster.set_mark(&version) }
 }
 
-/// Engines that were killed gave no lease back, and those that start now would do nothing for the minute
+/// Add-ons that were killed gave no lease back, and those that start now would do nothing for the minute
 /// until it runs out. One that still lives takes its lease again: there is one of each.
 pub(crate) fn free_leases(cluster: &Kubectl) -> Result<()> {
     for namespace in NAMESPACES {
         cluster
             .run(&["delete", "leases", "--all", "--namespace", namespace])
-            .context("failed to free the engines' leases")?;
+            .context("failed to free the add-ons' leases")?;
     }
     Ok(())
 }
 
 /// All manifests, with this cluster's own certificate in them.
-fn manifests(built: &Built) -> Result<String> {
+fn manifests(cache: &Cache) -> Result<String> {
     let mut all = String::new();
-    for part in INSTALLED {
-        let path = built.manifest(part)?;
+    for add_on in ADD_ONS {
+        let path = manifests::file(cache, add_on)?;
         let text = fs::read_to_string(&path)
             .with_context(|| format!("failed to read `{}`", path.display()))?;
         all.push_str(&text);
@@ -97,22 +91,20 @@ fn split(manifests: &str) -> (String, String) {
 }
 
 /// Asks again and again until the answer is yes, and shows what is still missing.
-fn patiently(stage: &Stage, ask: impl Fn() -> Result<(), String>) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        let missing = match ask() {
-            Ok(()) => return Ok(()),
+fn retry(stage: &Stage, ask: impl Fn() -> Result<(), String>) -> Result<()> {
+    let mut missing = String::new();
+    let answered = retry_until(STARTS, LOOK_AGAIN, || {
+        missing = match ask() {
+            Ok(()) => return Some(()),
             Err(missing) => missing,
         };
-        if begun.elapsed() > STARTS {
-            return Err(anyhow::Error::msg(missing).context(Failure {
-                what: format!("gave up after {} minutes", STARTS.as_secs() / 60),
-                hint: "`kubectl get pods -A` and `kubectl describe` say why; run `cluster up` again when it is mended".into(),
-            }));
-        }
-        stage.says(missing.lines().next().unwrap_or_default());
-        thread::sleep(LOOK_AGAIN);
-    }
+        stage.set_detail(missing.lines().next().unwrap_or_default());
+        None
+    });
+    answered.ok_or_else(|| anyhow::Error::msg(missing).context(Failure {
+        what: format!("gave up after {} minutes", STARTS.as_secs() / 60),
+        hint: "`kubectl get pods -A` and `kubectl describe` say why; run `cluster up` again when it is fixed".into(),
+    }))
 }
 
 /// The build's own kubectl, on this cluster.
@@ -135,7 +127,7 @@ impl Kubectl<'_> {
     /// Applies everything, what defines kinds before what is of those kinds.
     fn install(&self, manifests: &str, stage: &Stage) -> Result<()> {
         let (definitions, rest) = split(manifests);
-        stage.says("applies definitions");
+        stage.set_detail("applies definitions");
         self.apply(&definitions)?;
         self.run(&[
             "wait",
@@ -144,10 +136,10 @@ impl Kubectl<'_> {
             "--for=condition=Established",
             "--timeout=60s",
         ])?;
-        stage.says("applies manifests");
+        stage.set_detail("applies manifests");
         // Webhooks of an earlier version may be on their way out or in.
-        patiently(stage, || self.apply(&rest).map_err(|error| error.to_string()))
-            .context("failed to apply the engines' manifests")
+        retry(stage, || self.apply(&rest).map_err(|error| error.to_string()))
+            .context("failed to apply the add-ons' manifests")
     }
 
     /// Only this field manager writes these objects by hand, so it wins over itself of before.
@@ -204,7 +196,7 @@ data: {{ version: \"{version}\" }}
     }
 }
 
-/// Deployments of the engines that do not run as they were last told to.
+/// Deployments of the add-ons that do not run as they were last told to.
 fn unavailable(list: &str) -> Vec<&str> {
     let is_ours = |name: &str| {
         name.split_once('/').is_some_and(|(namespace, _)| NAMESPACES.contains(&namespace))

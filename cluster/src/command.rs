@@ -32,7 +32,7 @@ pub(crate) fn succeeds<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<I
 /// Runs a prepared command and returns what it printed, without the last newline.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("failed to run {}", shown(command)))?;
-    said(command, &output)
+    printed(command, &output)
 }
 
 /// Runs a prepared command with `input` on its standard input.
@@ -50,25 +50,16 @@ pub(crate) fn feed(command: &mut Command, input: &str) -> Result<String> {
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().context(text)?;
-    said(command, &output)
+    printed(command, &output)
 }
 
-fn said(command: &Command, output: &Output) -> Result<String> {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "failed to run {}: {}",
-        shown(command),
-        last_words(&stderr, output)
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
-}
-
-fn last_words(stderr: &str, output: &Output) -> String {
-    match stderr.trim() {
+fn printed(command: &Command, output: &Output) -> Result<String> {
+    let why = match String::from_utf8_lossy(&output.stderr).trim() {
         "" => output.status.to_string(),
         text => text.to_owned(),
-    }
+    };
+    ensure!(output.status.success(), "failed to run {}: {why}", shown(command));
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 /// `program first second`: enough to recognise a command by.
@@ -83,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_program_is_told_by_its_own_last_words() {
+    fn a_failed_program_is_explained_by_its_own_last_words() {
         let error = run("sh", ["-c", "echo no room >&2; exit 1"]).unwrap_err();
         assert_eq!(error.to_string(), "failed to run `sh -c echo no room >&2; exit 1`: no room");
     }

@@ -1,4 +1,4 @@
-//! A part of the cluster that runs as a process of the host: how it is started, watched and stopped.
+//! A component of the cluster, which runs as a process of the host: how it is started, watched and stopped.
 
 use std::{
     collections::VecDeque,
@@ -8,28 +8,23 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use step::Failure;
+use step::{Failure, text::hex};
 
-use crate::{
-    certificates, command, mounts,
-    paths::{hex, run},
-    process,
-};
+use crate::{certificates, command, mounts, paths::run, process, wait::retry_until};
 
-/// Long enough for a part on a busy machine with two cores; the slowest, the API server, needs 5 s on an idle one.
+/// Long enough for a component on a busy machine with two cores; the slowest, the API server, needs 5 s on an idle one.
 pub(crate) const STARTS: Duration = Duration::from_mins(2);
 /// etcd and the registry put their last writes in order within a second.
 const STOPS: Duration = Duration::from_secs(5);
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What to run, and how to tell that it works.
-pub(crate) struct Part {
+pub(crate) struct Component {
     /// One word, as in `cluster logs WORD`
     pub(crate) name: &'static str,
     /// What it does, in a few words for the status table
@@ -48,7 +43,7 @@ pub(crate) struct Part {
     pub(crate) clear: fn(),
 }
 
-/// The question whose yes means that a part works.
+/// The question whose yes means that a component works.
 pub(crate) enum Ready {
     /// Accepts connections
     Tcp(&'static str),
@@ -60,7 +55,7 @@ pub(crate) enum Ready {
     Api { kubectl: PathBuf, kubeconfig: PathBuf },
 }
 
-/// What a look at a part shows.
+/// What a look at a component shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Ready(i32),
@@ -71,8 +66,8 @@ pub(crate) enum State {
     Dead,
 }
 
-impl Part {
-    /// Starts the part unless it already runs as it should. Says whether it had to.
+impl Component {
+    /// Starts the component unless it already runs as it should. Says whether it had to.
     pub(crate) fn ensure_started(&self) -> Result<bool> {
         match self.state() {
             State::Ready(_) | State::Silent(_) => return Ok(false),
@@ -84,8 +79,9 @@ impl Part {
     }
 
     pub(crate) fn state(&self) -> State {
-        let Some(found) =
-            process::labelled().into_iter().find(|found| found.is_main && found.part == self.name)
+        let Some(found) = process::labelled()
+            .into_iter()
+            .find(|found| found.is_main && found.component == self.name)
         else {
             return State::Dead;
         };
@@ -118,7 +114,7 @@ impl Part {
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", "/")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .env(process::PART, self.name)
+            .env(process::COMPONENT, self.name)
             .env(process::STARTED_WITH, self.fingerprint())
             .current_dir("/")
             .stdin(Stdio::null())
@@ -129,32 +125,31 @@ impl Part {
         Ok(())
     }
 
-    /// Waits until the part answers.
+    /// Waits until the component answers.
     pub(crate) fn wait_until_ready(&self) -> Result<()> {
         let started = Instant::now();
-        loop {
-            let why = match self.state() {
-                State::Ready(_) => return Ok(()),
-                State::Dead if started.elapsed() > Duration::from_secs(1) => "it ended",
-                _ if started.elapsed() > STARTS => "it runs but does not answer",
-                _ => {
-                    thread::sleep(LOOK_AGAIN);
-                    continue;
-                }
-            };
-            return Err(Failure {
-                what: format!("failed to start {}: {why}: {}", self.name, last_words(&self.log())),
-                hint: format!("`cluster logs {}` shows its whole log", self.name),
-            }
-            .into());
+        let is_ready = retry_until(STARTS, LOOK_AGAIN, || match self.state() {
+            State::Ready(_) => Some(true),
+            State::Dead if started.elapsed() > Duration::from_secs(1) => Some(false),
+            _ => None,
+        });
+        let why = match is_ready {
+            Some(true) => return Ok(()),
+            Some(false) => "it ended",
+            None => "it runs but does not answer",
+        };
+        Err(Failure {
+            what: format!("failed to start {}: {why}: {}", self.name, last_words(&self.log())),
+            hint: format!("`cluster logs {}` shows its whole log", self.name),
         }
+        .into())
     }
 
     pub(crate) fn log(&self) -> PathBuf {
         run("logs").join(format!("{}.log", self.name))
     }
 
-    /// A part started with anything else than this has to be started again.
+    /// A component started with anything else than this has to be started again.
     fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         let program = fs::canonicalize(&self.program).unwrap_or_default();
@@ -197,7 +192,7 @@ impl Ready {
                     "/readyz",
                     "--request-timeout=5s",
                 ]);
-                command::read(&mut line).is_ok_and(|said| said == "ok")
+                command::read(&mut line).is_ok_and(|answer| answer == "ok")
             }
         }
     }
@@ -259,7 +254,7 @@ fn tail(log: &Path, lines: usize) -> Result<VecDeque<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::{net::TcpListener, thread};
 
     use super::*;
 

@@ -1,56 +1,21 @@
-//! What runs on the host, part by part: program, flags, address, and the question that says it works.
+//! What runs on the host, one by one: program, flags, address, and the question whose yes means that it works.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use anyhow::{Context, Result};
+use std::path::Path;
 
 use crate::{
     certificates::{self, NODE_NAME},
-    component::{Part, Ready},
+    component::{Component, Ready},
     network::{self, NODE},
-    paths::{Cache, private_dir, private_file, run},
+    paths::{Cache, bin, run},
     store::Keys,
 };
 
-/// Files of the run directory's `config/`, as they are.
-const CONFIG: [(&str, &str); 10] = [
-    ("containerd.toml", include_str!("../config/containerd.toml")),
-    ("cni/kanaria.conflist", include_str!("../config/cni.conflist")),
-    ("certs.d/registry.local:5000/hosts.toml", include_str!("../config/registry.local.toml")),
-    ("certs.d/127.0.0.1:5000/hosts.toml", include_str!("../config/registry.local.toml")),
-    ("certs.d/ghcr.io/hosts.toml", include_str!("../config/ghcr.io.toml")),
-    ("kubelet.yaml", include_str!("../config/kubelet.yaml")),
-    ("Corefile", include_str!("../config/Corefile")),
-    ("registry.yaml", include_str!("../config/registry.yaml")),
-    ("prometheus.yaml", include_str!("../config/prometheus.yaml")),
-    ("observer.yaml", include_str!("../config/observer.yaml")),
-];
-
-/// Rights of the observer, to be applied with kubectl.
-pub(crate) const OBSERVER: &str = "config/observer.yaml";
-
-/// Writes every configuration file of this version.
-pub(crate) fn write_config() -> Result<()> {
-    for (name, text) in CONFIG {
-        let path = run("config").join(name);
-        if fs::read_to_string(&path).is_ok_and(|written| written == text) {
-            continue;
-        }
-        path.parent().map_or(Ok(()), private_dir)?;
-        private_file(&path, text)?;
-    }
-    Ok(())
-}
-
-/// All parts, in groups: each needs the groups before it.
-pub(crate) fn all(cache: &Cache, keys: &Keys) -> [Vec<Part>; 4] {
+/// All components, in groups: each needs the groups before it.
+pub(crate) fn all(cache: &Cache, keys: &Keys) -> [Vec<Component>; 4] {
     [vec![registry(cache)], vec![etcd(), containerd()], vec![api_server()], dependants(keys)]
 }
 
-fn dependants(keys: &Keys) -> Vec<Part> {
+fn dependants(keys: &Keys) -> Vec<Component> {
     vec![
         controller_manager(),
         scheduler(),
@@ -63,16 +28,16 @@ fn dependants(keys: &Keys) -> Vec<Part> {
     ]
 }
 
-/// The one part that the build of images needs.
-pub(crate) fn registry(cache: &Cache) -> Part {
-    Part {
+/// The one component that the build of images needs.
+pub(crate) fn registry(cache: &Cache) -> Component {
+    Component {
         args: vec!["serve".into(), config("registry.yaml")],
         env: vec![(
             "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY",
             cache.join("registry").display().to_string(),
         )],
         reads: vec![run("config/registry.yaml")],
-        ..part(
+        ..component(
             "registry",
             "images, also on 127.0.0.1:5000",
             Path::new("/usr/bin/docker-registry"),
@@ -82,8 +47,8 @@ pub(crate) fn registry(cache: &Cache) -> Part {
     }
 }
 
-fn etcd() -> Part {
-    Part {
+fn etcd() -> Component {
+    Component {
         args: flags(&[
             ("name", NODE_NAME),
             ("data-dir", &path("etcd")),
@@ -105,7 +70,7 @@ fn etcd() -> Part {
             ("unsafe-no-fsync", "true"),
             ("log-level", "warn"),
         ]),
-        ..part(
+        ..component(
             "etcd",
             "the state",
             &bin("etcd"),
@@ -115,10 +80,10 @@ fn etcd() -> Part {
     }
 }
 
-fn api_server() -> Part {
+fn api_server() -> Component {
     let ready =
         Ready::Api { kubectl: bin("kubectl"), kubeconfig: certificates::kubeconfig("admin") };
-    Part {
+    Component {
         args: flags(&[
             ("bind-address", NODE),
             ("advertise-address", NODE),
@@ -146,7 +111,7 @@ fn api_server() -> Part {
             ("endpoint-reconciler-type", "lease"),
             ("profiling", "false"),
         ]),
-        ..part(
+        ..component(
             "apiserver",
             "the Kubernetes API",
             &bin("kube-apiserver"),
@@ -156,8 +121,8 @@ fn api_server() -> Part {
     }
 }
 
-fn controller_manager() -> Part {
-    Part {
+fn controller_manager() -> Component {
+    Component {
         args: flags(&[
             ("kubeconfig", &kubeconfig("controller-manager")),
             ("authentication-kubeconfig", &kubeconfig("controller-manager")),
@@ -169,7 +134,7 @@ fn controller_manager() -> Part {
             ("root-ca-file", &pki("ca.crt")),
             ("profiling", "false"),
         ]),
-        ..part(
+        ..component(
             "controller-manager",
             "Deployments, Jobs, tokens …",
             &bin("kube-controller-manager"),
@@ -179,8 +144,8 @@ fn controller_manager() -> Part {
     }
 }
 
-fn scheduler() -> Part {
-    Part {
+fn scheduler() -> Component {
+    Component {
         args: flags(&[
             ("kubeconfig", &kubeconfig("scheduler")),
             ("authentication-kubeconfig", &kubeconfig("scheduler")),
@@ -189,7 +154,7 @@ fn scheduler() -> Part {
             ("leader-elect", "false"),
             ("profiling", "false"),
         ]),
-        ..part(
+        ..component(
             "scheduler",
             "pods to the node",
             &bin("kube-scheduler"),
@@ -199,9 +164,9 @@ fn scheduler() -> Part {
     }
 }
 
-fn containerd() -> Part {
+fn containerd() -> Component {
     let socket = run("host/run/containerd/containerd.sock");
-    Part {
+    Component {
         args: vec![
             "--config".into(),
             config("containerd.toml"),
@@ -210,7 +175,7 @@ fn containerd() -> Part {
         ],
         reads: vec![run("config/containerd.toml")],
         private: true,
-        ..part(
+        ..component(
             "containerd",
             "containers",
             Path::new("/usr/bin/containerd"),
@@ -220,8 +185,8 @@ fn containerd() -> Part {
     }
 }
 
-fn kubelet() -> Part {
-    Part {
+fn kubelet() -> Component {
+    Component {
         args: flags(&[
             ("config", &config("kubelet.yaml")),
             ("kubeconfig", &kubeconfig("kubelet")),
@@ -230,7 +195,7 @@ fn kubelet() -> Part {
         ]),
         reads: vec![run("config/kubelet.yaml")],
         private: true,
-        ..part(
+        ..component(
             "kubelet",
             "pods",
             &bin("kubelet"),
@@ -240,8 +205,8 @@ fn kubelet() -> Part {
     }
 }
 
-fn proxy() -> Part {
-    Part {
+fn proxy() -> Component {
+    Component {
         args: flags(&[
             ("kubeconfig", &kubeconfig("proxy")),
             ("hostname-override", NODE_NAME),
@@ -259,7 +224,7 @@ fn proxy() -> Part {
         // Of a table that it finds, kube-proxy keeps endpoint chains that its predecessor had emptied:
         // their Service, most of all `kubernetes`, then leads nowhere.
         clear: network::remove_proxy_tables,
-        ..part(
+        ..component(
             "proxy",
             "Services' addresses",
             &bin("kube-proxy"),
@@ -269,11 +234,11 @@ fn proxy() -> Part {
     }
 }
 
-fn dns() -> Part {
-    Part {
+fn dns() -> Component {
+    Component {
         args: vec!["-conf".into(), config("Corefile")],
         reads: vec![run("config/Corefile")],
-        ..part(
+        ..component(
             "dns",
             "names in pods",
             &bin("coredns"),
@@ -283,8 +248,8 @@ fn dns() -> Part {
     }
 }
 
-fn s3(keys: &Keys) -> Part {
-    Part {
+fn s3(keys: &Keys) -> Component {
+    Component {
         args: [
             &flags(&[
                 ("port", "10.244.0.1:9000"),
@@ -298,7 +263,7 @@ fn s3(keys: &Keys) -> Part {
             ("ROOT_ACCESS_KEY", keys.access.clone()),
             ("ROOT_SECRET_KEY", keys.secret.clone()),
         ],
-        ..part(
+        ..component(
             "s3",
             "bentos, also on 127.0.0.1:9000",
             &bin("versitygw"),
@@ -308,8 +273,8 @@ fn s3(keys: &Keys) -> Part {
     }
 }
 
-fn state_metrics() -> Part {
-    Part {
+fn state_metrics() -> Component {
+    Component {
         args: flags(&[
             ("kubeconfig", &kubeconfig("observer")),
             ("host", "127.0.0.1"),
@@ -318,7 +283,7 @@ fn state_metrics() -> Part {
             ("telemetry-port", "10303"),
             ("resources", "deployments,namespaces,nodes,pods"),
         ]),
-        ..part(
+        ..component(
             "kube-state-metrics",
             "pods as series",
             &bin("kube-state-metrics"),
@@ -328,8 +293,8 @@ fn state_metrics() -> Part {
     }
 }
 
-fn prometheus() -> Part {
-    Part {
+fn prometheus() -> Component {
+    Component {
         args: flags(&[
             ("config.file", &config("prometheus.yaml")),
             ("storage.tsdb.path", &path("prometheus")),
@@ -338,7 +303,7 @@ fn prometheus() -> Part {
             ("log.level", "warn"),
         ]),
         reads: vec![run("config/prometheus.yaml")],
-        ..part(
+        ..component(
             "prometheus",
             "series, also on 127.0.0.1:9090",
             &bin("prometheus"),
@@ -348,14 +313,14 @@ fn prometheus() -> Part {
     }
 }
 
-fn part(
+fn component(
     name: &'static str,
     does: &'static str,
     program: &Path,
     listens: &[&'static str],
     ready: Ready,
-) -> Part {
-    Part {
+) -> Component {
+    Component {
         name,
         does,
         program: program.to_owned(),
@@ -367,12 +332,6 @@ fn part(
         ready,
         clear: || (),
     }
-}
-
-/// A built program, by the link that says which build this cluster runs. Kubernetes' programs are
-/// one file that goes by the name it is called with.
-pub(crate) fn bin(name: &str) -> PathBuf {
-    run("bin").join(name)
 }
 
 fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
@@ -393,12 +352,4 @@ fn pki(name: &str) -> String {
 
 fn kubeconfig(identity: &str) -> String {
     certificates::kubeconfig(identity).display().to_string()
-}
-
-/// Directories that programs expect to find.
-pub(crate) fn make_directories() -> Result<()> {
-    ["logs", "etcd", "s3", "prometheus", "config"]
-        .iter()
-        .try_for_each(|name| private_dir(&run(name)))
-        .context("failed to lay out the run directory")
 }

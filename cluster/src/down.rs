@@ -56,14 +56,15 @@ pub(crate) fn clear() -> Result<()> {
 fn end_processes() -> Result<()> {
     // The registry's files outlive the cluster.
     let all = process::labelled();
-    if let Some(registry) = all.iter().find(|process| process.is_main && process.part == "registry")
+    if let Some(registry) =
+        all.iter().find(|process| process.is_main && process.component == "registry")
     {
         process::stop(registry.pid, Duration::from_secs(5))?;
     }
     // While the kubelet lives, it starts again what is killed.
     let managers = all
         .iter()
-        .filter(|process| matches!(process.part.as_str(), "kubelet"))
+        .filter(|process| matches!(process.component.as_str(), "kubelet"))
         .map(|process| process.pid);
     process::kill(&managers.collect())?;
     for _ in 0..LOOKS {

@@ -1,14 +1,13 @@
-//! What a test does to the cluster to see whether releases survive it: kill a part, start it again,
+//! What a test does to the cluster to see whether releases survive it: kill a component, start it again,
 //! kill what runs in a container. Only on the cluster of this machine: another one is somebody's.
 
 use anyhow::{Context, Result, ensure};
 use step::Failure;
 
 use crate::{
-    Cluster,
-    access::is_current,
+    access::{Cluster, is_current},
     cgroups,
-    component::Part,
+    component::Component,
     components,
     lock::Lock,
     paths::{Cache, run},
@@ -17,30 +16,30 @@ use crate::{
 };
 
 impl Cluster {
-    /// Whether this is the cluster of this machine, whose parts a test may kill.
+    /// Whether this is the cluster of this machine, whose components a test may kill.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         !is_current()
     }
 
-    /// Ends a part, such as `apiserver` or `prometheus`, by SIGKILL, and returns when its process is gone.
-    /// It stays away until [`Cluster::start`] or the next `up`. A part that does not run is dead already.
-    pub fn kill(&self, part: &str) -> Result<()> {
-        let part = self.part(part, "kill")?;
+    /// Ends a component, such as `apiserver` or `prometheus`, by SIGKILL, and returns when its process is gone.
+    /// It stays away until [`Cluster::start`] or the next `up`. A component that does not run is dead already.
+    pub fn kill(&self, component: &str) -> Result<()> {
+        let component = self.component(component, "kill")?;
         let pids = process::labelled()
             .into_iter()
-            .filter(|found| found.is_main && found.part == part.name);
+            .filter(|found| found.is_main && found.component == component.name);
         process::kill(&pids.map(|found| found.pid).collect())
-            .with_context(|| format!("failed to kill {}", part.name))
+            .with_context(|| format!("failed to kill {}", component.name))
     }
 
-    /// Starts a part that was killed, and returns when it answers. Does nothing else, where `up` also
-    /// waits for the engines and takes their leases from them.
-    pub fn start(&self, part: &str) -> Result<()> {
-        let part = self.part(part, "start")?;
+    /// Starts a component that was killed, and returns when it answers. Does nothing else, where `up` also
+    /// waits for the add-ons and takes their leases from them.
+    pub fn start(&self, component: &str) -> Result<()> {
+        let component = self.component(component, "start")?;
         let _lock = Lock::take()?;
-        part.ensure_started()?;
-        part.wait_until_ready()
+        component.ensure_started()?;
+        component.wait_until_ready()
     }
 
     /// Ends by SIGKILL the programs that a container's first process started, which sees them die. Without
@@ -56,13 +55,13 @@ impl Cluster {
         Ok(pids.len())
     }
 
-    fn part(&self, name: &str, verb: &str) -> Result<Part> {
+    fn component(&self, name: &str, verb: &str) -> Result<Component> {
         self.refuse_another(verb)?;
         ensure!(run("cluster.json").exists(), "failed to {verb} {name}: no cluster runs here");
-        let parts = components::all(&Cache::open()?, &Keys::read()?);
-        let found = parts.into_iter().flatten().find(|part| part.name == name);
+        let all = components::all(&Cache::open()?, &Keys::read()?);
+        let found = all.into_iter().flatten().find(|component| component.name == name);
         found.with_context(|| Failure {
-            what: format!("failed to {verb} `{name}`: no part has this name"),
+            what: format!("failed to {verb} `{name}`: no component has this name"),
             hint: "`cluster status` lists the names".into(),
         })
     }

@@ -1,4 +1,4 @@
-//! Runs a real one-node cluster on this machine.
+//! Runs a real one-node cluster on this machine: the command line, and what it prints.
 
 use std::{
     io::{self, Write as _},
@@ -37,9 +37,9 @@ enum Verb {
     Status,
     /// Remove every process, mount, interface, firewall rule, sysctl and file of the cluster
     Down,
-    /// Print the log of a part or Deployment that `status` names
+    /// Print the log of a component or Deployment that `status` names
     Logs {
-        part: String,
+        component: String,
         /// Go on with what is logged from now on
         #[arg(short, long)]
         follow: bool,
@@ -60,7 +60,7 @@ fn act(verb: Verb) -> Result<Outcome> {
         Verb::Up => up(),
         Verb::Status => status(),
         Verb::Down => down(),
-        Verb::Logs { part, follow } => logs(&part, follow),
+        Verb::Logs { component, follow } => logs(&component, follow),
         Verb::Env => print(&Cluster::attach()?.shell()),
     }
 }
@@ -125,9 +125,10 @@ fn down() -> Result<Outcome> {
     print("no cluster runs on this machine; what it was built from stays in the cache")
 }
 
-fn logs(part: &str, follow: bool) -> Result<Outcome> {
-    let ended = cluster::log_command(part, follow)?.status().context("failed to show the log")?;
-    ensure!(ended.success(), "failed to show the log of `{part}`: {ended}");
+fn logs(component: &str, follow: bool) -> Result<Outcome> {
+    let ended =
+        cluster::log_command(component, follow)?.status().context("failed to show the log")?;
+    ensure!(ended.success(), "failed to show the log of `{component}`: {ended}");
     Ok(Outcome::Done)
 }
 

@@ -19,6 +19,12 @@ pub(crate) fn run(below: &str) -> PathBuf {
     Path::new(RUN).join(below)
 }
 
+/// A built program, by the link that says which build this cluster runs. Kubernetes' programs are
+/// one file that goes by the name it is called with.
+pub(crate) fn bin(name: &str) -> PathBuf {
+    run("bin").join(name)
+}
+
 /// What is built once and kept: binaries, images, manifests.
 #[derive(Clone, Debug)]
 pub struct Cache(PathBuf);
@@ -71,11 +77,6 @@ pub(crate) fn private_file(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
         Ok(fs::rename(&unfinished, path)?)
     };
     write().with_context(|| format!("failed to write `{}`", path.display()))
-}
-
-/// Each byte as two digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -3,19 +3,15 @@
 //! A label cannot go stale as a pid file can: it exists exactly as long as its process, whoever
 //! was killed in between.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Names the part whose process this is. What containerd starts inherits it.
-pub(crate) const PART: &str = "KANARIA_PART";
+use crate::wait::retry_until;
+
+/// Names the component whose process this is. What containerd starts inherits it.
+pub(crate) const COMPONENT: &str = "KANARIA_PART";
 /// Digest of the command line and the files it was started with.
 pub(crate) const STARTED_WITH: &str = "KANARIA_STARTED_WITH";
 
@@ -26,9 +22,9 @@ const KILLED_IS_GONE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
-    pub(crate) part: String,
+    pub(crate) component: String,
     pub(crate) started_with: String,
-    /// The part's own process, not one that it started.
+    /// The component's own process, not one that it started.
     pub(crate) is_main: bool,
 }
 
@@ -55,14 +51,14 @@ fn labels(proc: &Path, pid: i32) -> Option<Process> {
         });
         found.filter(|value| !value.is_empty())
     };
-    let part = value(PART)?;
+    let component = value(COMPONENT)?;
     let stat = Stat::parse(&fs::read_to_string(proc.join("stat")).ok()?)?;
     let alive = !matches!(stat.state, 'Z' | 'X') && shares_our_network(proc);
     alive.then(|| Process {
         pid,
-        part,
+        component,
         started_with: value(STARTED_WITH).unwrap_or_default(),
-        // Each part is started by `setsid`, so it leads its session, and its shims do not.
+        // Each component is started by `setsid`, so it leads its session, and its shims do not.
         is_main: stat.session == pid,
     })
 }
@@ -89,10 +85,10 @@ impl Stat {
     }
 }
 
-/// Asks a process to end, and ends it when it has not done so within `patience`.
-pub(crate) fn stop(pid: i32, patience: Duration) -> Result<()> {
+/// Asks a process to end, and ends it when it has not done so within `limit`.
+pub(crate) fn stop(pid: i32, limit: Duration) -> Result<()> {
     signal(pid, Signal::TERM);
-    if wait_until_gone(pid, patience) {
+    if wait_until_gone(pid, limit) {
         return Ok(());
     }
     kill(&BTreeSet::from([pid]))
@@ -118,15 +114,8 @@ fn signal(pid: i32, signal: Signal) {
     }
 }
 
-fn wait_until_gone(pid: i32, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    while is_alive(pid) {
-        if Instant::now() > deadline {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    true
+fn wait_until_gone(pid: i32, limit: Duration) -> bool {
+    retry_until(limit, Duration::from_millis(20), || (!is_alive(pid)).then_some(())).is_some()
 }
 
 /// A zombie whose other threads are still on their way out holds its sockets yet.
@@ -167,25 +156,25 @@ fn proportional_set(rollup: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{process::Command, thread};
 
     use super::*;
 
-    fn sleeper(part: &str) -> std::process::Child {
+    fn sleeper(component: &str) -> std::process::Child {
         Command::new("setsid")
             .args(["sleep", "600"])
-            .env(PART, part)
+            .env(COMPONENT, component)
             .env(STARTED_WITH, "abc")
             .spawn()
             .unwrap()
     }
 
-    fn find(part: &str) -> Option<Process> {
-        labelled().into_iter().find(|process| process.part == part && process.is_main)
+    fn find(component: &str) -> Option<Process> {
+        labelled().into_iter().find(|process| process.component == component && process.is_main)
     }
 
     #[test]
-    fn a_part_is_found_by_its_label_until_it_is_stopped() {
+    fn a_component_is_found_by_its_label_until_it_is_stopped() {
         let mut child = sleeper("test-found");
         while find("test-found").is_none() {
             thread::sleep(Duration::from_millis(5));
@@ -199,10 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_cluster_in_another_network_is_not_ours() {
+    fn a_component_of_a_cluster_in_another_network_is_not_ours() {
         let mut child = Command::new("setsid")
             .args(["unshare", "--map-root-user", "--net", "sleep", "600"])
-            .env(PART, "test-elsewhere")
+            .env(COMPONENT, "test-elsewhere")
             .spawn()
             .unwrap();
         let is_asleep = |pid| {

@@ -63,8 +63,8 @@ impl Default for Progress {
 }
 
 impl Stage {
-    /// What the stage is at now. Only a terminal shows it.
-    pub fn says(&self, text: impl Into<String>) {
+    /// What the stage is doing now. Only a terminal shows it.
+    pub fn set_detail(&self, text: impl Into<String>) {
         self.bar.set_message(text.into());
     }
 }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use step::Failure;
 
 use crate::{
-    Cluster, cgroups,
-    component::{Part, State},
+    access::Cluster,
+    cgroups,
+    component::{Component, State},
     components,
     paths::{Cache, run},
     privileges, process,
@@ -28,14 +29,14 @@ pub struct Row {
     pub does: &'static str,
 }
 
-/// Every part, and every Deployment of the engines. None when no cluster runs here.
+/// Every component, and every Deployment of the add-ons. None when no cluster runs here.
 pub fn status() -> Result<Option<Vec<Row>>> {
     privileges::require_root("look at the cluster")?;
     if !run("cluster.json").exists() {
         return Ok(None);
     }
-    let parts = components::all(&Cache::open()?, &Keys::read()?);
-    let mut rows: Vec<_> = parts.iter().flatten().map(row).collect();
+    let components = components::all(&Cache::open()?, &Keys::read()?);
+    let mut rows: Vec<_> = components.iter().flatten().map(row).collect();
     rows.push(Row {
         name: "pods".into(),
         state: "-".into(),
@@ -58,8 +59,8 @@ pub fn status() -> Result<Option<Vec<Row>>> {
     Ok(Some(rows))
 }
 
-fn row(part: &Part) -> Row {
-    let state = part.state();
+fn row(component: &Component) -> Row {
+    let state = component.state();
     let (text, pid) = match state {
         State::Ready(pid) => ("ready", Some(pid)),
         State::Silent(pid) => ("silent", Some(pid)),
@@ -67,16 +68,16 @@ fn row(part: &Part) -> Row {
         State::Dead => ("dead", None),
     };
     Row {
-        name: part.name.into(),
+        name: component.name.into(),
         state: text.into(),
         is_ready: matches!(state, State::Ready(_)),
         memory: pid.map(|pid| process::memory([pid])),
-        place: part.listens.join(" "),
-        does: part.does,
+        place: component.listens.join(" "),
+        does: component.does,
     }
 }
 
-/// The command that shows the log of a part or of an engine's Deployment.
+/// The command that shows the log of a component or of an add-on's Deployment.
 pub fn log_command(name: &str, follow: bool) -> Result<Command> {
     let log = run("logs").join(format!("{name}.log"));
     if log.exists() {
@@ -91,7 +92,7 @@ pub fn log_command(name: &str, follow: bool) -> Result<Command> {
         .find(|[_, deployment, _]| deployment == name)
         .with_context(|| Failure {
             what: format!(
-                "failed to find the log of `{name}`: no part and no Deployment has this name"
+                "failed to find the log of `{name}`: no component and no Deployment has this name"
             ),
             hint: "`cluster status` lists the names".into(),
         })?;

@@ -4,8 +4,9 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use step::text::hex;
 
-use crate::paths::{hex, private_dir, private_file, run};
+use crate::paths::{private_dir, private_file, run};
 
 pub(crate) const BUCKET: &str = "bentos";
 pub(crate) const REGION: &str = "us-east-1";

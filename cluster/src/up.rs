@@ -2,7 +2,9 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    panic::resume_unwind,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -11,21 +13,27 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::{
-    Cluster,
+    access::{Cluster, is_current},
     addons::{self, Kubectl},
-    build, certificates, cgroups,
-    component::Part,
-    components,
+    build::{
+        debian,
+        go::{self, Programs},
+        manifests,
+    },
+    certificates, cgroups,
+    component::Component,
+    components, config,
     down::clear,
+    images::registry,
     lock::Lock,
     mounts, network,
-    paths::{Cache, private_dir, private_file, run},
+    paths::{Cache, bin, private_dir, private_file, run},
     privileges, process,
     progress::Progress,
     store, sysctls,
 };
 
-/// Programs of the build that parts and people run.
+/// Programs of the build that components and people run.
 const PROGRAMS: [&str; 12] = [
     "coredns",
     "crane",
@@ -44,11 +52,19 @@ const PROGRAMS: [&str; 12] = [
 /// What `up` did.
 pub struct Report {
     pub cluster: Cluster,
-    /// Parts that had to be started; empty when there was nothing to do
+    /// Components that had to be started; empty when there was nothing to do
     pub started: Vec<&'static str>,
     pub took: Duration,
     /// Memory of all processes and pods, in bytes
     pub memory: u64,
+}
+
+impl Cluster {
+    /// The cluster that tests and the demo run on, brought up if need be. With `CLUSTER=current`
+    /// it is the one that KUBECONFIG names.
+    pub fn up(progress: &Progress) -> Result<Self> {
+        if is_current() { Self::attach() } else { Ok(up(progress)?.cluster) }
+    }
 }
 
 /// Brings the cluster up. Builds what the cache lacks, starts what does not run, waits until all is ready.
@@ -60,38 +76,51 @@ pub fn up(progress: &Progress) -> Result<Report> {
     forget_what_a_reboot_ended()?;
     refuse_another_cache(&cache)?;
 
-    build::debian_packages(progress)?;
-    let built = build::binaries(&cache, progress)?;
-    let keys = prepare(&cache, |name| built.bin(name))?;
+    debian::install(progress)?;
+    let programs = go::programs(&cache, progress)?;
+    let keys = prepare(&cache, &programs)?;
 
     let [registry, state, api, rest] = components::all(&cache, &keys);
     let mut started = start(&registry, progress)?;
-    build::images(&cache, &built, progress)?;
+    make_images(&cache, &programs, progress)?;
     started.extend(start(&state, progress)?);
     started.extend(start(&api, progress)?);
-    let kubectl =
-        Kubectl { program: &built.bin("kubectl"), kubeconfig: &certificates::kubeconfig("admin") };
+    let kubectl = Kubectl {
+        program: &programs.bin("kubectl"),
+        kubeconfig: &certificates::kubeconfig("admin"),
+    };
     if !started.is_empty() {
         addons::free_leases(&kubectl)?;
     }
     admit_observer(&kubectl)?;
     started.extend(start(&rest, progress)?);
-    addons::engines(&kubectl, &built, progress)?;
+    addons::install(&kubectl, &cache, progress)?;
 
     let cluster = Cluster::attach()?;
     cluster.wait_for_gateway()?;
     Ok(Report { cluster, started, took: begun.elapsed(), memory: memory() })
 }
 
-/// Everything that parts find in place when they start.
-fn prepare(cache: &Cache, bin: impl Fn(&str) -> PathBuf) -> Result<store::Keys> {
-    components::make_directories()?;
+/// Makes the images and manifests that the cache lacks. Needs the registry.
+fn make_images(cache: &Cache, programs: &Programs, progress: &Progress) -> Result<()> {
+    registry::base_images(cache, programs, progress)?;
+    // The stand-in for Python waits for downloads most of its time.
+    thread::scope(|scope| {
+        let remaining = scope.spawn(|| registry::remaining_images(cache, programs, progress));
+        manifests::ensure(cache, programs, progress)?;
+        remaining.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Everything that components find in place when they start.
+fn prepare(cache: &Cache, programs: &Programs) -> Result<store::Keys> {
+    config::make_directories()?;
     private_file(
         &run("cluster.json"),
         json!({ "boot": boot()?, "cache": cache.path() }).to_string(),
     )?;
-    link_programs(bin)?;
-    components::write_config()?;
+    link_programs(programs)?;
+    config::write()?;
     certificates::ensure()?;
     store::make_bucket()?;
     sysctls::set()?;
@@ -102,10 +131,10 @@ fn prepare(cache: &Cache, bin: impl Fn(&str) -> PathBuf) -> Result<store::Keys> 
 }
 
 /// `bin/` says which build this cluster runs, and is what `cluster env` puts on the PATH.
-fn link_programs(bin: impl Fn(&str) -> PathBuf) -> Result<()> {
+fn link_programs(programs: &Programs) -> Result<()> {
     private_dir(&run("bin"))?;
     for name in PROGRAMS {
-        let (link, program) = (run("bin").join(name), bin(name));
+        let (link, program) = (bin(name), programs.bin(name));
         if fs::read_link(&link).is_ok_and(|linked| linked == program) {
             continue;
         }
@@ -117,26 +146,26 @@ fn link_programs(bin: impl Fn(&str) -> PathBuf) -> Result<()> {
 }
 
 /// Starts a group and waits for all of it. Returns the names of those that had to be started.
-fn start(group: &[Part], progress: &Progress) -> Result<Vec<&'static str>> {
+fn start(group: &[Component], progress: &Progress) -> Result<Vec<&'static str>> {
     let stage = progress.stage(match group {
-        [part] => format!("start {}", part.name),
-        parts => format!("start {} parts", parts.len()),
+        [component] => format!("start {}", component.name),
+        all => format!("start {} components", all.len()),
     });
     let mut started = Vec::new();
-    for part in group {
-        if part.ensure_started()? {
-            started.push(part.name);
+    for component in group {
+        if component.ensure_started()? {
+            started.push(component.name);
         }
     }
-    for part in group {
-        stage.says(part.name);
-        part.wait_until_ready()?;
+    for component in group {
+        stage.set_detail(component.name);
+        component.wait_until_ready()?;
     }
     Ok(started)
 }
 
 fn admit_observer(cluster: &Kubectl) -> Result<()> {
-    let rights = run(components::OBSERVER).display().to_string();
+    let rights = run(config::OBSERVER).display().to_string();
     cluster
         .run(&["apply", "--server-side", "-f", &rights])
         .context("failed to give Prometheus and CoreDNS their rights")?;

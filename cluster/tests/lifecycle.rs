@@ -28,9 +28,9 @@ fn output(program: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Processes with a part's label, the pods' processes not among them.
-fn labelled(part: &str) -> BTreeSet<String> {
-    let label = format!("KANARIA_PART={part}");
+/// Processes with a component's label, the pods' processes not among them.
+fn labelled(component: &str) -> BTreeSet<String> {
+    let label = format!("KANARIA_PART={component}");
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
@@ -42,7 +42,7 @@ fn labelled(part: &str) -> BTreeSet<String> {
     .collect()
 }
 
-/// What the engines hold: who holds one does the work.
+/// What the add-ons hold: who holds one does the work.
 fn leases(cluster: &Cluster) -> BTreeSet<String> {
     let uids = "jsonpath={.items[*].metadata.uid}";
     let found = ["tekton-pipelines", "knative-serving"].map(|namespace| {
@@ -95,7 +95,7 @@ fn up_with_nothing_to_do_starts_nothing() {
 
 #[test]
 #[ignore = "works on the cluster of this machine"]
-fn every_pod_of_the_engines_keeps_some_processor_while_images_are_built() {
+fn every_pod_of_the_add_ons_keeps_some_processor_while_images_are_built() {
     let _alone = alone();
     let cluster = up().cluster;
     let pods = cluster
@@ -113,8 +113,8 @@ fn every_pod_of_the_engines_keeps_some_processor_while_images_are_built() {
 }
 
 #[test]
-#[ignore = "kills a part of the cluster of this machine"]
-fn a_part_that_died_is_started_again_and_no_other() {
+#[ignore = "kills a component of the cluster of this machine"]
+fn a_component_that_died_is_started_again_and_no_other() {
     let _alone = alone();
     up();
     kill(&labelled("scheduler"));
@@ -123,8 +123,8 @@ fn a_part_that_died_is_started_again_and_no_other() {
 }
 
 #[test]
-#[ignore = "kills a part of the cluster of this machine"]
-fn a_part_killed_for_a_test_is_gone_until_it_is_started() {
+#[ignore = "kills a component of the cluster of this machine"]
+fn a_component_killed_for_a_test_is_gone_until_it_is_started() {
     let _alone = alone();
     let cluster = up().cluster;
     cluster.kill("prometheus").unwrap();

@@ -7,7 +7,7 @@ use step::Failure;
 
 use crate::{command, progress::Progress};
 
-/// Packages that the parts, the images and the demo need.
+/// Packages that the components, the images and the demo need.
 const PACKAGES: [&str; 18] = [
     "buildah",
     "busybox-static",
@@ -34,15 +34,15 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const NO_SERVICES: &str = "#!/bin/sh\n# Removed as soon as the packages are installed.\nexit 101\n";
 
 /// Installs the packages that are missing, or says how.
-pub(crate) fn packages(progress: &Progress) -> Result<()> {
+pub(crate) fn install(progress: &Progress) -> Result<()> {
     let missing = missing()?;
     if missing.is_empty() {
         return Ok(());
     }
     let stage = progress.stage("install packages");
-    stage.says(missing.join(" "));
+    stage.set_detail(missing.join(" "));
     let policy = Policy::set()?;
-    let installed = install(&missing).with_context(|| Failure {
+    let installed = apt_install(&missing).with_context(|| Failure {
         what: format!("failed to install Debian packages: {}", missing.join(" ")),
         hint: format!("run `apt-get update && apt-get install --no-install-recommends {}` and see what it says", missing.join(" ")),
     });
@@ -64,7 +64,7 @@ fn missing() -> Result<Vec<&'static str>> {
     Ok(PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect())
 }
 
-fn install(packages: &[&str]) -> Result<()> {
+fn apt_install(packages: &[&str]) -> Result<()> {
     let apt = |args: &[&str]| {
         command::read(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
     };

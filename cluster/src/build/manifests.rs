@@ -10,29 +10,30 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Built, METHOD, key as hash, source, toolchain};
+use super::go::{METHOD, Programs, key, source, toolchain};
 use crate::{command, paths::Cache, progress::Progress};
 
-/// Parts with a folder under `manifests/`, in the order in which they are installed.
-pub(crate) const PARTS: [&str; 5] =
+/// Those with a folder under `manifests/`, in the order in which they are installed.
+pub(crate) const ADD_ONS: [&str; 5] =
     ["tekton-pipelines", "tekton-triggers", "knative-serving", "kourier", "kserve"];
 
 /// The registry as the host reaches it while it builds, and as everybody reads it in a manifest.
 const PUSHED_TO: &str = "127.0.0.1:5000/";
 const PULLED_FROM: &str = "registry.local:5000/";
 
-pub(super) fn ensure(cache: &Cache, built: &Built, progress: &Progress) -> Result<()> {
-    for part in PARTS {
-        let manifest = built.manifest(part)?;
+/// Makes the manifests that the cache lacks, and the images that they name. Needs the registry.
+pub(crate) fn ensure(cache: &Cache, programs: &Programs, progress: &Progress) -> Result<()> {
+    for add_on in ADD_ONS {
+        let manifest = file(cache, add_on)?;
         if manifest.exists() {
             continue;
         }
-        let stage = progress.stage(format!("images of {part}"));
-        stage.says("links and pushes");
-        let text = resolve(part, cache, built)
-            .with_context(|| format!("failed to make the manifest of `{part}`"))?;
+        let stage = progress.stage(format!("images of {add_on}"));
+        stage.set_detail("links and pushes");
+        let text = resolve(add_on, cache, programs)
+            .with_context(|| format!("failed to make the manifest of `{add_on}`"))?;
         let unfinished = manifest.with_added_extension("unfinished");
-        fs::create_dir_all(&built.manifests)
+        fs::create_dir_all(cache.join("manifests"))
             .and_then(|()| fs::write(&unfinished, text))
             .and_then(|()| fs::rename(&unfinished, &manifest))
             .with_context(|| format!("failed to keep `{}`", manifest.display()))?;
@@ -40,42 +41,45 @@ pub(super) fn ensure(cache: &Cache, built: &Built, progress: &Progress) -> Resul
     Ok(())
 }
 
-pub(super) fn key(part: &str) -> Result<String> {
-    hash(
-        &[&source(part), &changes(part)],
+/// The cache's manifest of an add-on, whether or not it has been made.
+pub(crate) fn file(cache: &Cache, add_on: &str) -> Result<PathBuf> {
+    let key = key(
+        &[&source(add_on), &changes(add_on)],
         &[METHOD.to_owned(), toolchain()?, include_str!("../../go/ko.yaml").into()],
-    )
+    )?;
+    Ok(cache.join("manifests").join(format!("{add_on}-{key}.yaml")))
 }
 
 /// What this cluster changes of upstream's manifests.
-fn changes(part: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests").join(part)
+fn changes(add_on: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests").join(add_on)
 }
 
-fn resolve(part: &str, cache: &Cache, built: &Built) -> Result<String> {
+fn resolve(add_on: &str, cache: &Cache, programs: &Programs) -> Result<String> {
     let stage = cache.join("kustomize");
     let _ = fs::remove_dir_all(&stage);
     fs::create_dir_all(&stage)
         .with_context(|| format!("failed to create `{}`", stage.display()))?;
-    for entry in fs::read_dir(changes(part))? {
+    for entry in fs::read_dir(changes(add_on))? {
         let file = entry?;
         fs::copy(file.path(), stage.join(file.file_name()))?;
     }
-    fs::write(stage.join("upstream.yaml"), upstream(part)?)?;
-    let changed = command::read(Command::new(built.bin("kubectl")).arg("kustomize").arg(&stage))?;
+    fs::write(stage.join("upstream.yaml"), upstream(add_on)?)?;
+    let changed =
+        command::read(Command::new(programs.bin("kubectl")).arg("kustomize").arg(&stage))?;
     let _ = fs::remove_dir_all(&stage);
 
-    let mut ko = Command::new(built.bin("ko"));
+    let mut ko = Command::new(programs.bin("ko"));
     ko.args(["resolve", "--insecure-registry", "--base-import-paths", "--sbom=none", "-f", "-"])
-        .env("KO_DOCKER_REPO", format!("{PUSHED_TO}{part}"))
+        .env("KO_DOCKER_REPO", format!("{PUSHED_TO}{add_on}"))
         .env("KO_CONFIG_PATH", source("ko.yaml"))
-        .current_dir(source(part));
+        .current_dir(source(add_on));
     Ok(command::feed(&mut ko, &changed)?.replace(PUSHED_TO, PULLED_FROM))
 }
 
 /// Upstream's files, as `upstream.txt` lists them: `MODULE PATH` a line, a folder for all YAML in it.
-fn upstream(part: &str) -> Result<String> {
-    let list = changes(part).join("upstream.txt");
+fn upstream(add_on: &str) -> Result<String> {
+    let list = changes(add_on).join("upstream.txt");
     let list = fs::read_to_string(&list)
         .with_context(|| format!("failed to read `{}`", list.display()))?;
     let mut joined = String::new();
@@ -84,7 +88,7 @@ fn upstream(part: &str) -> Result<String> {
             line.split_once(' ').with_context(|| format!("failed to read `{line}`: no path"))?;
         let mut find = Command::new("go");
         // Modules that only ko needs so far may not have been downloaded yet.
-        find.args(["mod", "download", "-json", module]).current_dir(source(part));
+        find.args(["mod", "download", "-json", module]).current_dir(source(add_on));
         let found: Value = serde_json::from_str(&command::read(&mut find)?)?;
         let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
         for file in files(&Path::new(&text("Dir")).join(path))? {
@@ -133,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn every_part_says_what_it_takes_from_upstream() {
-        for part in PARTS {
-            assert!(changes(part).join("upstream.txt").is_file(), "{part}");
-            assert!(changes(part).join("kustomization.yaml").is_file(), "{part}");
+    fn every_add_on_says_what_it_takes_from_upstream() {
+        for add_on in ADD_ONS {
+            assert!(changes(add_on).join("upstream.txt").is_file(), "{add_on}");
+            assert!(changes(add_on).join("kustomization.yaml").is_file(), "{add_on}");
         }
     }
 }
