@@ -1,33 +1,25 @@
-//! What a user of kanaria does, as functions: install the catalog in a namespace, send an event,
-//! follow a run, ask the model. The demo tells a story with it and the cluster tests prove it.
+//! What a user of kanaria does, as functions: the demo is a scenario made of them, and the cluster tests prove it.
+//!
+//! - `tree`: the files of this tree
+//! - `wait`: waiting for what no object shows by itself
+//! - `site`: the catalog installed in a namespace, its settings and its services
+//! - `notebook`: a model trained, saved and asked to be released
+//! - `run`: the runs that an event starts
+//! - `answer`: what a request to a model brought, counted by version
+//! - `traffic`: requests to a service, at a steady rate
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
-
+mod answer;
 mod notebook;
 mod run;
 mod site;
-mod users;
+mod traffic;
+mod tree;
+mod wait;
 
-pub use notebook::{Notebook, Wish};
+pub use answer::{Answer, Answers, FailedRequest};
+pub use notebook::{Notebook, ReleaseRequest};
 pub use run::{Run, TaskRun};
 pub use site::{Event, Mode, Site};
-pub use users::{Answer, Answers, Miss, Traffic};
-
-/// The folder of this tree.
-pub fn tree() -> Result<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .context("failed to find the tree")
-}
-
-/// A static binary that `make images` built, whichever libc it took.
-pub fn built(name: &str) -> Result<PathBuf> {
-    let target = tree()?.join("target");
-    let places = ["musl", "gnu"]
-        .map(|libc| target.join(format!("x86_64-unknown-linux-{libc}/release/{name}")));
-    let built = places.into_iter().find(|path| path.exists());
-    built.with_context(|| format!("failed to find `{name}`: `make images` builds it"))
-}
+pub use traffic::Traffic;
+pub use tree::{built, tree};
+pub use wait::within;

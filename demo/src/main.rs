@@ -1,5 +1,6 @@
-//! Four releases of one model, from the notebook to production: a first one, a good one, and two that
-//! are taken back.
+//! Four releases of one model, from the notebook to production: a first one, a good one, and two that are rolled back.
+//!
+//! - `timeline`: what is shown of them
 
 mod timeline;
 
@@ -13,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use cluster::{Cluster, Progress};
-use demo::{Notebook, Run, Site, TaskRun, Traffic, Wish};
+use demo::{Notebook, ReleaseRequest, Run, Site, TaskRun, Traffic};
 use step::Outcome;
 use tokio::process::Command;
 
@@ -29,21 +30,24 @@ struct Args {
     /// Namespace that the catalog is installed in
     #[arg(long, default_value = "releases")]
     namespace: String,
-    /// Requests a second that the model's users send
+    /// Requests a second to the model
     #[arg(long, default_value_t = 20)]
     rate: u32,
 }
 
 const SERVICE: &str = "iris";
 
+/// The stage that asks the model, to see which version answers.
+const REQUESTS: &str = "40 requests";
+
 /// A release builds an image; nothing of it takes longer than this.
 const LONGEST_RUN: Duration = Duration::from_mins(20);
 
 fn main() -> ExitCode {
-    step::run(tell)
+    step::run(scenario)
 }
 
-async fn tell(args: Args) -> Result<Outcome> {
+async fn scenario(args: Args) -> Result<Outcome> {
     let Args { namespace, rate } = args;
     // It shows its own progress, and has none to show when `make` has brought it up.
     let cluster = tokio::task::spawn_blocking(|| Cluster::up(&Progress::new())).await??;
@@ -59,33 +63,35 @@ async fn tell(args: Args) -> Result<Outcome> {
 
     timeline.chapter(
         "release v1",
-        "the first one has nothing to be compared with and goes to all users",
+        "the first one has nothing to be compared with and gets all requests",
     );
     release(&mut timeline, &site, &notebook, &version(1), "first").await?;
     let host = site.host(SERVICE).await?;
-    timeline.stage("users ask", counted(&site, &host)).await?;
+    timeline.stage(REQUESTS, counted(&site, &host)).await?;
 
-    timeline
-        .chapter("release v2", "better: 10 % of the traffic, a gate with evidence, then all of it");
+    timeline.chapter(
+        "release v2",
+        "better: 10 % of the requests, a gate with evidence, then all of them",
+    );
     let traffic = Traffic::start(&site, &host, rate)?;
     let known = site.runs("canary-promotion").await?;
     release(&mut timeline, &site, &notebook, &version(2), "good").await?;
     timeline.stage("canary's own URL", by_own_url(&site)).await?;
-    decide(&mut timeline, &site, &traffic, &known).await?;
-    timeline.stage("users ask", counted(&site, &host)).await?;
+    promotion(&mut timeline, &site, &traffic, &known).await?;
+    timeline.stage(REQUESTS, counted(&site, &host)).await?;
 
     timeline.chapter("release v3", "broken: it starts, and answers with errors");
-    take_back(&mut timeline, &site, &notebook, &traffic, (&version(3), "broken")).await?;
+    roll_back(&mut timeline, &site, &notebook, &traffic, (&version(3), "broken")).await?;
     timeline.chapter("release v4", "refusing: it starts, and answers 422 to every request");
-    take_back(&mut timeline, &site, &notebook, &traffic, (&version(4), "refusing")).await?;
+    roll_back(&mut timeline, &site, &notebook, &traffic, (&version(4), "refusing")).await?;
     drop(traffic);
 
     print(&timeline, &site)?;
     Ok(Outcome::Done)
 }
 
-/// A release that no user keeps: how many met it, and that all are back where they were.
-async fn take_back(
+/// A release that is rolled back: how many requests failed, and that all are answered as before.
+async fn roll_back(
     timeline: &mut Timeline,
     site: &Site,
     notebook: &Notebook,
@@ -95,34 +101,38 @@ async fn take_back(
     let known = site.runs("canary-promotion").await?;
     traffic.take();
     release(timeline, site, notebook, version, model).await?;
-    decide(timeline, site, traffic, &known).await?;
+    promotion(timeline, site, traffic, &known).await?;
     let seen = traffic.take();
     timeline.remark(&format!(
-        "of {} answers while it was tried, {} were errors",
+        "of {} answers while it was a canary, {} were errors",
         seen.total(),
         seen.errors()
     ));
     let host = site.host(SERVICE).await?;
-    timeline.stage("users ask", counted(site, &host)).await
+    timeline.stage(REQUESTS, counted(site, &host)).await
 }
 
 async fn notebook() -> Result<(Notebook, String)> {
     Ok((Notebook::prepare().await?, String::new()))
 }
 
-/// Trains, builds, stores and asks; says what the notebook said of its model.
-async fn executed(site: &Site, notebook: &Notebook, wish: Wish<'_>) -> Result<((), String)> {
-    let printed = notebook.execute(site, wish).await?;
+/// Trains, builds, stores and asks. Returns what the notebook printed of its model.
+async fn executed(
+    site: &Site,
+    notebook: &Notebook,
+    request: ReleaseRequest<'_>,
+) -> Result<((), String)> {
+    let printed = notebook.execute(site, request).await?;
     let accuracy = printed.lines().find(|line| line.contains("named right")).unwrap_or_default();
     Ok(((), accuracy.to_owned()))
 }
 
 async fn install(cluster: &Cluster, namespace: &str) -> Result<(Site, String)> {
     let site = Site::install(cluster, namespace).await?;
-    site.forget_runs().await?;
-    site.forget(SERVICE).await?;
-    let says = format!("in namespace {namespace}, EventListener at {}", site.listener);
-    Ok((site, says))
+    site.delete_runs().await?;
+    site.delete_service(SERVICE).await?;
+    let detail = format!("in namespace {namespace}, EventListener at {}", site.listener);
+    Ok((site, detail))
 }
 
 /// From the notebook's event to the end of the run that it starts.
@@ -134,21 +144,22 @@ async fn release(
     model: &str,
 ) -> Result<()> {
     let known = site.runs("canary-release").await?;
-    let wish = Wish { service: SERVICE, version, model, id: &format!("{SERVICE}-{version}") };
-    timeline.stage("notebook", executed(site, notebook, wish)).await?;
+    let request =
+        ReleaseRequest { service: SERVICE, version, model, id: &format!("{SERVICE}-{version}") };
+    timeline.stage("notebook", executed(site, notebook, request)).await?;
     let run = site.run_of("canary-release", &known).await?;
     timeline.remark(&format!("its event started run {}", run.name));
     let reason = follow(timeline, &run, None).await?;
     ensure!(
         matches!(reason.as_str(), "Succeeded" | "Completed"),
         "failed to release: {reason}\n{}",
-        run.story().await?
+        run.describe().await?
     );
     Ok(())
 }
 
-/// The second run: gate, then promotion or rollback, with the users' answers beside it.
-async fn decide(
+/// The second run: gate, then promotion or rollback, with the traffic beside it.
+async fn promotion(
     timeline: &mut Timeline,
     site: &Site,
     traffic: &Traffic,
@@ -162,12 +173,12 @@ async fn decide(
     let split = site.traffic(SERVICE).await?;
     let split: Vec<_> =
         split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
-    timeline.remark(&format!("the route says: {}", split.join(", ")));
+    timeline.remark(&format!("the route has {}", split.join(", ")));
     Ok(())
 }
 
 /// The params of a promotion that the gate has under the same names.
-const QUESTION: [&str; 14] = [
+const GATE_PARAMS: [&str; 14] = [
     "service",
     "canary-revision",
     "baseline-revision",
@@ -185,7 +196,7 @@ const QUESTION: [&str; 14] = [
 ];
 
 /// The gate's evidence as a page. Its verdict is a function of what Prometheus recorded, so the same
-/// question asked from here has the same answer.
+/// criteria give the same one from here.
 async fn report(site: &Site, run: &Run) -> Result<((), String)> {
     let params = run.params().await?;
     let param = |name: &str| params.get(name).cloned().unwrap_or_default();
@@ -197,14 +208,14 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
         .arg(format!("--report={}", page.display()))
         .arg(format!("--canary-version={}", param("version")))
         .arg(format!("--run={}", run.name))
-        .args(QUESTION.map(|name| format!("--{name}={}", param(name))))
+        .args(GATE_PARAMS.map(|name| format!("--{name}={}", param(name))))
         .stdin(Stdio::null())
         .output()
         .await
         .context("failed to run prometheus-gate")?;
     let page = page.join("report.html");
-    let said = String::from_utf8_lossy(&asked.stderr);
-    ensure!(page.exists(), "failed to write the gate's report: {}", said.trim());
+    let why = String::from_utf8_lossy(&asked.stderr);
+    ensure!(page.exists(), "failed to write the gate's report: {}", why.trim());
     Ok(((), page.strip_prefix(demo::tree()?).unwrap_or(&page).display().to_string()))
 }
 
@@ -212,7 +223,7 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
 async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -> Result<String> {
     let mut open: BTreeMap<String, Stage> = BTreeMap::new();
     let mut closed = Vec::new();
-    let users = traffic.map(|_| timeline.begin("users' answers"));
+    let answers = traffic.map(|_| timeline.begin("traffic"));
     let ended = tokio::time::timeout(LONGEST_RUN, async {
         loop {
             let reason = run.ended().await?;
@@ -226,12 +237,12 @@ async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -
                     closed.push(task.task);
                 } else {
                     let log = run.log(&task, 1).await.unwrap_or_default();
-                    stage.says(log.lines().last().unwrap_or_default());
+                    stage.set_detail(log.lines().last().unwrap_or_default());
                     open.insert(task.task, stage);
                 }
             }
-            if let (Some(stage), Some(traffic)) = (&users, traffic) {
-                stage.says(&traffic.seen().to_string());
+            if let (Some(stage), Some(traffic)) = (&answers, traffic) {
+                stage.set_detail(&traffic.seen().to_string());
             }
             if let Some(reason) = reason {
                 return Ok::<_, anyhow::Error>(reason);
@@ -241,7 +252,7 @@ async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -
     })
     .await
     .with_context(|| format!("failed to see the end of `{}`", run.name))??;
-    if let (Some(stage), Some(traffic)) = (users, traffic) {
+    if let (Some(stage), Some(traffic)) = (answers, traffic) {
         timeline.end(stage, true, &traffic.seen().to_string());
     }
     Ok(ended)
@@ -303,4 +314,37 @@ fn print(timeline: &Timeline, site: &Site) -> Result<()> {
         timeline.summary()
     )
     .context("failed to print the summary")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(succeeded: bool, message: &str, results: &[(&str, &str)]) -> TaskRun {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        TaskRun {
+            task: "canary-rollback".into(),
+            pod: String::new(),
+            reason: String::new(),
+            has_ended: true,
+            succeeded,
+            message: message.into(),
+            results: results.iter().map(owned).collect(),
+        }
+    }
+
+    #[test]
+    fn a_task_is_shown_by_its_results_in_the_order_in_which_they_are_read() {
+        let digest = format!("r/iris@sha256:{}", "b7e7a897fd1c".repeat(5));
+        let results =
+            [("restored-image", digest.as_str()), ("outcome", "rolled-back"), ("reason", "")];
+        let shown = outcome(&task(true, "", &results));
+        assert_eq!(shown, "rolled-back · r/iris@sha256:b7e7a897fd1c…");
+    }
+
+    #[test]
+    fn without_results_a_failure_is_shown_by_the_first_line_of_its_message() {
+        assert_eq!(outcome(&task(false, "exited with 1\nsee its log", &[])), "exited with 1");
+        assert_eq!(outcome(&task(true, "All Steps have completed", &[])), "");
+    }
 }

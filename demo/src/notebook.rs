@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use step::Failure;
 use tokio::process::Command;
 
-use crate::Site;
+use crate::site::Site;
 
 /// A Python environment with what the notebook needs.
 pub struct Notebook {
@@ -18,7 +18,7 @@ pub struct Notebook {
 
 /// A release that the notebook asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct ReleaseRequest<'a> {
     pub service: &'a str,
     pub version: &'a str,
     /// `first`, `good`, `broken` or `refusing`
@@ -35,8 +35,8 @@ impl Notebook {
     }
 
     /// Executes the notebook, which ends with its event, and returns what its cells printed.
-    pub async fn execute(&self, site: &Site, wish: Wish<'_>) -> Result<String> {
-        let Wish { service, version, model, id } = wish;
+    pub async fn execute(&self, site: &Site, request: ReleaseRequest<'_>) -> Result<String> {
+        let ReleaseRequest { service, version, model, id } = request;
         let store = &site.cluster.store;
         run(Command::new(&self.python)
             .arg("run.py")
@@ -67,7 +67,7 @@ async fn run(command: &mut Command) -> Result<String> {
         what: format!("failed to run `{program}`"),
         hint: "the notebook needs Python 3.11 or newer with its venv module".into(),
     })?;
-    let said = String::from_utf8_lossy(&ended.stderr);
-    ensure!(ended.status.success(), "failed to run `{program}`: {}", said.trim());
+    let why = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "failed to run `{program}`: {}", why.trim());
     Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
 }

@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
-    api::{DynamicObject, ListParams, LogParams},
+    api::{DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{Site, site::within};
+use crate::{site::Site, wait::within};
 
 /// A PipelineRun of a site.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct Run {
     pub name: String,
 }
 
-/// What a run's TaskRun says of itself.
+/// A TaskRun's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRun {
     /// Name of the task in its Pipeline
@@ -33,17 +33,66 @@ pub struct TaskRun {
     pub results: BTreeMap<String, String>,
 }
 
-impl Run {
-    pub(crate) fn new(site: &Site, name: String) -> Self {
-        Self { site: site.clone(), name }
+impl Site {
+    /// Names of the namespace's `PipelineRuns`, of one Pipeline.
+    pub async fn runs(&self, pipeline: &str) -> Result<Vec<String>> {
+        let wanted = ListParams::default().labels(&format!("tekton.dev/pipeline={pipeline}"));
+        let found = self.objects("PipelineRun").list(&wanted).await?;
+        Ok(found.iter().map(ResourceExt::name_any).collect())
     }
 
+    /// Cancels a run the plain way, which runs no `finally`.
+    pub async fn cancel(&self, run: &str) -> Result<()> {
+        let cancelled = Patch::Merge(json!({ "spec": { "status": "Cancelled" } }));
+        let runs = self.objects("PipelineRun");
+        let patched = runs.patch(run, &PatchParams::default(), &cancelled).await;
+        patched.map(|_| ()).with_context(|| format!("failed to cancel `{run}`"))
+    }
+
+    /// Deletes a run with its `TaskRuns` and pods, whatever it is doing.
+    pub async fn delete_run(&self, run: &str) -> Result<()> {
+        let deleted = self.objects("PipelineRun").delete(run, &DeleteParams::default()).await;
+        deleted.map(|_| ()).with_context(|| format!("failed to delete run `{run}`"))
+    }
+
+    /// The one run of a Pipeline that an event started, as soon as it exists.
+    pub async fn run_of(&self, pipeline: &str, known: &[String]) -> Result<Run> {
+        let name = within(Duration::from_mins(1), &format!("a run of `{pipeline}`"), async || {
+            Ok(self.runs(pipeline).await?.into_iter().find(|name| !known.contains(name)))
+        })
+        .await?;
+        Ok(self.run(&name))
+    }
+
+    /// The run of this name, whether or not it is there.
+    #[must_use]
+    pub fn run(&self, name: &str) -> Run {
+        Run { site: self.clone(), name: name.into() }
+    }
+
+    /// Waits for the end of a TaskRun that no Pipeline started.
+    pub async fn task_run(&self, name: &str, limit: Duration) -> Result<TaskRun> {
+        let what = format!("the end of `{name}`");
+        let ended = self.until(limit, &what, ("TaskRun", name), |run| {
+            run.is_none_or(|run| TaskRun::read(run).has_ended)
+        });
+        ended.await?.as_ref().map(TaskRun::read).with_context(|| format!("failed to find `{name}`"))
+    }
+
+    /// Ends all runs and deletes them with all that they made.
+    pub async fn delete_runs(&self) -> Result<()> {
+        for kind in ["PipelineRun", "TaskRun"] {
+            let all = self.objects(kind);
+            all.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Run {
     /// The run's end: `Some(reason)` such as `Succeeded`, `Completed`, `Failed`, `Cancelled`.
     pub async fn ended(&self) -> Result<Option<String>> {
-        let run = self.site.objects("PipelineRun").get(&self.name).await?;
-        let condition = &run.data["status"]["conditions"][0];
-        let ended = condition["status"].as_str().is_some_and(|status| status != "Unknown");
-        Ok(ended.then(|| condition["reason"].as_str().unwrap_or_default().to_owned()))
+        Ok(reason(&self.site.objects("PipelineRun").get(&self.name).await?))
     }
 
     /// The params that the run was started with; arrays are left out.
@@ -59,12 +108,15 @@ impl Run {
 
     /// Waits for the run's end.
     pub async fn wait(&self, limit: Duration) -> Result<String> {
+        let (what, run) = (format!("the end of `{}`", self.name), ("PipelineRun", &self.name[..]));
         let ended =
-            within(limit, &format!("the end of `{}`", self.name), async || self.ended().await)
-                .await;
-        match ended {
-            Ok(reason) => Ok(reason),
-            Err(error) => Err(error.context(self.story().await.unwrap_or_default())),
+            self.site.until(limit, &what, run, |run| run.is_none_or(|run| reason(run).is_some()));
+        match ended.await {
+            Ok(run) => run
+                .as_ref()
+                .and_then(reason)
+                .with_context(|| format!("failed to see {what}: it is gone")),
+            Err(error) => Err(error.context(self.describe().await.unwrap_or_default())),
         }
     }
 
@@ -99,19 +151,26 @@ impl Run {
         Ok(log)
     }
 
-    /// Everything that tells why a run went as it did, for the message of a failed test.
-    pub async fn story(&self) -> Result<String> {
-        let mut story = format!("run `{}`:\n", self.name);
+    /// Everything that shows why a run went as it did, for the message of a failed test.
+    pub async fn describe(&self) -> Result<String> {
+        let mut text = format!("run `{}`:\n", self.name);
         for task in self.tasks().await? {
             let log = self.log(&task, 20).await.context("failed to read a log")?;
             write!(
-                story,
+                text,
                 "--- {} {} {:?}\n{}\n{log}",
                 task.task, task.reason, task.results, task.message
             )?;
         }
-        Ok(story)
+        Ok(text)
     }
+}
+
+/// Why the run ended, if it has.
+fn reason(run: &DynamicObject) -> Option<String> {
+    let condition = &run.data["status"]["conditions"][0];
+    let has_ended = condition["status"].as_str().is_some_and(|status| status != "Unknown");
+    has_ended.then(|| condition["reason"].as_str().unwrap_or_default().to_owned())
 }
 
 impl TaskRun {

@@ -4,25 +4,20 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Namespace, Secret},
-};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, Client, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    Api, Client,
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
+    runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
 
-use crate::{Run, TaskRun};
+use crate::{tree::tree, wait::within};
 
 /// Name of the `CronJob` that takes back what no run will end.
 const SWEEP: &str = "canary-sweep";
-
-/// How often a wait looks again.
-pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// A namespace that releases models.
 #[derive(Clone)]
@@ -68,7 +63,7 @@ impl Site {
     /// Installs the catalog in a namespace of this name, which is made if need be, and waits until
     /// its EventListener answers and the interceptor behind it serves.
     pub async fn install(cluster: &Cluster, namespace: &str) -> Result<Self> {
-        Self::install_from(cluster, namespace, &crate::tree()?).await
+        Self::install_from(cluster, namespace, &tree()?).await
     }
 
     /// The same from an overlay of the catalog.
@@ -107,29 +102,28 @@ impl Site {
 
     /// While none serves, the EventListener answers 202 and starts nothing.
     async fn wait_for_interceptor(&self) -> Result<()> {
-        let name = "cloudevent-interceptor";
-        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
-        within(Duration::from_mins(2), "the interceptor to serve", async || {
-            let deployment = deployments.get(name).await?;
-            let seen = deployment.status.unwrap_or_default();
-            let is_new = seen.observed_generation == deployment.metadata.generation;
-            let serves = seen.updated_replicas > Some(0)
-                && seen.updated_replicas == seen.available_replicas
-                && seen.updated_replicas == seen.replicas;
-            Ok((is_new && serves).then_some(()))
+        let deployment = ("Deployment", "cloudevent-interceptor");
+        self.until(Duration::from_mins(2), "the interceptor to serve", deployment, |found| {
+            let Some(found) = found else { return false };
+            let seen = &found.data["status"];
+            let is_new = seen["observedGeneration"].as_i64() == found.metadata.generation;
+            let updated = &seen["updatedReplicas"];
+            is_new
+                && updated.as_i64() > Some(0)
+                && ["availableReplicas", "replicas"].iter().all(|those| &seen[those] == updated)
         })
         .await
+        .map(drop)
     }
 
     async fn wait_for_listener(&self) -> Result<String> {
-        let services: Api<k8s_openapi::api::core::v1::Service> =
-            Api::namespaced(self.client.clone(), &self.namespace);
-        let url = within(Duration::from_mins(1), "the EventListener's Service", async || {
-            let service = services.get_opt("el-canary").await?;
-            let address = service.and_then(|service| service.spec?.cluster_ip);
-            Ok(address.map(|address| format!("http://{address}:8080")))
-        })
-        .await?;
+        let (limit, service) = (Duration::from_mins(1), ("Service", "el-canary"));
+        let found = self
+            .until(limit, "the EventListener's Service", service, |found| found.is_some())
+            .await?;
+        let found = found.context("failed to find the EventListener's Service")?;
+        let address = found.data["spec"]["clusterIP"].as_str().unwrap_or_default();
+        let url = format!("http://{address}:8080");
         within(Duration::from_mins(2), "the EventListener to answer", async || {
             let answer =
                 self.http.get(format!("{url}/live")).timeout(Duration::from_secs(2)).send().await;
@@ -184,12 +178,13 @@ impl Site {
         Ok(self.objects("InferenceService").get_opt(name).await?)
     }
 
-    /// The host name that users of the service ask for.
+    async fn found(&self, service: &str) -> Result<DynamicObject> {
+        self.service(service).await?.with_context(|| format!("failed to find service `{service}`"))
+    }
+
+    /// The host name that the service's requests are for.
     pub async fn host(&self, service: &str) -> Result<String> {
-        let found = self
-            .service(service)
-            .await?
-            .with_context(|| format!("failed to find service `{service}`"))?;
+        let found = self.found(service).await?;
         let url = found.data["status"]["url"].as_str().unwrap_or_default();
         let host =
             url.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
@@ -202,10 +197,7 @@ impl Site {
 
     /// Percent of the traffic per revision, as the route has it now.
     pub async fn traffic(&self, service: &str) -> Result<Vec<(String, i64)>> {
-        let found = self
-            .service(service)
-            .await?
-            .with_context(|| format!("failed to find service `{service}`"))?;
+        let found = self.found(service).await?;
         let targets =
             found.data["status"]["components"]["predictor"]["traffic"].as_array().cloned();
         let split = |target: &Value| {
@@ -234,27 +226,6 @@ impl Site {
         Ok(())
     }
 
-    /// Names of the namespace's `PipelineRuns`, of one Pipeline.
-    pub async fn runs(&self, pipeline: &str) -> Result<Vec<String>> {
-        let wanted = ListParams::default().labels(&format!("tekton.dev/pipeline={pipeline}"));
-        let found = self.objects("PipelineRun").list(&wanted).await?;
-        Ok(found.iter().map(ResourceExt::name_any).collect())
-    }
-
-    /// Cancels a run the plain way, which runs no `finally`.
-    pub async fn cancel(&self, run: &str) -> Result<()> {
-        let cancelled = Patch::Merge(json!({ "spec": { "status": "Cancelled" } }));
-        let runs = self.objects("PipelineRun");
-        let patched = runs.patch(run, &PatchParams::default(), &cancelled).await;
-        patched.map(|_| ()).with_context(|| format!("failed to cancel `{run}`"))
-    }
-
-    /// Deletes a run with its `TaskRuns` and pods, whatever it is doing.
-    pub async fn delete_run(&self, run: &str) -> Result<()> {
-        let deleted = self.objects("PipelineRun").delete(run, &DeleteParams::default()).await;
-        deleted.map(|_| ()).with_context(|| format!("failed to delete run `{run}`"))
-    }
-
     /// Has the namespace swept each minute, the least that a `CronJob` can. Says whether there is a sweep.
     pub async fn sweep_every_minute(&self) -> Result<bool> {
         self.set_sweep(json!({ "suspend": false, "schedule": "* * * * *" })).await
@@ -277,53 +248,35 @@ impl Site {
         Ok(true)
     }
 
-    /// The one run of a Pipeline that an event started, as soon as it exists.
-    pub async fn run_of(&self, pipeline: &str, known: &[String]) -> Result<Run> {
-        let name = within(Duration::from_mins(1), &format!("a run of `{pipeline}`"), async || {
-            Ok(self.runs(pipeline).await?.into_iter().find(|name| !known.contains(name)))
-        })
-        .await?;
-        Ok(Run::new(self, name))
-    }
-
-    /// The run of this name, whether or not it is there.
-    #[must_use]
-    pub fn run(&self, name: &str) -> Run {
-        Run::new(self, name.into())
-    }
-
-    /// Waits for the end of a TaskRun that no Pipeline started.
-    pub async fn task_run(&self, name: &str, limit: Duration) -> Result<TaskRun> {
-        within(limit, &format!("the end of `{name}`"), async || {
-            let run = self.objects("TaskRun").get(name).await?;
-            Ok(Some(TaskRun::read(&run)).filter(|run| run.has_ended))
-        })
-        .await
-    }
-
-    /// Removes a service and waits until its pods' route is gone, so that its next release is a first one.
-    pub async fn forget(&self, service: &str) -> Result<()> {
+    /// Deletes a service and waits until its pods' route is gone, so that its next release is a first one.
+    pub async fn delete_service(&self, service: &str) -> Result<()> {
         let services = self.objects("InferenceService");
         if services.get_opt(service).await?.is_none() {
             return Ok(());
         }
         services.delete(service, &DeleteParams::default()).await?;
-        let routes = self.objects("Service.serving.knative.dev");
-        within(Duration::from_mins(1), "the old service to go", async || {
-            let gone = services.get_opt(service).await?.is_none()
-                && routes.get_opt(&format!("{service}-predictor")).await?.is_none();
-            Ok(gone.then_some(()))
-        })
-        .await
-    }
-
-    /// Ends a run and removes it with all it made.
-    pub async fn forget_runs(&self) -> Result<()> {
-        for kind in ["PipelineRun", "TaskRun"] {
-            let all = self.objects(kind);
-            all.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+        let route = format!("{service}-predictor");
+        for object in [("InferenceService", service), ("Service.serving.knative.dev", &route)] {
+            self.until(Duration::from_mins(1), "the old service to go", object, |found| {
+                found.is_none()
+            })
+            .await?;
         }
         Ok(())
+    }
+
+    /// Watches an object of a kind that `objects` knows until this holds of it, or of none.
+    pub async fn until(
+        &self,
+        limit: Duration,
+        what: &str,
+        (kind, name): (&str, &str),
+        holds: impl Fn(Option<&DynamicObject>) -> bool,
+    ) -> Result<Option<DynamicObject>> {
+        let seen = tokio::time::timeout(limit, await_condition(self.objects(kind), name, holds));
+        seen.await
+            .with_context(|| format!("failed to see {what} within {} s", limit.as_secs()))?
+            .with_context(|| format!("failed to watch {kind} `{name}`"))
     }
 }
 
@@ -374,25 +327,10 @@ fn resource(kind: &str) -> ApiResource {
         "Service.serving.knative.dev" => ("serving.knative.dev", "v1", "Service"),
         "Revision" => ("serving.knative.dev", "v1", kind),
         "CronJob" => ("batch", "v1", kind),
+        "Deployment" => ("apps", "v1", kind),
+        "Service" => ("", "v1", kind),
         "TriggerBinding" => ("triggers.tekton.dev", "v1beta1", kind),
         _ => ("tekton.dev", "v1", kind),
     };
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
-}
-
-/// Looks again and again until there is something, or the time is over.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    what: &str,
-    mut look: impl AsyncFnMut() -> Result<Option<T>>,
-) -> Result<T> {
-    let seen = tokio::time::timeout(limit, async {
-        loop {
-            if let Some(seen) = look().await? {
-                return Ok(seen);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    });
-    seen.await.with_context(|| format!("failed to see {what} within {} s", limit.as_secs()))?
 }

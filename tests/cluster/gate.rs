@@ -26,7 +26,7 @@ struct Bad {
     /// Requests a second to the service
     rate: u32,
     /// How long a client waits for an answer
-    patience: Duration,
+    timeout: Duration,
     percent: String,
     /// What the service is set to beside the catalog's defaults
     service: Value,
@@ -37,8 +37,8 @@ struct Bad {
 impl Bad {
     /// With the catalog's own settings, and 20 requests a second by patient clients.
     fn new(namespace: &'static str, model: Model, criterion: &'static str) -> Self {
-        let (rate, patience, percent) = (20, PATIENT, setting("percent"));
-        Self { namespace, model, rate, patience, percent, service: Value::Null, criterion }
+        let (rate, timeout, percent) = (20, PATIENT, setting("percent"));
+        Self { namespace, model, rate, timeout, percent, service: Value::Null, criterion }
     }
 
     /// Releases it, and sees the gate say no for the right reason and all traffic go back.
@@ -48,7 +48,7 @@ impl Bad {
             set(&canary, &self.service).await;
             let host = canary.site.host(SERVICE).await.unwrap();
             let traffic =
-                Traffic::with_patience(&canary.site, &host, self.rate, self.patience).unwrap();
+                Traffic::with_timeout(&canary.site, &host, self.rate, self.timeout).unwrap();
             let (verdict, reason) = self.judged(&canary).await;
             let clients = traffic.seen();
             drop(traffic);
@@ -85,8 +85,8 @@ impl Bad {
         let run = site.run_of("canary-promotion", &[]).await.unwrap();
         run.wait(LIMIT).await.unwrap();
         let gate = run.task("prometheus-gate").await.unwrap().expect("the gate has run");
-        let story = run.story().await.unwrap();
-        let result = |name| gate.results.get(name).cloned().unwrap_or_else(|| panic!("{story}"));
+        let why = run.describe().await.unwrap();
+        let result = |name| gate.results.get(name).cloned().unwrap_or_else(|| panic!("{why}"));
         (result("verdict"), result("reason"))
     }
 }
@@ -139,7 +139,7 @@ async fn a_canary_that_never_answers_half_of_patient_clients_is_taken_back() {
 #[ignore = "needs the cluster"]
 async fn a_canary_that_never_answers_half_of_impatient_clients_is_taken_back() {
     let bad = Bad::new("given-up", Model::Hanging, "errors");
-    Bad { patience: IMPATIENT, ..bad }.is_taken_back().await;
+    Bad { timeout: IMPATIENT, ..bad }.is_taken_back().await;
 }
 
 #[tokio::test]

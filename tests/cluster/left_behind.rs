@@ -87,7 +87,7 @@ async fn ends_well(run: &Run) {
     assert!(
         ["Succeeded", "Completed"].contains(&&ended[..]),
         "{ended}: {}",
-        run.story().await.unwrap()
+        run.describe().await.unwrap()
     );
 }
 

@@ -8,15 +8,15 @@ use std::{
 use cluster::Cluster;
 use demo::Site;
 
-/// Installs the catalog in a namespace of this name that nobody used before, tells the story in it,
-/// and removes it. A story that fails leaves its namespace to be looked at; a later run removes it.
-pub(crate) async fn in_namespace(name: &str, story: impl AsyncFnOnce(Site)) {
+/// Installs the catalog in a namespace of this name that nobody used before, runs the scenario in it,
+/// and removes it. One that fails leaves its namespace to be looked at; a later run removes it.
+pub(crate) async fn in_namespace(name: &str, scenario: impl AsyncFnOnce(Site)) {
     let cluster = cluster();
     let site = Site::install(cluster, &unused(name)).await.unwrap();
     // What takes a canary back is what a test looks at, unless it is about the sweep.
     site.suspend_sweep().await.unwrap();
     let namespace = site.namespace.clone();
-    story(site).await;
+    scenario(site).await;
     cluster.kubectl(["delete", "namespace", &namespace, "--wait=false"]).unwrap();
 }
 

@@ -29,7 +29,7 @@ async fn release(site: &Site, service: &str, version: &str, model: Model) -> Run
 pub(crate) async fn first(site: &Site, service: &str) -> String {
     let run = release(site, service, "v1", Model::Good).await;
     let create = run.task("canary-create").await.unwrap().expect("canary-create has run");
-    assert!(create.succeeded, "{}", run.story().await.unwrap());
+    assert!(create.succeeded, "{}", run.describe().await.unwrap());
     site.host(service).await.unwrap()
 }
 
@@ -73,7 +73,7 @@ async fn a_first_release_goes_to_all_users_and_says_so() {
             done,
             ["bento-build", "canary-create", "canary-promoted"],
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         assert_eq!(result(&run, "canary-create", "outcome").await, "first");
         assert_all_users_have(&site, &site.host("first").await.unwrap(), "v1").await;
@@ -102,7 +102,7 @@ async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
             result(&run, "prometheus-gate", "verdict").await,
             "pass",
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         let reason = result(&run, "prometheus-gate", "reason").await;
         for criterion in setting("criteria").split(',') {
@@ -119,7 +119,7 @@ async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
         assert!(
             succeeded(&run).await.contains(&"canary-promoted".to_owned()),
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
     })
     .await;
@@ -137,13 +137,13 @@ async fn a_release_that_answers_with_errors_is_refused_and_loses_its_users() {
             result(&run, "prometheus-gate", "verdict").await,
             "fail",
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         assert_all_users_have(&site, &host, "v1").await;
         assert!(
             succeeded(&run).await.contains(&"canary-rollback".to_owned()),
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         let service = site.service("failing").await.unwrap().unwrap();
         let predictor = &service.data["spec"]["predictor"];
@@ -168,7 +168,7 @@ async fn a_canary_that_crashes_again_and_again_is_rolled_back_and_keeps_no_user(
             result(&run, "prometheus-gate", "verdict").await,
             "fail",
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         assert_all_users_have(&site, &host, "v1").await;
     })
@@ -188,7 +188,7 @@ async fn a_gate_that_cannot_ask_prometheus_promotes_nothing() {
             result(&run, "prometheus-gate", "verdict").await,
             "inconclusive",
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         assert_all_users_have(&site, &host, "v1").await;
     })
@@ -228,7 +228,7 @@ async fn a_release_needs_no_event() {
             done,
             ["bento-build", "canary-create", "canary-promoted"],
             "{}",
-            run.story().await.unwrap()
+            run.describe().await.unwrap()
         );
         assert_all_users_have(&site, &site.host("no-event").await.unwrap(), "v1").await;
     })
@@ -246,7 +246,7 @@ async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
         let run = site.run_of("canary-release", &known).await.unwrap();
         assert_eq!(run.wait(LIMIT).await.unwrap(), "Failed");
         let done = succeeded(&run).await;
-        assert!(done.contains(&"canary-rollback".to_owned()), "{}", run.story().await.unwrap());
+        assert!(done.contains(&"canary-rollback".to_owned()), "{}", run.describe().await.unwrap());
         assert_all_users_have(&site, &host, "v1").await;
         let service = site.service("unready").await.unwrap().unwrap();
         assert_eq!(service.data["spec"]["predictor"]["canaryTrafficPercent"], json!(null));

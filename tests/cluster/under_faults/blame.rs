@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use demo::Miss;
+use demo::FailedRequest;
 
 use super::{PERCENT, deal::Kind};
 
@@ -17,8 +17,9 @@ pub(crate) struct Blame<'a> {
 
 impl Blame<'_> {
     /// How many errors the model itself made, and complaints about all others.
-    pub(crate) fn share(&self, misses: &[Miss]) -> (usize, Vec<String>) {
-        let (own, foreign): (Vec<_>, Vec<_>) = misses.iter().partition(|miss| self.is_own(miss));
+    pub(crate) fn share(&self, failed: &[FailedRequest]) -> (usize, Vec<String>) {
+        let (own, foreign): (Vec<_>, Vec<_>) =
+            failed.iter().partition(|request| self.is_own(request));
         let mut complaints = Vec::new();
         if !foreign.is_empty() {
             complaints.push(format!("users got errors: {}", self.grouped(&foreign)));
@@ -39,25 +40,25 @@ impl Blame<'_> {
     /// A failing model names itself in each answer. A crashing one leaves it to others to say that it is not
     /// there, or to wait for it longer than its user does. A request that waits for it in Knative's activator
     /// when its revision is deleted is told so.
-    fn is_own(&self, miss: &Miss) -> bool {
-        match (self.kind, miss.status) {
-            (Kind::Failing, _) => miss.version().as_deref() == Some(self.version),
+    fn is_own(&self, request: &FailedRequest) -> bool {
+        match (self.kind, request.status) {
+            (Kind::Failing, _) => request.version().as_deref() == Some(self.version),
             (Kind::Crashing, Some(status)) if status == 404 => {
-                miss.says.contains("Error getting active endpoint: revision")
+                request.text.contains("Error getting active endpoint: revision")
             }
             (Kind::Crashing, Some(status)) => matches!(status.as_u16(), 502..=504),
-            (Kind::Crashing, None) => miss.says.ends_with("timed out"),
+            (Kind::Crashing, None) => request.text.ends_with("timed out"),
             (Kind::Good | Kind::Unready, _) => false,
         }
     }
 
     /// `3 × 503 (no healthy upstream) from +12 s on`, for each text.
-    fn grouped(&self, misses: &[&Miss]) -> String {
+    fn grouped(&self, failed: &[&FailedRequest]) -> String {
         let mut texts: BTreeMap<String, (usize, Instant)> = BTreeMap::new();
-        for miss in misses {
+        for request in failed {
             let status =
-                miss.status.map_or("no answer".to_owned(), |status| status.as_u16().to_string());
-            texts.entry(format!("{status} ({})", miss.says)).or_insert((0, miss.at)).0 += 1;
+                request.status.map_or("no answer".to_owned(), |status| status.as_u16().to_string());
+            texts.entry(format!("{status} ({})", request.text)).or_insert((0, request.at)).0 += 1;
         }
         let line = |(text, (count, at)): (String, (usize, Instant))| {
             let since = at.saturating_duration_since(self.begun).as_secs();
@@ -73,24 +74,24 @@ mod tests {
 
     use super::*;
 
-    fn miss(status: Option<u16>, says: &str) -> Miss {
+    fn failed(status: Option<u16>, text: &str) -> FailedRequest {
         let status = status.map(|status| StatusCode::from_u16(status).unwrap());
-        Miss { at: Instant::now(), status, says: says.into() }
+        FailedRequest { at: Instant::now(), status, text: text.into() }
     }
 
-    fn shared(kind: Kind, misses: &[Miss]) -> (usize, usize) {
+    fn shared(kind: Kind, failed: &[FailedRequest]) -> (usize, usize) {
         let blame = Blame { kind, version: "v2", begun: Instant::now(), requests: 100 };
-        let (own, complaints) = blame.share(misses);
+        let (own, complaints) = blame.share(failed);
         (own, complaints.len())
     }
 
     #[test]
     fn a_failing_model_answers_for_what_it_signs_and_for_no_more() {
-        let own = miss(Some(500), r#"{"error":"broken","version":"v2"}"#);
+        let own = failed(Some(500), r#"{"error":"broken","version":"v2"}"#);
         let others = [
-            miss(Some(500), r#"{"error":"broken","version":"v1"}"#),
-            miss(Some(503), "no healthy upstream"),
-            miss(None, "connection refused"),
+            failed(Some(500), r#"{"error":"broken","version":"v1"}"#),
+            failed(Some(503), "no healthy upstream"),
+            failed(None, "connection refused"),
         ];
         assert_eq!(shared(Kind::Failing, std::slice::from_ref(&own)), (1, 0));
         for other in others {
@@ -103,14 +104,14 @@ mod tests {
 
     #[test]
     fn a_crashing_model_answers_for_its_share_and_for_no_more() {
-        let gone = miss(Some(502), "connection reset");
+        let gone = failed(Some(502), "connection reset");
         assert_eq!(shared(Kind::Crashing, &vec![gone.clone(); 20]), (20, 0));
         assert_eq!(shared(Kind::Crashing, &vec![gone; 60]), (60, 1));
-        assert_eq!(shared(Kind::Crashing, &[miss(None, "operation timed out")]), (1, 0));
-        assert_eq!(shared(Kind::Crashing, &[miss(None, "connection refused")]), (0, 1));
-        let deleted = miss(Some(404), "Error getting active endpoint: revision \"x\" not found");
+        assert_eq!(shared(Kind::Crashing, &[failed(None, "operation timed out")]), (1, 0));
+        assert_eq!(shared(Kind::Crashing, &[failed(None, "connection refused")]), (0, 1));
+        let deleted = failed(Some(404), "Error getting active endpoint: revision \"x\" not found");
         assert_eq!(shared(Kind::Crashing, std::slice::from_ref(&deleted)), (1, 0));
         assert_eq!(shared(Kind::Good, &[deleted]), (0, 1));
-        assert_eq!(shared(Kind::Crashing, &[miss(Some(404), "not found")]), (0, 1));
+        assert_eq!(shared(Kind::Crashing, &[failed(Some(404), "not found")]), (0, 1));
     }
 }

@@ -256,7 +256,7 @@ pub(crate) async fn first_answer(site: &Site, service: &str, limit: Duration) ->
     let begun = Instant::now();
     loop {
         let answered = async { site.ask(&site.host(service).await?).await };
-        if answered.await.is_ok_and(|answer| answer.version.as_deref() == Some("v1")) {
+        if answered.await.is_ok_and(|answer| answer.version().as_deref() == Some("v1")) {
             return Ok(());
         }
         ensure!(begun.elapsed() < limit, "failed to release `{service}` for the first time");

@@ -120,7 +120,7 @@ impl Release<'_> {
 
         let told = ground.sink.told_of(service, version);
         let serves = patiently("ask the model", async || ground.who_serves(host, 10).await).await?;
-        let (requests, misses) = (traffic.take().total(), traffic.take_misses());
+        let (requests, failed) = (traffic.take().total(), traffic.take_failed());
         let serves = serves.unwrap_or_default();
         let seen = ground.look(service).await?;
         let ended = match serves == *version {
@@ -130,14 +130,14 @@ impl Release<'_> {
             false => "taken back",
         };
         let blame = Blame { kind: plan.kind, version, begun: self.begun, requests };
-        let (own_errors, mut complaints) = blame.share(&misses);
+        let (own_errors, mut complaints) = blame.share(&failed);
         complaints.extend(missing);
         if ended != NOT_AT_ALL && serves != *version && serves != self.before {
             complaints.push(format!("`{serves}` serves, not {} nor {version}", self.before));
         }
         complaints.extend(self.verdict(ended, &told));
         if !complaints.is_empty() {
-            super::tell(&format!("✘ {}\n{}", complaints.join("\n✘ "), self.story().await));
+            super::tell(&format!("✘ {}\n{}", complaints.join("\n✘ "), self.describe().await));
         }
         let row = Row {
             release: format!("{service} {version}"),
@@ -258,12 +258,12 @@ impl Release<'_> {
     }
 
     /// All that its runs say, for who has to find out why.
-    async fn story(&self) -> String {
+    async fn describe(&self) -> String {
         let Ok(seen) = self.ground.look(self.service).await else { return String::new() };
-        let mut story = String::new();
+        let mut text = String::new();
         for run in seen.runs.iter().filter(|run| run.version == self.version) {
-            story += &self.ground.site.run(&run.name).story().await.unwrap_or_default();
+            text += &self.ground.site.run(&run.name).describe().await.unwrap_or_default();
         }
-        story
+        text
     }
 }
