@@ -5,22 +5,22 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bento;
-mod build;
+mod bento_build;
 mod canary;
 mod events;
-mod front;
+mod fault_injection;
 mod gate;
 mod image;
-mod left_behind;
+mod interrupted_releases;
 mod namespace;
+mod overlay;
+mod pod_security;
 mod proxies;
 mod release;
-mod restricted;
+mod reverse_proxy;
 mod samples;
 mod service;
 mod sink;
-mod site;
-mod slow;
+mod slow_start;
 mod soak;
-mod under_faults;
-mod will_not_heal;
+mod unrecoverable;

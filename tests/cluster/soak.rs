@@ -11,9 +11,9 @@ use tokio::{process::Command, task::JoinSet};
 use crate::{
     bento::Model,
     canary::{Canary, SERVICE},
+    fault_injection::{Campaign, Fault, from_env},
     gate::setting,
     namespace::in_namespace,
-    under_faults::{Campaign, Fault, from_env},
 };
 
 /// Gates that begin one after the other, so that each watches another stretch of the same canary.

@@ -1,4 +1,4 @@
-//! What is released, and what befalls it: dealt from a seed, so that a run can be had again.
+//! What is released, and what befalls it: drawn from a seed, so that a run can be had again.
 
 use std::{fmt, time::Duration};
 
@@ -71,7 +71,7 @@ const KINDS: [Kind; 6] =
     [Kind::Good, Kind::Failing, Kind::Good, Kind::Crashing, Kind::Good, Kind::Unready];
 
 /// Each kind and each fault as often as any other, in random order and company.
-pub(crate) fn deal(seed: u64, releases: usize, faults: &[Fault]) -> Vec<Plan> {
+pub(crate) fn draw(seed: u64, releases: usize, faults: &[Fault]) -> Vec<Plan> {
     let mut dice = Dice(seed);
     let mut kinds: Vec<_> = KINDS.into_iter().cycle().take(releases).collect();
     let mut faults: Vec<_> = dice.shuffled(faults).into_iter().cycle().take(releases).collect();
@@ -165,11 +165,11 @@ impl fmt::Display for Stage {
 
 #[test]
 fn a_seed_deals_the_same_again_and_every_fault_comes_up() {
-    let dealt = format!("{:?}", deal(7, 20, &Fault::ALL));
-    assert_eq!(dealt, format!("{:?}", deal(7, 20, &Fault::ALL)));
-    assert_ne!(dealt, format!("{:?}", deal(8, 20, &Fault::ALL)));
+    let drawn = format!("{:?}", draw(7, 20, &Fault::ALL));
+    assert_eq!(drawn, format!("{:?}", draw(7, 20, &Fault::ALL)));
+    assert_ne!(drawn, format!("{:?}", draw(8, 20, &Fault::ALL)));
     for fault in Fault::ALL {
-        assert!(dealt.contains(&format!("{fault:?}")), "{fault} in {dealt}");
+        assert!(drawn.contains(&format!("{fault:?}")), "{fault} in {drawn}");
     }
     // The first number of the reference implementation for seed 0.
     assert_eq!(Dice(0).next(), 0xe220_a839_7b1d_cdaf);

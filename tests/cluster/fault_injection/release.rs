@@ -6,10 +6,10 @@ use anyhow::{Result, ensure};
 use demo::{Event, Mode, Traffic};
 
 use super::{
-    blame::Blame,
-    deal::{Fault, Kind, Plan, Stage},
-    ground::{Ground, LOOK, Look, patiently},
-    strike::Struck,
+    attribution::Attribution,
+    environment::{Environment, LOOK, Observed, patiently},
+    injection::Injected,
+    plan::{Fault, Kind, Plan, Stage},
 };
 use crate::{bento, sink::Told};
 
@@ -52,7 +52,7 @@ pub(crate) struct Row {
 
 /// One release on its way.
 struct Release<'a> {
-    ground: &'a Ground,
+    environment: &'a Environment,
     service: &'a str,
     version: String,
     /// Version that served everybody before
@@ -60,14 +60,14 @@ struct Release<'a> {
     plan: Plan,
     begun: Instant,
     /// The service before it
-    seen: Look,
+    seen: Observed,
 }
 
 impl Series {
     /// Runs them all. What it could not even run is told by its last row.
-    pub(crate) async fn run(self, ground: &Ground) -> Vec<Row> {
+    pub(crate) async fn run(self, environment: &Environment) -> Vec<Row> {
         let mut rows = Vec::new();
-        if let Err(error) = self.each(ground, &mut rows).await {
+        if let Err(error) = self.each(environment, &mut rows).await {
             let complaint = format!("the test itself failed: {error:#}");
             match rows.last_mut() {
                 Some(row) => row.complaints.push(complaint),
@@ -77,20 +77,21 @@ impl Series {
         rows
     }
 
-    async fn each(&self, ground: &Ground, rows: &mut Vec<Row>) -> Result<()> {
+    async fn each(&self, environment: &Environment, rows: &mut Vec<Row>) -> Result<()> {
         let service = self.service;
-        let host = patiently("find the host", async || ground.site.host(service).await).await?;
-        let traffic = Traffic::start(&ground.site, &host, self.rate)?;
+        let host =
+            patiently("find the host", async || environment.site.host(service).await).await?;
+        let traffic = Traffic::start(&environment.site, &host, self.rate)?;
         let mut before = "v1".to_owned();
         for (at, plan) in self.plans.iter().enumerate() {
             let release = Release {
-                ground,
+                environment,
                 service,
                 version: format!("v{}", at + 2),
                 before: before.clone(),
                 plan: *plan,
                 begun: Instant::now(),
-                seen: ground.look(service).await?,
+                seen: environment.look(service).await?,
             };
             super::tell(&format!("{service} {}: {}, {}", release.version, plan.kind, plan.fault));
             let (row, serves) = release.run(&host, &traffic).await?;
@@ -100,7 +101,7 @@ impl Series {
             if is_over {
                 before = if serves.is_empty() { before } else { serves };
             } else {
-                ground.put_back(service, &release.seen.spec).await?;
+                environment.put_back(service, &release.seen.spec).await?;
             }
         }
         Ok(())
@@ -112,25 +113,26 @@ const NOT_AT_ALL: &str = "NOT AT ALL";
 impl Release<'_> {
     /// Takes the release to its end. Returns what is to be told of it and the version that serves then.
     async fn run(&self, host: &str, traffic: &Traffic) -> Result<(Row, String)> {
-        let Self { ground, service, version, plan, .. } = self;
-        bento::save(&ground.site, service, version, plan.kind.model()).await;
+        let Self { environment, service, version, plan, .. } = self;
+        bento::save(&environment.site, service, version, plan.kind.model()).await;
         self.ask().await?;
-        let struck = ground.strike(plan, service, version).await?;
-        let missing = self.wait_for_the_end(&struck).await?;
+        let injected = environment.strike(plan, service, version).await?;
+        let missing = self.wait_for_the_end(&injected).await?;
 
-        let told = ground.sink.told_of(service, version);
-        let serves = patiently("ask the model", async || ground.who_serves(host, 10).await).await?;
+        let told = environment.sink.told_of(service, version);
+        let serves =
+            patiently("ask the model", async || environment.who_serves(host, 10).await).await?;
         let (requests, failed) = (traffic.take().total(), traffic.take_failed());
         let serves = serves.unwrap_or_default();
-        let seen = ground.look(service).await?;
+        let seen = environment.look(service).await?;
         let ended = match serves == *version {
             _ if !seen.unsettled().is_empty() => NOT_AT_ALL,
             true => "promoted",
-            false if self.is_withdrawn(&seen, &struck) => "withdrawn",
+            false if self.is_withdrawn(&seen, &injected) => "withdrawn",
             false => "taken back",
         };
-        let blame = Blame { kind: plan.kind, version, begun: self.begun, requests };
-        let (own_errors, mut complaints) = blame.share(&failed);
+        let attribution = Attribution { kind: plan.kind, version, begun: self.begun, requests };
+        let (own_errors, mut complaints) = attribution.share(&failed);
         complaints.extend(missing);
         if ended != NOT_AT_ALL && serves != *version && serves != self.before {
             complaints.push(format!("`{serves}` serves, not {} nor {version}", self.before));
@@ -142,7 +144,7 @@ impl Release<'_> {
         let row = Row {
             release: format!("{service} {version}"),
             plan: *plan,
-            moment: struck.moment,
+            moment: injected.moment,
             ended,
             took: self.begun.elapsed(),
             events: told.iter().map(Told::brief).collect(),
@@ -156,18 +158,18 @@ impl Release<'_> {
 
     /// Asks for the release until its run is there.
     async fn ask(&self) -> Result<()> {
-        let Self { ground, service, version, .. } = self;
+        let Self { environment, service, version, .. } = self;
         let event = Event::requested(&format!("{service}-{version}"), service, version);
         loop {
             patiently("ask for a release", async || {
-                let status = ground.site.send(&event, Mode::Structured).await?;
+                let status = environment.site.send(&event, Mode::Structured).await?;
                 ensure!(status == 202, "the EventListener answers {status}");
                 Ok(())
             })
             .await?;
             let asked = Instant::now();
             while asked.elapsed() < ASK_AGAIN {
-                if ground.look(service).await?.run(Stage::Release, version).is_some() {
+                if environment.look(service).await?.run(Stage::Release, version).is_some() {
                     return Ok(());
                 }
                 tokio::time::sleep(LOOK).await;
@@ -177,12 +179,12 @@ impl Release<'_> {
     }
 
     /// Waits until nothing is left to happen. Returns what is still missing when that takes too long.
-    async fn wait_for_the_end(&self, struck: &Struck) -> Result<Option<String>> {
+    async fn wait_for_the_end(&self, injected: &Injected) -> Result<Option<String>> {
         let (mut settled, mut idle) = (None, None);
         loop {
-            let seen = self.ground.look(self.service).await?;
+            let seen = self.environment.look(self.service).await?;
             let mut missing = seen.unsettled();
-            if missing.is_empty() && !self.is_told() && !self.is_withdrawn(&seen, struck) {
+            if missing.is_empty() && !self.is_told() && !self.is_withdrawn(&seen, injected) {
                 missing = "no event tells how it ended".into();
             }
             if !missing.is_empty() {
@@ -209,15 +211,15 @@ impl Release<'_> {
     }
 
     fn is_told(&self) -> bool {
-        let told = self.ground.sink.told_of(self.service, &self.version);
+        let told = self.environment.sink.told_of(self.service, &self.version);
         told.iter().any(|event| {
             ["canary.promoted", "canary.rolledback", "failed"].iter().any(|end| event.is(end))
         })
     }
 
     /// Someone cancelled or deleted the run before it touched the service: nothing was, and nobody is left to tell.
-    fn is_withdrawn(&self, now: &Look, struck: &Struck) -> bool {
-        struck.hit
+    fn is_withdrawn(&self, now: &Observed, injected: &Injected) -> bool {
+        injected.hit
             && matches!(self.plan.fault, Fault::RunCancelled | Fault::RunDeleted)
             && now.generation == self.seen.generation
     }
@@ -247,7 +249,7 @@ impl Release<'_> {
                 if has("canary.promoted") {
                     wrong.push("it serves nobody, and an event tells that it was promoted".into());
                 }
-                let disturbed = self.ground.was_disturbed(self.begun);
+                let disturbed = self.environment.was_disturbed(self.begun);
                 if kind == Kind::Good && fault == Fault::Nothing && !disturbed {
                     wrong.push("nothing befell a good version, and it was not promoted".into());
                 }
@@ -259,10 +261,10 @@ impl Release<'_> {
 
     /// All that its runs say, for who has to find out why.
     async fn describe(&self) -> String {
-        let Ok(seen) = self.ground.look(self.service).await else { return String::new() };
+        let Ok(seen) = self.environment.look(self.service).await else { return String::new() };
         let mut text = String::new();
         for run in seen.runs.iter().filter(|run| run.version == self.version) {
-            text += &self.ground.site.run(&run.name).describe().await.unwrap_or_default();
+            text += &self.environment.site.run(&run.name).describe().await.unwrap_or_default();
         }
         text
     }

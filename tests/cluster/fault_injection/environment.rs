@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::deal::{Fault, Stage};
+use super::plan::{Fault, Stage};
 use crate::sink::Sink;
 
 /// The API server is back within seconds; beyond this, it is not a fault of ours that it is away.
@@ -30,7 +30,7 @@ const AFTERMATH: Duration = Duration::from_mins(1);
 /// A pod that has been told to go is gone after its grace period.
 const GOES: Duration = Duration::from_mins(1);
 
-pub(crate) struct Ground {
+pub(crate) struct Environment {
     pub(crate) site: Site,
     pub(crate) sink: Sink,
     /// From when to when something that all share was away
@@ -41,7 +41,7 @@ pub(crate) struct Ground {
 
 /// A service and its runs at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
+pub(crate) struct Observed {
     /// `canaryTrafficPercent` of the spec
     pub(crate) percent: Option<i64>,
     /// How often the spec was changed
@@ -67,7 +67,7 @@ impl PipelineRun {
     }
 }
 
-impl Look {
+impl Observed {
     /// The run of a version, of one stage.
     pub(crate) fn run(&self, stage: Stage, version: &str) -> Option<&PipelineRun> {
         let pipeline = format!("canary-{stage}");
@@ -96,7 +96,7 @@ impl Look {
     }
 }
 
-impl Ground {
+impl Environment {
     pub(crate) fn new(site: Site, sink: Sink) -> Self {
         Self {
             site,
@@ -120,7 +120,7 @@ impl Ground {
     }
 
     /// The service and its runs as they are now.
-    pub(crate) async fn look(&self, service: &str) -> Result<Look> {
+    pub(crate) async fn look(&self, service: &str) -> Result<Observed> {
         patiently("look at the service", async || {
             let found = self.site.service(service).await?.context("there is no service")?;
             let all = self.site.objects("PipelineRun").list(&ListParams::default()).await?;
@@ -133,7 +133,7 @@ impl Ground {
                     has_ended: matches!(condition.as_str(), Some("True" | "False")),
                 })
             });
-            Ok(Look {
+            Ok(Observed {
                 percent: found.data["spec"]["predictor"]["canaryTrafficPercent"].as_i64(),
                 generation: found.metadata.generation.unwrap_or_default(),
                 spec: found.data["spec"].clone(),
@@ -190,7 +190,7 @@ impl Ground {
     }
 
     /// Pods that are not ready, of revisions that no route names: a good version's go when the autoscaler says so.
-    async fn left_over(&self, service: &str, seen: &Look) -> Result<Vec<String>> {
+    async fn left_over(&self, service: &str, seen: &Observed) -> Result<Vec<String>> {
         let of_service =
             ListParams::default().labels(&format!("serving.kserve.io/inferenceservice={service}"));
         let is_ready = |pod: &Pod| {
@@ -265,7 +265,7 @@ pub(crate) async fn first_answer(site: &Site, service: &str, limit: Duration) ->
 }
 
 /// Has the release's step give up on a canary that never gets ready after a minute, by the pipeline's own param.
-pub(crate) async fn give_up_soon(site: &Site) -> Result<()> {
+pub(crate) async fn shorten_progress_deadline(site: &Site) -> Result<()> {
     let pipelines = site.objects("Pipeline");
     let mut pipeline = pipelines.get("canary-release").await?;
     let params = pipeline.data["spec"]["params"].as_array_mut();

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use demo::FailedRequest;
 
-use super::{PERCENT, deal::Kind};
+use super::{PERCENT, plan::Kind};
 
 /// All that users got during one release.
-pub(crate) struct Blame<'a> {
+pub(crate) struct Attribution<'a> {
     pub(crate) kind: Kind,
     /// The version that is released
     pub(crate) version: &'a str,
@@ -15,7 +15,7 @@ pub(crate) struct Blame<'a> {
     pub(crate) requests: usize,
 }
 
-impl Blame<'_> {
+impl Attribution<'_> {
     /// How many errors the model itself made, and complaints about all others.
     pub(crate) fn share(&self, failed: &[FailedRequest]) -> (usize, Vec<String>) {
         let (own, foreign): (Vec<_>, Vec<_>) =
@@ -80,8 +80,8 @@ mod tests {
     }
 
     fn shared(kind: Kind, failed: &[FailedRequest]) -> (usize, usize) {
-        let blame = Blame { kind, version: "v2", begun: Instant::now(), requests: 100 };
-        let (own, complaints) = blame.share(failed);
+        let attribution = Attribution { kind, version: "v2", begun: Instant::now(), requests: 100 };
+        let (own, complaints) = attribution.share(failed);
         (own, complaints.len())
     }
 

@@ -6,10 +6,9 @@ use demo::{Site, TaskRun};
 use serde_json::{Value, json};
 
 use crate::{
-    bento,
-    front::{Front, Server},
-    image,
+    bento, image,
     namespace::in_namespace,
+    reverse_proxy::{Front, Server},
 };
 
 const LIMIT: Duration = Duration::from_mins(5);

@@ -2,14 +2,14 @@
 //! away: whatever happens, each ends at all or nothing, tells so, and costs its users nothing but what the
 //! model itself did to them.
 //!
-//! `deal` says what happens, `ground` sees and touches the cluster, `strike` does the harm, `release` takes one
+//! `deal` says what happens, `environment` sees and touches the cluster, `strike` does the harm, `release` takes one
 //! release through it and judges its end, `blame` tells the model's own errors from others, `summary` the whole.
 
-mod blame;
-mod deal;
-mod ground;
+mod attribution;
+mod environment;
+mod injection;
+mod plan;
 mod release;
-mod strike;
 mod summary;
 
 use std::{env, sync::Arc, time::Duration};
@@ -23,8 +23,8 @@ use crate::{
     sink::Sink,
 };
 
-pub(crate) use deal::Fault;
-use ground::Ground;
+use environment::Environment;
+pub(crate) use plan::Fault;
 use release::Series;
 use summary::Summary;
 
@@ -84,23 +84,24 @@ impl Campaign {
     async fn in_site(&self, mut site: Site) -> Summary {
         let sink = Sink::before(&mut site).await;
         self.set_up(&site).await;
-        let ground = Arc::new(Ground::new(site, sink));
-        let faults = ground.possible(self.faults);
-        let plans = deal::deal(self.seed, self.releases, &faults);
+        let environment = Arc::new(Environment::new(site, sink));
+        let faults = environment.possible(self.faults);
+        let plans = plan::draw(self.seed, self.releases, &faults);
 
         let mut going = JoinSet::new();
         let rate = RATE.div_ceil(u32::try_from(self.services.len()).unwrap());
         for (at, service) in self.services.iter().enumerate() {
             let mine = plans.iter().skip(at).step_by(self.services.len()).copied().collect();
-            let (ground, series) = (Arc::clone(&ground), Series { service, plans: mine, rate });
-            going.spawn_local(async move { series.run(&ground).await });
+            let (environment, series) =
+                (Arc::clone(&environment), Series { service, plans: mine, rate });
+            going.spawn_local(async move { series.run(&environment).await });
         }
         let mut summary = Summary::new(self);
         while let Some(ended) = going.join_next().await {
             summary.add(ended.unwrap());
         }
         for service in self.services {
-            let wrong = ground.wrong_in_the_end(service).await.unwrap();
+            let wrong = environment.wrong_in_the_end(service).await.unwrap();
             summary.complain(wrong.into_iter().map(|text| format!("{service}: in the end {text}")));
         }
         summary
@@ -111,7 +112,7 @@ impl Campaign {
             site.set(name, value).await.unwrap();
         }
         site.set("percent", &PERCENT.to_string()).await.unwrap();
-        ground::give_up_soon(site).await.unwrap();
+        environment::shorten_progress_deadline(site).await.unwrap();
         if !site.sweep_every_minute().await.unwrap() {
             tell("this catalog has no sweep: what falls through stays");
         }
@@ -122,7 +123,7 @@ impl Campaign {
                 bento::save(&site, service, "v1", Model::Good).await;
                 let asked = demo::Event::requested(&format!("{service}-v1"), service, "v1");
                 site.send(&asked, demo::Mode::Structured).await.unwrap();
-                ground::first_answer(&site, service, FIRST).await.unwrap();
+                environment::first_answer(&site, service, FIRST).await.unwrap();
             });
         }
         while let Some(served) = first.join_next().await {

@@ -10,8 +10,8 @@ use kube::{
 };
 
 use super::{
-    deal::{Fault, Plan},
-    ground::{Ground, LOOK, PipelineRun, patiently},
+    environment::{Environment, LOOK, PipelineRun, patiently},
+    plan::{Fault, Plan},
 };
 
 /// A run that comes at all comes within this time after the one before.
@@ -24,31 +24,36 @@ const PROMETHEUS_AWAY: Duration = Duration::from_mins(1);
 
 /// What came of a fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Struck {
+pub(crate) struct Injected {
     /// When and where, for people
     pub(crate) moment: String,
     /// Whether there was something to strike
     pub(crate) hit: bool,
 }
 
-impl Ground {
+impl Environment {
     /// Waits for the plan's moment and does what it says.
-    pub(crate) async fn strike(&self, plan: &Plan, service: &str, version: &str) -> Result<Struck> {
+    pub(crate) async fn strike(
+        &self,
+        plan: &Plan,
+        service: &str,
+        version: &str,
+    ) -> Result<Injected> {
         if plan.fault == Fault::Nothing {
-            return Ok(Struck { moment: "-".into(), hit: false });
+            return Ok(Injected { moment: "-".into(), hit: false });
         }
         let Some((run, moment)) = self.moment(plan, service, version).await? else {
-            // What all share can be struck at any time; a run that is over cannot.
+            // What all share can be injected at any time; a run that is over cannot.
             if plan.fault.is_shared() {
                 self.harm(plan.fault, "").await?;
             }
-            return Ok(Struck { moment: "after its end".into(), hit: false });
+            return Ok(Injected { moment: "after its end".into(), hit: false });
         };
         let target = self.harm(plan.fault, &run).await?;
         Ok(match target {
-            Some(target) if target.is_empty() => Struck { moment, hit: true },
-            Some(target) => Struck { moment: format!("{moment}, {target}"), hit: true },
-            None => Struck { moment: format!("{moment}, missed"), hit: false },
+            Some(target) if target.is_empty() => Injected { moment, hit: true },
+            Some(target) => Injected { moment: format!("{moment}, {target}"), hit: true },
+            None => Injected { moment: format!("{moment}, missed"), hit: false },
         })
     }
 
