@@ -1,9 +1,6 @@
 //! Runs a real one-node cluster on this machine: the command line, and what it prints.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
@@ -133,11 +130,8 @@ fn logs(component: &str, follow: bool) -> Result<Outcome> {
 }
 
 fn print(text: &str) -> Result<Outcome> {
-    match writeln!(io::stdout(), "{text}") {
-        // Whoever reads has read enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Outcome::Done),
-        printed => printed.context("failed to print").map(|()| Outcome::Done),
-    }
+    step::print(format!("{text}\n"))?;
+    Ok(Outcome::Done)
 }
 
 fn mebibytes(bytes: u64) -> String {

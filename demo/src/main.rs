@@ -6,7 +6,6 @@ mod timeline;
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
     process::{ExitCode, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -304,16 +303,14 @@ async fn by_own_url(site: &Site) -> Result<((), String)> {
 
 fn print(timeline: &Timeline, site: &Site) -> Result<()> {
     let namespace = &site.namespace;
-    writeln!(
-        io::stdout(),
+    step::print(format!(
         "\n{}\nWhat to try next:
   eval \"$(cargo run -q -p cluster -- env)\"
   kubectl -n {namespace} get inferenceservices,pipelineruns
   kubectl -n {namespace} logs -l tekton.dev/pipelineTask=prometheus-gate --tail=-1
-  cargo run -q -p cluster -- down",
+  cargo run -q -p cluster -- down\n",
         timeline.summary()
-    )
-    .context("failed to print the summary")
+    ))
 }
 
 #[cfg(test)]

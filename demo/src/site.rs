@@ -156,7 +156,14 @@ impl Site {
         Ok(request.send().await.context("failed to send the event")?.status().as_u16())
     }
 
-    /// Applies one object of any kind.
+    /// Runs kubectl in the namespace and returns what it printed.
+    pub fn kubectl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
+        let namespace = format!("--namespace={}", self.namespace);
+        let args: Vec<&str> = args.into_iter().collect();
+        self.cluster.kubectl([&[namespace.as_str()], &args[..]].concat())
+    }
+
+    /// Creates one object of a kind that `objects` knows.
     pub async fn create(&self, object: Value) -> Result<DynamicObject> {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
         let object: DynamicObject =
@@ -167,7 +174,7 @@ impl Site {
             .with_context(|| format!("failed to create a {kind}"))
     }
 
-    /// The namespace's objects of a kind that releases are made of.
+    /// The namespace's objects of a kind that releases or tests are made of.
     #[must_use]
     pub fn objects(&self, kind: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
@@ -328,7 +335,7 @@ fn resource(kind: &str) -> ApiResource {
         "Revision" => ("serving.knative.dev", "v1", kind),
         "CronJob" => ("batch", "v1", kind),
         "Deployment" => ("apps", "v1", kind),
-        "Service" => ("", "v1", kind),
+        "LimitRange" | "ResourceQuota" | "Secret" | "Service" => ("", "v1", kind),
         "TriggerBinding" => ("triggers.tekton.dev", "v1beta1", kind),
         _ => ("tekton.dev", "v1", kind),
     };

@@ -17,7 +17,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// What a model does to its users; `tests/model` tells more.
+/// How a model behaves; `tests/model` has more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Model {
     Good,
@@ -40,7 +40,7 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    /// The variables by which the server is told.
+    /// The variables that make the server behave so.
     pub(crate) fn variables(self, version: &str) -> Vec<String> {
         let behaviour = match self {
             Self::Good | Self::Loading(_) => "good",

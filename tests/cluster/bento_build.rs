@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     bento, image,
     namespace::in_namespace,
-    reverse_proxy::{Front, Server},
+    reverse_proxy::{Kind, ReverseProxy},
+    task_run::task_run,
 };
 
 const LIMIT: Duration = Duration::from_mins(5);
@@ -43,20 +44,8 @@ async fn build(site: &Site, name: &str, repository: &str, more: &[(&str, Value)]
         ("image", json!(repository)),
         ("registry-insecure", json!("true")),
     ];
-    let params: Vec<_> = given
-        .iter()
-        .chain(more)
-        .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect();
-    let run = site
-        .create(json!({
-            "apiVersion": "tekton.dev/v1",
-            "kind": "TaskRun",
-            "metadata": { "generateName": "bento-build-" },
-            "spec": { "taskRef": { "name": "bento-build" }, "serviceAccountName": "canary-builder", "params": params }
-        }))
-        .await
-        .unwrap();
+    let run = task_run("bento-build", "canary-builder", &[&given, more].concat());
+    let run = site.create(run).await.unwrap();
     let name = run.metadata.name.unwrap();
     let run = site.task_run(&name, LIMIT).await.unwrap();
     let steps = site.objects("TaskRun").get(&name).await.unwrap().data["status"]["steps"].clone();
@@ -69,7 +58,7 @@ async fn build(site: &Site, name: &str, repository: &str, more: &[(&str, Value)]
 
 fn log(site: &Site, built: &Built, step: &str) -> String {
     let container = format!("step-{step}");
-    site.cluster.kubectl(["logs", "-n", &site.namespace, &built.run.pod, "-c", &container]).unwrap()
+    site.kubectl(["logs", &built.run.pod, "-c", &container]).unwrap()
 }
 
 /// Saves `NAME:v1`, whose archive differs with what is in it.
@@ -113,9 +102,9 @@ async fn a_repeated_build_of_an_archive_takes_the_image_that_is_there() {
 #[ignore = "needs the cluster"]
 async fn where_tags_are_immutable_an_archive_is_released_again_and_another_one_is_refused() {
     in_namespace("immutable", async |site| {
-        for (number, front) in [Front::ECR, Front::HARBOR].into_iter().enumerate() {
-            let server = Server::start(&site, front).await;
-            let image = format!("{}/models/{}-{number}", server.address, site.namespace);
+        for (number, kind) in [Kind::ECR, Kind::HARBOR].into_iter().enumerate() {
+            let proxy = ReverseProxy::start(&site, kind).await;
+            let image = format!("{}/models/{}-{number}", proxy.server.address, site.namespace);
             save(&site, "fixed", "one").await;
             let first = build(&site, "fixed", &image, &[]).await;
             let again = build(&site, "fixed", &image, &[]).await;
@@ -125,7 +114,7 @@ async fn where_tags_are_immutable_an_archive_is_released_again_and_another_one_i
             save(&site, "fixed", "another").await;
             let flag = json!(["--push-ignore-immutable-tag-errors"]);
             let other = build(&site, "fixed", &image, &[("kaniko-args", flag)]).await;
-            assert!(!other.run.succeeded, "{front:?}: {:?}", other.steps);
+            assert!(!other.run.succeeded, "{kind:?}: {:?}", other.steps);
             assert_eq!(other.run.results.get("IMAGE_DIGEST"), None, "it was not pushed");
             let warned = log(&site, &other, "bento-image-find");
             assert!(
@@ -143,7 +132,7 @@ async fn where_tags_are_immutable_an_archive_is_released_again_and_another_one_i
 #[ignore = "needs the cluster"]
 async fn file_capabilities_set_group_ids_and_processes_of_others_are_built_under_baseline() {
     in_namespace("capable", async |site| {
-        let base = image::push_base(&site, "capable", shell_with_capability()).await;
+        let base = image::push_base(&site, "capable", &shell_with_capability()).await;
         // A file of another group, and a process of another user that nobody waits for.
         let dockerfile = format!(
             "FROM {base}\nRUN echo a > /f && busybox chown 0:5 /f && busybox chmod 2755 /f\n\
@@ -160,19 +149,17 @@ async fn file_capabilities_set_group_ids_and_processes_of_others_are_built_under
 #[ignore = "needs the cluster"]
 async fn proxies_package_indexes_and_authorities_reach_the_commands_and_not_the_image() {
     in_namespace("proxied", async |site| {
-        let server = Server::start(&site, Front::Proxy).await;
-        let proxy = format!("http://lea:s3cr3t@{}", server.address);
+        let forward = ReverseProxy::start(&site, Kind::Proxy).await;
+        let proxy = format!("http://lea:s3cr3t@{}", forward.server.address);
         let bundle = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap();
         let (authority, _) = bundle.split_once("-----END CERTIFICATE-----").unwrap();
         let authority = format!("{authority}-----END CERTIFICATE-----\n# of the site\n");
         let secret = json!({ "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": "canary-build", "namespace": site.namespace },
+            "metadata": { "name": "canary-build" },
             "stringData": { "HTTP_PROXY": proxy, "NO_PROXY": "s3.local", "ca.crt": authority,
                 "pip.conf": "[global]\nindex-url = https://lea:s3cr3t@packages.example/simple\n",
                 "uv.toml": "index-url = \"https://lea:s3cr3t@packages.example/simple\"\n" } });
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), secret.to_string()).unwrap();
-        site.cluster.kubectl(["apply", "-f", &file.path().display().to_string()]).unwrap();
+        site.create(secret).await.unwrap();
 
         let dockerfile = "FROM scratch\nCOPY src/busybox /bin/busybox\nSHELL [\"/bin/busybox\", \"sh\", \"-ec\"]\n\
             RUN test \"$(/bin/busybox wget -q -O- http://packages.example/simple)\" = \"through the proxy\"\n\
@@ -184,15 +171,15 @@ async fn proxies_package_indexes_and_authorities_reach_the_commands_and_not_the_
         let image = repository(&site, &site.namespace);
         let built = build(&site, "proxied", &image, &[]).await;
         assert!(built.run.succeeded, "{:?} {}", built.run, log(&site, &built, "kaniko"));
-        assert!(server.asked() > 1, "kaniko's own requests go through it too");
+        assert!(forward.requests() > 1, "kaniko's own requests go through it too");
 
         let path = format!("models/{}", site.namespace);
         let held = image::text(&site, &path, "v1").await;
         for secret in ["s3cr3t", "packages.example/simple\n", "etc/xdg", "# of the site"] {
             assert!(!held.contains(secret), "the image holds `{secret}`");
         }
-        let told = log(&site, &built, "kaniko") + &log(&site, &built, "bento-image-find");
-        assert!(!told.contains("s3cr3t"), "{told}");
+        let log = log(&site, &built, "kaniko") + &log(&site, &built, "bento-image-find");
+        assert!(!log.contains("s3cr3t"), "{log}");
     })
     .await;
 }

@@ -1,9 +1,13 @@
 //! Releases under traffic while steps, pods, runs and parts of the cluster are killed, cancelled and taken
-//! away: whatever happens, each ends at all or nothing, tells so, and costs its users nothing but what the
+//! away: whatever happens, each ends at all or nothing, says so by an event, and costs its users nothing but what the
 //! model itself did to them.
 //!
-//! `deal` says what happens, `environment` sees and touches the cluster, `strike` does the harm, `release` takes one
-//! release through it and judges its end, `blame` tells the model's own errors from others, `summary` the whole.
+//! - `plan`: what is released, and the fault that befalls it
+//! - `environment`: the site that it happens in, and what is seen there
+//! - `injection`: the fault, at its moment
+//! - `release`: one release, taken through it and judged at its end
+//! - `attribution`: whose errors the failed requests were
+//! - `summary`: all releases
 
 mod attribution;
 mod environment;
@@ -59,7 +63,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("memory", "64Mi"),
 ];
 
-/// Tells a test's seed from the variable, or gives its own.
+/// Reads a number from the variable, or gives its own.
 pub(crate) fn from_env(variable: &str, otherwise: u64) -> u64 {
     let set = env::var(variable).ok().filter(|value| !value.is_empty());
     set.map_or(otherwise, |value| value.parse().expect("the variable is a whole number"))
@@ -69,11 +73,11 @@ impl Campaign {
     /// Runs it in a namespace of its own and prints its summary, and panics with everything that went
     /// otherwise than it should.
     pub(crate) async fn run(self) {
-        tell(&format!("{}: seed {}", self.name, self.seed));
+        log(&format!("{}: seed {}", self.name, self.seed));
         in_namespace(self.name, async |site| {
             let summary = LocalSet::new().run_until(self.in_site(site)).await;
             let table = summary.to_string();
-            tell(&table);
+            log(&table);
             summary.write().unwrap();
             let complaints = summary.complaints();
             assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -114,12 +118,12 @@ impl Campaign {
         site.set("percent", &PERCENT.to_string()).await.unwrap();
         environment::shorten_progress_deadline(site).await.unwrap();
         if !site.sweep_every_minute().await.unwrap() {
-            tell("this catalog has no sweep: what falls through stays");
+            log("this catalog has no sweep: what falls through stays");
         }
         let mut first = JoinSet::new();
         for service in self.services {
             let site = site.clone();
-            first.spawn(async move {
+            first.spawn_local(async move {
                 bento::save(&site, service, "v1", Model::Good).await;
                 let asked = demo::Event::requested(&format!("{service}-v1"), service, "v1");
                 site.send(&asked, demo::Mode::Structured).await.unwrap();
@@ -134,7 +138,7 @@ impl Campaign {
 
 /// A line for who watches.
 #[expect(clippy::print_stderr, reason = "a test of many minutes says what it is doing")]
-fn tell(line: &str) {
+fn log(line: &str) {
     eprintln!("{line}");
 }
 

@@ -1,4 +1,4 @@
-//! What a canary can do to its traffic, and the gate with the catalog's own settings: each of these is
+//! What a canary can do to its requests, and the gate with the catalog's own settings: each of these is
 //! taken back, by the criterion that is there for it.
 
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Bad {
         .await;
     }
 
-    /// Gives the canary its share, tells the listener as the release's Pipeline would, and returns
+    /// Gives the canary its share, sends its event as the release's Pipeline would, and returns
     /// the gate's verdict and its reason when all that follows from them is done.
     async fn judged(&self, canary: &Canary) -> (String, String) {
         let site = &canary.site;

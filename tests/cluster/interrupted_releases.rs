@@ -1,17 +1,18 @@
 //! What can come between the runs of a release: whatever it is, the canary gets all requests or none
 //! within five minutes, and an event says what happened.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use demo::{Event, Mode, Run, Site, Traffic};
+use demo::{Event, Mode, Run, Site, Traffic, within};
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
     bento::{self, Model},
+    canary::assert_serves,
     namespace::in_namespace,
     release::{LIMIT, without_an_event},
-    sink::{Sink, Told},
+    sink::{Accepted, Sink},
 };
 
 /// The longest that a canary may be left which no run will end.
@@ -37,22 +38,6 @@ async fn quicken(site: &Site) {
     }
 }
 
-async fn within<T, Look: Future<Output = Option<T>>>(
-    limit: Duration,
-    what: &str,
-    mut look: impl FnMut() -> Look,
-) -> T {
-    let seen = tokio::time::timeout(limit, async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    });
-    seen.await.unwrap_or_else(|_| panic!("failed to see {what} within {} s", limit.as_secs()))
-}
-
 /// Saves a model and asks for its release.
 async fn ask(site: &Site, service: &str, version: &str, model: Model) {
     bento::save(site, service, version, model).await;
@@ -72,12 +57,13 @@ async fn run_of(site: &Site, pipeline: &str, service: &str, version: &str) -> Ru
     let runs = site.objects("PipelineRun");
     let name =
         within(LIMIT, &format!("a run of `{pipeline}` for {service} {version}"), async || {
-            let found = runs.list(&ListParams::default().labels(&labels)).await.unwrap();
+            let found = runs.list(&ListParams::default().labels(&labels)).await?;
             let newest =
                 found.items.into_iter().max_by_key(|run| run.metadata.creation_timestamp.clone());
-            newest.and_then(|run| run.metadata.name)
+            Ok(newest.and_then(|run| run.metadata.name))
         })
-        .await;
+        .await
+        .unwrap();
     site.run(&name)
 }
 
@@ -91,7 +77,7 @@ async fn ends_well(run: &Run) {
     );
 }
 
-/// A service whose every request v1 answers.
+/// A service on v1.
 async fn first(site: &Site, service: &str) {
     ask(site, service, "v1", Model::Good).await;
     let run = run_of(site, "canary-release", service, "v1").await;
@@ -99,33 +85,22 @@ async fn first(site: &Site, service: &str) {
     settles_on(site, service, "v1", LIMIT).await;
 }
 
-/// Waits until the spec has no percent and the route one revision, and then everybody gets this version.
+/// Waits until the spec has no percent and the route one revision, and then this version serves all requests.
 async fn settles_on(site: &Site, service: &str, version: &str, limit: Duration) {
     within(limit, &format!("{service} at 100 % of one revision"), async || {
-        let found = site.service(service).await.unwrap()?;
+        let Some(found) = site.service(service).await? else { return Ok(None) };
         let predictor = &found.data["spec"]["predictor"];
-        let split = site.traffic(service).await.unwrap();
-        let ready = found.data["status"]["conditions"]
-            .as_array()?
-            .iter()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        let split = site.traffic(service).await?;
+        let mut conditions = found.data["status"]["conditions"].as_array().into_iter().flatten();
         let is_settled = predictor["canaryTrafficPercent"].is_null()
             && matches!(&split[..], [(_, 100)])
-            && ready;
-        is_settled.then_some(())
-    })
-    .await;
-    let host = site.host(service).await.unwrap();
-    let answers = site.ask_often(&host, 20).await.unwrap();
-    assert_eq!(answers.by_version.get(version), Some(&20), "{service}: {answers:?}");
-}
-
-/// The last event about a version, when there is one of this name.
-async fn told(sink: &Sink, service: &str, version: &str, name: &str) -> Told {
-    within(STARTS, &format!("`{name}` about {service} {version}"), async || {
-        sink.told_of(service, version).into_iter().rev().find(|event| event.is(name))
+            && conditions
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        Ok(is_settled.then_some(()))
     })
     .await
+    .unwrap();
+    assert_serves(site, service, version).await;
 }
 
 #[tokio::test]
@@ -153,7 +128,7 @@ async fn releases_that_share_a_correlation_id_each_get_a_gate_and_an_end() {
             let release = run_of(&site, "canary-release", "shared", version).await;
             ends_well(&release).await;
             run_of(&site, "canary-promotion", "shared", version).await.wait(LIMIT).await.unwrap();
-            told(&sink, "shared", version, end).await;
+            sink.event(STARTS, ("shared", version), &[end]).await;
             settles_on(&site, "shared", serves, TAKEN_BACK).await;
         }
     })
@@ -166,10 +141,7 @@ async fn a_canary_that_no_promotion_can_be_started_for_is_taken_back_by_its_rele
     in_namespace("alone", async |mut site| {
         let sink = watch(&mut site).await;
         first(&site, "alone").await;
-        let kubectl = |line: &[&str]| {
-            let namespace = ["-n", site.namespace.as_str()];
-            site.cluster.kubectl(namespace.iter().chain(line).copied()).unwrap()
-        };
+        let kubectl = |line: &[&str]| site.kubectl(line.iter().copied()).unwrap();
         let none_more = ["create", "quota", "runs", "--hard=count/pipelineruns.tekton.dev=2"];
         let no_right = ["delete", "rolebinding", "canary-listener"];
         for (version, take_away) in [("v2", &none_more[..]), ("v3", &no_right[..])] {
@@ -177,10 +149,10 @@ async fn a_canary_that_no_promotion_can_be_started_for_is_taken_back_by_its_rele
             let release = run_of(&site, "canary-release", "alone", version).await;
             kubectl(take_away);
             release.wait(LIMIT).await.unwrap();
-            let told = told(&sink, "alone", version, "canary.rolledback").await;
-            assert_eq!(told.data["reason"], "error", "{told:?}");
-            let message = told.data["message"].as_str().unwrap_or_default();
-            assert!(message.contains("promotion-"), "it names the run that is missing: {told:?}");
+            let event = sink.event(STARTS, ("alone", version), &["canary.rolledback"]).await;
+            assert_eq!(event.data["reason"], "error", "{event:?}");
+            let message = event.data["message"].as_str().unwrap_or_default();
+            assert!(message.contains("promotion-"), "it names the run that is missing: {event:?}");
             settles_on(&site, "alone", "v1", TAKEN_BACK).await;
             kubectl(&["delete", "quota", "runs", "--ignore-not-found"]);
         }
@@ -190,7 +162,7 @@ async fn a_canary_that_no_promotion_can_be_started_for_is_taken_back_by_its_rele
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn what_no_run_will_end_is_swept_and_told_of_and_nothing_else() {
+async fn what_no_run_will_end_is_swept_with_an_event_and_nothing_else() {
     in_namespace("swept", async |mut site| {
         let sink = watch(&mut site).await;
         let services = ["cancelled", "deleted", "release-cancelled", "by-hand"];
@@ -208,8 +180,7 @@ async fn what_no_run_will_end_is_swept_and_told_of_and_nothing_else() {
         site.delete_run(&deleted.name).await.unwrap();
         // A person's canary, without any mark of ours.
         run_of(&site, "canary-promotion", "by-hand", "v2").await;
-        let unmarked = ["delete", "lease", "by-hand-canary", "-n", site.namespace.as_str()];
-        site.cluster.kubectl(unmarked).unwrap();
+        site.kubectl(["delete", "lease", "by-hand-canary"]).unwrap();
         for run in site.runs("canary-promotion").await.unwrap() {
             if run != cancelled.name {
                 site.delete_run(&run).await.unwrap_or_default();
@@ -220,11 +191,8 @@ async fn what_no_run_will_end_is_swept_and_told_of_and_nothing_else() {
         for service in ["cancelled", "deleted", "release-cancelled"] {
             settles_on(&site, service, "v1", TAKEN_BACK).await;
             // One that was cancelled before its canary had requests has failed.
-            let end = within(STARTS, &format!("the end of {service} v2"), async || {
-                let told = sink.told_of(service, "v2");
-                told.into_iter().rev().find(|event| event.is("canary.rolledback") || event.is("failed"))
-            })
-            .await;
+            let ends = ["canary.rolledback", "failed"];
+            let end = sink.event(STARTS, (service, "v2"), &ends).await;
             assert_eq!(end.data["reason"], "cancelled", "{end:?}");
         }
         let percent = &site.service("by-hand").await.unwrap().unwrap().data["spec"]["predictor"]["canaryTrafficPercent"];
@@ -235,11 +203,12 @@ async fn what_no_run_will_end_is_swept_and_told_of_and_nothing_else() {
 
 /// Waits until the service's spec has a canary.
 async fn at_percent(site: &Site, service: &str) {
-    within(LIMIT, "a canary", async || {
-        let found = site.service(service).await.unwrap()?;
-        (!found.data["spec"]["predictor"]["canaryTrafficPercent"].is_null()).then_some(())
-    })
-    .await;
+    let canary = site.until(LIMIT, "a canary", ("InferenceService", service), |service| {
+        service.is_some_and(|service| {
+            !service.data["spec"]["predictor"]["canaryTrafficPercent"].is_null()
+        })
+    });
+    canary.await.unwrap();
 }
 
 #[tokio::test]
@@ -262,7 +231,7 @@ async fn a_service_that_a_person_changes_while_the_gate_runs_ends_at_nothing_and
 
         promotion.wait(LIMIT).await.unwrap();
         settles_on(&site, "changed", "v1", TAKEN_BACK).await;
-        told(&sink, "changed", "v2", "canary.rolledback").await;
+        sink.event(STARTS, ("changed", "v2"), &["canary.rolledback"]).await;
         let service = site.service("changed").await.unwrap().unwrap();
         let container = &service.data["spec"]["predictor"]["containers"][0];
         assert_eq!(
@@ -286,15 +255,15 @@ async fn two_releases_of_a_service_take_their_turns_and_each_ends() {
             ask(&site, "turns", version, model).await;
             run_of(&site, "canary-release", "turns", version).await;
         }
-        told(&sink, "turns", "v2", "canary.created").await;
+        sink.event(STARTS, ("turns", "v2"), &["canary.created"]).await;
         let second = run_of(&site, "canary-release", "turns", "v3").await;
         ends_well(&second).await;
         run_of(&site, "canary-promotion", "turns", "v3").await.wait(LIMIT).await.unwrap();
         settles_on(&site, "turns", "v3", TAKEN_BACK).await;
-        let ends: Vec<String> = sink.told().iter().map(Told::brief).collect();
-        let at = |end: &str| ends.iter().position(|told| told == end);
+        let ends: Vec<String> = sink.accepted().iter().map(Accepted::brief).collect();
+        let at = |end: &str| ends.iter().position(|brief| brief == end);
         let rolled_back = at("canary.rolledback(gate-failed)");
-        let created = sink.told().iter().rposition(|event| event.is("canary.created"));
+        let created = sink.accepted().iter().rposition(|event| event.is("canary.created"));
         assert!(
             rolled_back.is_some() && rolled_back < created,
             "v2 has ended before v3 began: {ends:?}"
@@ -304,11 +273,12 @@ async fn two_releases_of_a_service_take_their_turns_and_each_ends() {
         ask_again(&site, "turns-v2-again", "turns", "v2").await;
         let again = within(STARTS, "the release of v2 again", async || {
             let run = run_of(&site, "canary-release", "turns", "v2").await;
-            (run.ended().await.unwrap().is_none()).then_some(run)
+            Ok(run.ended().await?.is_none().then_some(run))
         })
-        .await;
+        .await
+        .unwrap();
         again.wait(LIMIT).await.unwrap();
-        let failed = told(&sink, "turns", "v2", "failed").await;
+        let failed = sink.event(STARTS, ("turns", "v2"), &["failed"]).await;
         let message = failed.data["message"].as_str().unwrap_or_default();
         assert!(message.contains("was rolled back before"), "{failed:?}");
         settles_on(&site, "turns", "v3", TAKEN_BACK).await;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use demo::{Site, TaskRun};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{namespace::in_namespace, release::first};
+use crate::{canary::restrict, namespace::in_namespace, release::first, task_run::task_run};
 
 const LIMIT: Duration = Duration::from_mins(3);
 
@@ -21,21 +21,12 @@ async fn run(
     params: &[(&str, &str)],
     workspace: Option<&str>,
 ) -> TaskRun {
-    let params: Vec<_> =
-        params.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    let workspaces: Vec<Value> =
-        workspace.map(|name| json!({ "name": name, "emptyDir": {} })).into_iter().collect();
-    let name = user.map_or(task.to_owned(), |user| format!("{task}-{user}"));
+    let mut run = task_run(task, account, params);
+    let spec = &mut run["spec"];
+    spec["workspaces"] = workspace.map(|name| json!([{ "name": name, "emptyDir": {} }])).into();
     let given = user.map(|user| json!({ "runAsUser": user, "runAsGroup": 0, "fsGroup": user }));
-    site.create(json!({
-        "apiVersion": "tekton.dev/v1",
-        "kind": "TaskRun",
-        "metadata": { "name": name },
-        "spec": { "taskRef": { "name": task }, "serviceAccountName": account, "params": params, "workspaces": workspaces,
-                  "podTemplate": { "securityContext": given } }
-    }))
-    .await
-    .unwrap();
+    spec["podTemplate"] = json!({ "securityContext": given });
+    let name = site.create(run).await.unwrap().metadata.name.unwrap();
     site.task_run(&name, LIMIT).await.unwrap()
 }
 
@@ -45,11 +36,7 @@ async fn every_task_but_the_build_runs_under_the_restricted_standard_as_any_user
     in_namespace("restricted", async |site| {
         // Building needs more than the standard allows, so the image is made before it is enforced.
         first(&site, "restricted").await;
-        let label = "pod-security.kubernetes.io/enforce=restricted";
-        site.cluster
-            .kubectl(["label", "namespace", &site.namespace, label, "--overwrite"])
-            .unwrap();
-
+        restrict(&site);
         for user in [None, Some(1_000_650_000)] {
             every_task_runs(&site, user).await;
         }
@@ -85,14 +72,14 @@ async fn every_task_runs(site: &Site, user: User) {
         "{rolled_back:?}"
     );
 
-    let question = [
+    let criteria = [
         ("prometheus-url", "http://prometheus.local:9090"),
         ("query", "vector(0)"),
         ("when", "value == 0"),
         ("hold", "10s"),
         ("deadline", "2m"),
     ];
-    let gate = run(site, user, "prometheus-gate", "canary-observer", &question, None).await;
+    let gate = run(site, user, "prometheus-gate", "canary-observer", &criteria, None).await;
     assert_eq!(gate.results["verdict"], "pass", "{gate:?}");
 
     let event = [

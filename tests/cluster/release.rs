@@ -1,4 +1,4 @@
-//! Whole releases: an event comes in, and in the end a version serves all users or none.
+//! Whole releases: an event comes in, and in the end a version serves all requests or none.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bento::{self, Model},
+    canary::assert_serves,
     gate::setting,
     namespace::in_namespace,
 };
@@ -25,7 +26,7 @@ async fn release(site: &Site, service: &str, version: &str, model: Model) -> Run
     run
 }
 
-/// A version that serves everybody.
+/// A version that serves all requests.
 pub(crate) async fn first(site: &Site, service: &str) -> String {
     let run = release(site, service, "v1", Model::Good).await;
     let create = run.task("canary-create").await.unwrap().expect("canary-create has run");
@@ -57,15 +58,9 @@ async fn succeeded(run: &Run) -> Vec<String> {
         .collect()
 }
 
-/// Everybody is answered by this version, and nobody by an error.
-async fn assert_all_users_have(site: &Site, host: &str, version: &str) {
-    let answers = site.ask_often(host, 40).await.unwrap();
-    assert_eq!(answers.by_version.get(version), Some(&40), "{answers:?}");
-}
-
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn a_first_release_goes_to_all_users_and_says_so() {
+async fn a_first_release_gets_all_requests_and_says_so() {
     in_namespace("first", async |site| {
         let run = release(&site, "first", "v1", Model::Good).await;
         let done = succeeded(&run).await;
@@ -76,7 +71,7 @@ async fn a_first_release_goes_to_all_users_and_says_so() {
             run.describe().await.unwrap()
         );
         assert_eq!(result(&run, "canary-create", "outcome").await, "first");
-        assert_all_users_have(&site, &site.host("first").await.unwrap(), "v1").await;
+        assert_serves(&site, "first", "v1").await;
         assert!(
             site.runs("canary-promotion").await.unwrap().is_empty(),
             "there is nothing to decide"
@@ -87,7 +82,7 @@ async fn a_first_release_goes_to_all_users_and_says_so() {
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
+async fn a_good_release_passes_its_gate_and_gets_all_requests() {
     in_namespace("good", async |site| {
         let host = first(&site, "good").await;
         let traffic = Traffic::start(&site, &host, 20).unwrap();
@@ -115,7 +110,7 @@ async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
             "a canary has the smaller share: {during}"
         );
         assert_eq!(site.traffic("good").await.unwrap(), [(revision, 100)]);
-        assert_all_users_have(&site, &host, "v2").await;
+        assert_serves(&site, "good", "v2").await;
         assert!(
             succeeded(&run).await.contains(&"canary-promoted".to_owned()),
             "{}",
@@ -127,7 +122,7 @@ async fn a_good_release_passes_its_gate_and_goes_to_all_users() {
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn a_release_that_answers_with_errors_is_refused_and_loses_its_users() {
+async fn a_release_that_answers_with_errors_is_refused_and_loses_its_requests() {
     in_namespace("failing", async |site| {
         let host = first(&site, "failing").await;
         let _traffic = Traffic::start(&site, &host, 20).unwrap();
@@ -139,7 +134,7 @@ async fn a_release_that_answers_with_errors_is_refused_and_loses_its_users() {
             "{}",
             run.describe().await.unwrap()
         );
-        assert_all_users_have(&site, &host, "v1").await;
+        assert_serves(&site, "failing", "v1").await;
         assert!(
             succeeded(&run).await.contains(&"canary-rollback".to_owned()),
             "{}",
@@ -158,7 +153,7 @@ async fn a_release_that_answers_with_errors_is_refused_and_loses_its_users() {
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn a_canary_that_crashes_again_and_again_is_rolled_back_and_keeps_no_user() {
+async fn a_canary_that_crashes_again_and_again_is_rolled_back_and_keeps_no_request() {
     in_namespace("crashing", async |site| {
         let host = first(&site, "crashing").await;
         let _traffic = Traffic::start(&site, &host, 10).unwrap();
@@ -170,7 +165,7 @@ async fn a_canary_that_crashes_again_and_again_is_rolled_back_and_keeps_no_user(
             "{}",
             run.describe().await.unwrap()
         );
-        assert_all_users_have(&site, &host, "v1").await;
+        assert_serves(&site, "crashing", "v1").await;
     })
     .await;
 }
@@ -181,7 +176,7 @@ async fn a_gate_that_cannot_ask_prometheus_promotes_nothing() {
     in_namespace("blind", async |site| {
         site.set("prometheus-url", "http://prometheus.local:1").await.unwrap();
         site.set("deadline", "90s").await.unwrap();
-        let host = first(&site, "blind").await;
+        first(&site, "blind").await;
         release(&site, "blind", "v2", Model::Good).await;
         let run = verdict(&site).await;
         assert_eq!(
@@ -190,7 +185,7 @@ async fn a_gate_that_cannot_ask_prometheus_promotes_nothing() {
             "{}",
             run.describe().await.unwrap()
         );
-        assert_all_users_have(&site, &host, "v1").await;
+        assert_serves(&site, "blind", "v1").await;
     })
     .await;
 }
@@ -230,7 +225,7 @@ async fn a_release_needs_no_event() {
             "{}",
             run.describe().await.unwrap()
         );
-        assert_all_users_have(&site, &site.host("no-event").await.unwrap(), "v1").await;
+        assert_serves(&site, "no-event", "v1").await;
     })
     .await;
 }
@@ -239,7 +234,7 @@ async fn a_release_needs_no_event() {
 #[ignore = "needs the cluster"]
 async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
     in_namespace("unready", async |site| {
-        let host = first(&site, "unready").await;
+        first(&site, "unready").await;
         bento::save(&site, "unready", "v2", Model::Unready).await;
         let known = site.runs("canary-release").await.unwrap();
         site.create(without_an_event("unready", "v2", &["--start-timeout=45s"])).await.unwrap();
@@ -247,12 +242,12 @@ async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
         assert_eq!(run.wait(LIMIT).await.unwrap(), "Failed");
         let done = succeeded(&run).await;
         assert!(done.contains(&"canary-rollback".to_owned()), "{}", run.describe().await.unwrap());
-        assert_all_users_have(&site, &host, "v1").await;
+        assert_serves(&site, "unready", "v1").await;
         let service = site.service("unready").await.unwrap().unwrap();
         assert_eq!(service.data["spec"]["predictor"]["canaryTrafficPercent"], json!(null));
         assert!(
             site.runs("canary-promotion").await.unwrap().is_empty(),
-            "nobody was told of a canary"
+            "no event speaks of a canary"
         );
     })
     .await;

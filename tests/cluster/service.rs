@@ -87,8 +87,10 @@ async fn pods_pull_from_a_registry_that_asks_who_they_are() {
     in_namespace("private", async |site| {
         let registry = Registry::start();
         let canary = Canary::of(site).await;
-        let login = Some(("puller", "secret"));
-        let image = image::push_to(&registry.host, login, "v2", Model::Good).await;
+        let login =
+            json!({ "auths": { &registry.host: { "username": "puller", "password": "secret" } } });
+        let login = login.to_string();
+        let image = image::push_to(&canary.site, &registry.host, &login, "v2", Model::Good).await;
         let asked = ("image", image.as_str());
 
         let refused = canary.run("canary-create", &[asked]).await;

@@ -1,40 +1,35 @@
 //! A sink of events in the test's own process: it passes each on to the EventListener and keeps what was
-//! accepted, so that a test knows what was told, by whom and how often.
+//! accepted, so that a test knows which events were sent, by whom and how often.
 
 use std::{
-    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use demo::Site;
+use demo::{Site, within};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::HeaderMap,
-    server::conn::http1,
-    service::service_fn,
 };
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
-};
+
+use crate::http_server::{HttpServer, answer};
 
 /// What all our types begin with.
 const PREFIX: &str = "build.canary.release.";
 
-/// An event that was told and accepted.
+/// An event that was sent and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Accepted {
     pub(crate) id: String,
     pub(crate) source: String,
     pub(crate) r#type: String,
     pub(crate) data: Value,
 }
 
-impl Told {
+impl Accepted {
     /// In a word or two: `canary.rolledback(gate-failed)`.
     pub(crate) fn brief(&self) -> String {
         let name = self.r#type.strip_prefix(PREFIX).unwrap_or(&self.r#type);
@@ -72,42 +67,34 @@ impl Told {
 
 /// The sink, until it is dropped.
 pub(crate) struct Sink {
-    told: Arc<Mutex<Vec<Told>>>,
+    accepted: Arc<Mutex<Vec<Accepted>>>,
     /// URL of the EventListener behind it
     pub(crate) listener: String,
-    server: JoinHandle<()>,
+    _server: HttpServer,
 }
 
 impl Sink {
     /// Puts a sink before the site's EventListener: for its steps by the setting `event-sink`, for its
     /// sweep, and for who sends by this `Site`.
     pub(crate) async fn before(site: &mut Site) -> Self {
-        let machine = &site.cluster.machine;
-        assert!(
-            !machine.is_empty(),
-            "set KANARIA_MACHINE to this machine's address as pods call it"
-        );
-        let socket = TcpListener::bind((&machine[..], 0)).await.unwrap();
-        let url = format!("http://{}", socket.local_addr().unwrap());
-        let listener = std::mem::replace(&mut site.listener, url.clone());
-        site.set("event-sink", &url).await.unwrap();
-        let sweep = ["set", "env", "cronjob/canary-sweep", &format!("K_SINK={url}")];
-        let namespace = ["-n", site.namespace.as_str()];
-        site.cluster.kubectl(namespace.into_iter().chain(sweep)).unwrap();
-
-        let told = Arc::default();
-        let passing = Passing {
-            listener: listener.clone(),
+        let accepted = Arc::default();
+        let forward = Forward {
+            listener: site.listener.clone(),
             http: reqwest::Client::new(),
-            told: Arc::clone(&told),
+            accepted: Arc::clone(&accepted),
         };
-        Self { told, listener, server: tokio::spawn(listen(socket, passing)) }
+        let server = HttpServer::start(site, move |request| forward.clone().pass(request)).await;
+        let url = format!("http://{}", server.address);
+        site.set("event-sink", &url).await.unwrap();
+        site.kubectl(["set", "env", "cronjob/canary-sweep", &format!("K_SINK={url}")]).unwrap();
+        let listener = std::mem::replace(&mut site.listener, url);
+        Self { accepted, listener, _server: server }
     }
 
     /// All events so far, in the order in which they were accepted, repeated ones once.
-    pub(crate) fn told(&self) -> Vec<Told> {
-        let mut all: Vec<Told> = Vec::new();
-        for event in self.told.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    pub(crate) fn accepted(&self) -> Vec<Accepted> {
+        let mut all: Vec<Accepted> = Vec::new();
+        for event in self.accepted.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if !all.iter().any(|known| (&known.id, &known.source) == (&event.id, &event.source)) {
                 all.push(event.clone());
             }
@@ -116,57 +103,42 @@ impl Sink {
     }
 
     /// Those about one version of a service.
-    pub(crate) fn told_of(&self, service: &str, version: &str) -> Vec<Told> {
-        let mut told = self.told();
-        let is_of =
-            |data: &Value| data["serviceName"] == service && data["serviceVersion"] == version;
-        told.retain(|event| is_of(&event.data));
-        told
+    pub(crate) fn about(&self, service: &str, version: &str) -> Vec<Accepted> {
+        let mut events = self.accepted();
+        events.retain(|Accepted { data, .. }| {
+            data["serviceName"] == service && data["serviceVersion"] == version
+        });
+        events
     }
-}
 
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.server.abort();
+    /// The last event about a version that has one of these names, as soon as there is one.
+    pub(crate) async fn event(
+        &self,
+        limit: Duration,
+        (service, version): (&str, &str),
+        names: &[&str],
+    ) -> Accepted {
+        within(limit, &format!("{names:?} about {service} {version}"), async || {
+            let events = self.about(service, version).into_iter().rev();
+            Ok(events.into_iter().find(|event| names.iter().any(|name| event.is(name))))
+        })
+        .await
+        .unwrap()
     }
 }
 
 #[derive(Clone)]
-struct Passing {
+struct Forward {
     listener: String,
     http: reqwest::Client,
-    told: Arc<Mutex<Vec<Told>>>,
+    accepted: Arc<Mutex<Vec<Accepted>>>,
 }
 
-async fn listen(socket: TcpListener, passing: Passing) {
-    let mut open = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = socket.accept().await else { continue };
-        while open.try_join_next().is_some() {}
-        open.spawn(serve(stream, passing.clone()));
-    }
-}
-
-async fn serve(stream: TcpStream, passing: Passing) {
-    let answer = service_fn(|request| {
-        // A sender that is killed in the middle must not take back what it has told.
-        let passed = tokio::spawn(passing.clone().pass(request));
-        async move {
-            let status = passed.await.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut answer = Response::new(Full::<Bytes>::default());
-            *answer.status_mut() = status;
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    // What becomes of the connection is the sender's concern.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
-}
-
-impl Passing {
-    /// Passes an event on as it is, and keeps it when it was accepted. Returns what the sender is told.
-    async fn pass(self, request: Request<Incoming>) -> StatusCode {
+impl Forward {
+    /// Passes an event on as it is, and keeps it when it was accepted, also when its sender is killed meanwhile.
+    async fn pass(self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let Ok(body) = body.collect().await else { return StatusCode::BAD_REQUEST };
+        let Ok(body) = body.collect().await else { return answer(StatusCode::BAD_REQUEST, "") };
         let body = body.to_bytes();
         let mut headers = head.headers.clone();
         for ours in ["host", "connection", "content-length", "transfer-encoding"] {
@@ -174,11 +146,11 @@ impl Passing {
         }
         let sent = self.http.post(&self.listener).headers(headers).body(body.clone()).send().await;
         // A listener that is away is away for the sender too.
-        let Ok(answer) = sent else { return StatusCode::SERVICE_UNAVAILABLE };
-        if answer.status().is_success() {
-            let event = Told::read(&head.headers, &body);
-            self.told.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        let Ok(answered) = sent else { return answer(StatusCode::SERVICE_UNAVAILABLE, "") };
+        if answered.status().is_success() {
+            let event = Accepted::read(&head.headers, &body);
+            self.accepted.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }
-        answer.status()
+        answer(answered.status(), "")
     }
 }

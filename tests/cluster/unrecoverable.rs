@@ -1,6 +1,4 @@
-//! What will not heal by itself ends a release at once, with the sentence that helps.
-
-use std::{fs, time::Duration};
+//! What cannot recover by itself ends a release at once, with the sentence that helps.
 
 use demo::{Event, Mode, Site};
 use serde_json::{Value, json};
@@ -8,7 +6,7 @@ use tokio::process::Command;
 
 use crate::{
     bento::{self, Model},
-    canary::LIMIT,
+    canary::{Canary, LIMIT},
     image,
     namespace::in_namespace,
     sink::Sink,
@@ -31,14 +29,6 @@ async fn create(site: &Site, image: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn apply(site: &Site, object: &Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("object.json");
-    fs::write(&file, object.to_string()).unwrap();
-    let file = file.display().to_string();
-    site.cluster.kubectl(["apply", "-n", &site.namespace, "-f", &file]).unwrap();
-}
-
 fn limit_range(name: &str, limits: Value) -> Value {
     let mut container = limits;
     container["type"] = "Container".into();
@@ -55,16 +45,17 @@ fn quota() -> Value {
 async fn a_namespace_that_refuses_the_pods_ends_a_release_at_once_and_the_next_one_tries_again() {
     in_namespace("refused", async |site| {
         let image = image::push(&site, "v1", Model::Good).await;
-        apply(&site, &quota());
+        site.create(quota()).await.unwrap();
         let (code, log) = create(&site, &image).await;
         assert_eq!(code, Some(1), "{log}");
         assert!(log.contains("must specify limits.cpu") && log.contains("LimitRange"), "{log}");
 
-        apply(&site, &limit_range("defaults", json!({"default": {"cpu": "1", "memory": "64Mi"}})));
+        let defaults = json!({"default": {"cpu": "1", "memory": "64Mi"}});
+        site.create(limit_range("defaults", defaults)).await.unwrap();
         let (code, log) = create(&site, &image).await;
         assert_eq!(code, Some(0), "{log}");
 
-        apply(&site, &limit_range("small", json!({"max": {"memory": "32Mi"}})));
+        site.create(limit_range("small", json!({"max": {"memory": "32Mi"}}))).await.unwrap();
         let (code, log) = create(&site, &image::push(&site, "v2", Model::Good).await).await;
         assert_eq!(code, Some(1), "{log}");
         assert!(log.contains("maximum memory usage per Container is 32Mi"), "{log}");
@@ -110,7 +101,7 @@ async fn a_spec_that_refers_to_what_is_not_there_ends_a_release_soon() {
     ];
     for (name, change, why, hint) in cases {
         in_namespace(name, async |site| {
-            let canary = crate::canary::Canary::of(site).await;
+            let canary = Canary::of(site).await;
             let patch = json!(change).to_string();
             canary
                 .kubectl(&["patch", "inferenceservice", "iris", "--type=json", "-p", &patch])
@@ -126,28 +117,18 @@ async fn a_spec_that_refers_to_what_is_not_there_ends_a_release_soon() {
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
-async fn a_release_whose_steps_are_refused_too_is_told_of_by_the_sweep() {
+async fn a_release_whose_steps_are_refused_too_gets_its_event_from_the_sweep() {
     in_namespace("no-pods", async |mut site| {
         let sink = Sink::before(&mut site).await;
         bento::save(&site, "iris", "v1", Model::Good).await;
-        apply(&site, &quota());
+        site.create(quota()).await.unwrap();
         site.sweep_every_minute().await.unwrap();
         let event = Event::requested("iris-v1", "iris", "v1");
         assert_eq!(site.send(&event, Mode::Structured).await.unwrap(), 202);
-        let told = tokio::time::timeout(LIMIT, async {
-            loop {
-                if let Some(told) =
-                    sink.told_of("iris", "v1").into_iter().find(|told| told.is("failed"))
-                {
-                    return told;
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        });
-        let told = told.await.expect("the sweep tells of it");
-        assert_eq!(told.data["stage"], "bento-build", "{told:?}");
-        let message = told.data["message"].as_str().unwrap_or_default();
-        assert!(message.contains("must specify limits.cpu"), "{told:?}");
+        let failed = sink.event(LIMIT, ("iris", "v1"), &["failed"]).await;
+        assert_eq!(failed.data["stage"], "bento-build", "{failed:?}");
+        let message = failed.data["message"].as_str().unwrap_or_default();
+        assert!(message.contains("must specify limits.cpu"), "{failed:?}");
     })
     .await;
 }

@@ -6,7 +6,7 @@ use demo::FailedRequest;
 
 use super::{PERCENT, plan::Kind};
 
-/// All that users got during one release.
+/// All that clients got during one release.
 pub(crate) struct Attribution<'a> {
     pub(crate) kind: Kind,
     /// The version that is released
@@ -22,13 +22,13 @@ impl Attribution<'_> {
             failed.iter().partition(|request| self.is_own(request));
         let mut complaints = Vec::new();
         if !foreign.is_empty() {
-            complaints.push(format!("users got errors: {}", self.grouped(&foreign)));
+            complaints.push(format!("requests failed: {}", self.grouped(&foreign)));
         }
         let share = self.requests * usize::try_from(PERCENT).unwrap_or(0) / 100;
         // Three standard deviations of so many requests, and a few that were under way.
         if own.len() > share + 3 * share.isqrt() + 5 {
             complaints.push(format!(
-                "{} of {} users got errors, where its share is {PERCENT} %: {}",
+                "{} of {} requests failed, where its share is {PERCENT} %: {}",
                 own.len(),
                 self.requests,
                 self.grouped(&own)
@@ -38,7 +38,7 @@ impl Attribution<'_> {
     }
 
     /// A failing model names itself in each answer. A crashing one leaves it to others to say that it is not
-    /// there, or to wait for it longer than its user does. A request that waits for it in Knative's activator
+    /// there, or to wait for it longer than its client does. A request that waits for it in Knative's activator
     /// when its revision is deleted is told so.
     fn is_own(&self, request: &FailedRequest) -> bool {
         match (self.kind, request.status) {

@@ -1,4 +1,4 @@
-//! The site that everything happens in. Whoever asks its API asks patiently: it may be away just now, and
+//! The site that everything happens in. Whoever asks its API asks again: it may be away just now, and
 //! that is our own doing.
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use demo::Site;
+use demo::{Site, within};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
@@ -112,7 +112,7 @@ impl Environment {
         let (possible, not): (Vec<_>, Vec<_>) =
             faults.iter().partition(|fault| is_ours || !fault.needs_the_machine());
         for fault in not {
-            super::tell(&format!(
+            super::log(&format!(
                 "skipped: {fault}: the cluster that KUBECONFIG names is somebody's"
             ));
         }
@@ -121,7 +121,7 @@ impl Environment {
 
     /// The service and its runs as they are now.
     pub(crate) async fn look(&self, service: &str) -> Result<Observed> {
-        patiently("look at the service", async || {
+        retry_until_answered("look at the service", async || {
             let found = self.site.service(service).await?.context("there is no service")?;
             let all = self.site.objects("PipelineRun").list(&ListParams::default()).await?;
             let runs = all.items.iter().filter_map(|run| {
@@ -147,7 +147,7 @@ impl Environment {
     /// Gives a service the spec that it had, as a person would who finds it with a canary that nobody ends.
     pub(crate) async fn put_back(&self, service: &str, spec: &Value) -> Result<()> {
         let services = self.site.objects("InferenceService");
-        patiently("put the service back", async || {
+        retry_until_answered("put the service back", async || {
             let mut found = services.get(service).await?;
             found.data["spec"] = spec.clone();
             let annotations = found.metadata.annotations.get_or_insert_default();
@@ -173,7 +173,7 @@ impl Environment {
         }
         let host = self.site.host(service).await?;
         if self.who_serves(&host, 40).await?.is_none() {
-            wrong.push("not all users are answered by one version".into());
+            wrong.push("not all requests are answered by one version".into());
         }
         let begun = Instant::now();
         loop {
@@ -238,7 +238,10 @@ impl Environment {
 }
 
 /// Asks again while the answer is an error.
-pub(crate) async fn patiently<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+pub(crate) async fn retry_until_answered<T>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
     let begun = Instant::now();
     loop {
         match ask().await {
@@ -253,15 +256,12 @@ pub(crate) async fn patiently<T>(what: &str, mut ask: impl AsyncFnMut() -> Resul
 
 /// Waits until a first version answers.
 pub(crate) async fn first_answer(site: &Site, service: &str, limit: Duration) -> Result<()> {
-    let begun = Instant::now();
-    loop {
+    within(limit, &format!("the first version of `{service}`"), async || {
         let answered = async { site.ask(&site.host(service).await?).await };
-        if answered.await.is_ok_and(|answer| answer.version().as_deref() == Some("v1")) {
-            return Ok(());
-        }
-        ensure!(begun.elapsed() < limit, "failed to release `{service}` for the first time");
-        tokio::time::sleep(LOOK).await;
-    }
+        let answered = answered.await.is_ok_and(|answer| answer.version().as_deref() == Some("v1"));
+        Ok(answered.then_some(()))
+    })
+    .await
 }
 
 /// Has the release's step give up on a canary that never gets ready after a minute, by the pipeline's own param.

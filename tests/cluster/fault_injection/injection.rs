@@ -1,4 +1,4 @@
-//! The harm, at its moment.
+//! The plan's fault, at its moment.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use kube::{
 };
 
 use super::{
-    environment::{Environment, LOOK, PipelineRun, patiently},
+    environment::{Environment, LOOK, PipelineRun, retry_until_answered},
     plan::{Fault, Plan},
 };
 
@@ -27,13 +27,13 @@ const PROMETHEUS_AWAY: Duration = Duration::from_mins(1);
 pub(crate) struct Injected {
     /// When and where, for people
     pub(crate) moment: String,
-    /// Whether there was something to strike
+    /// Whether there was something to hit
     pub(crate) hit: bool,
 }
 
 impl Environment {
     /// Waits for the plan's moment and does what it says.
-    pub(crate) async fn strike(
+    pub(crate) async fn inject(
         &self,
         plan: &Plan,
         service: &str,
@@ -43,13 +43,13 @@ impl Environment {
             return Ok(Injected { moment: "-".into(), hit: false });
         }
         let Some((run, moment)) = self.moment(plan, service, version).await? else {
-            // What all share can be injected at any time; a run that is over cannot.
+            // What all share can be hit at any time; a run that is over cannot.
             if plan.fault.is_shared() {
-                self.harm(plan.fault, "").await?;
+                self.hit(plan.fault, "").await?;
             }
             return Ok(Injected { moment: "after its end".into(), hit: false });
         };
-        let target = self.harm(plan.fault, &run).await?;
+        let target = self.hit(plan.fault, &run).await?;
         Ok(match target {
             Some(target) if target.is_empty() => Injected { moment, hit: true },
             Some(target) => Injected { moment: format!("{moment}, {target}"), hit: true },
@@ -57,7 +57,7 @@ impl Environment {
         })
     }
 
-    /// The run to strike and where it stands, when it is time. A run that ends before leaves it to the one that
+    /// The run to hit and where it stands, when it is time. A run that ends before leaves it to the one that
     /// follows. None when none does.
     async fn moment(
         &self,
@@ -94,17 +94,18 @@ impl Environment {
     }
 
     /// Does it, and says what was hit, in a word where the fault's name does not say it all.
-    async fn harm(&self, fault: Fault, run: &str) -> Result<Option<String>> {
+    async fn hit(&self, fault: Fault, run: &str) -> Result<Option<String>> {
         match fault {
             Fault::Nothing => Ok(None),
             Fault::StepKilled => self.kill_step(run).await,
             Fault::PodDeleted => self.delete_pod(run).await,
             Fault::RunCancelled => {
-                patiently("cancel the run", async || self.site.cancel(run).await).await?;
+                retry_until_answered("cancel the run", async || self.site.cancel(run).await)
+                    .await?;
                 Ok(Some(String::new()))
             }
             Fault::RunDeleted => {
-                patiently("delete the run", async || {
+                retry_until_answered("delete the run", async || {
                     let gone = self.site.objects("PipelineRun").get_opt(run).await?.is_none();
                     if gone { Ok(()) } else { self.site.delete_run(run).await }
                 })
@@ -157,7 +158,7 @@ impl Environment {
             self.delete_now(&pod).await?;
         }
         let live = format!("{}/live", self.sink.listener);
-        patiently("reach the new EventListener", async || {
+        retry_until_answered("reach the new EventListener", async || {
             let asked = reqwest::Client::new().get(&live).timeout(Duration::from_secs(2)).send();
             asked.await?.error_for_status()?;
             Ok(())
@@ -180,7 +181,7 @@ impl Environment {
     }
 
     async fn has_ended(&self, run: &str) -> Result<bool> {
-        patiently("look at the run", async || {
+        retry_until_answered("look at the run", async || {
             let found = self.site.objects("PipelineRun").get_opt(run).await?;
             let status = found.map(|run| run.data["status"]["conditions"][0]["status"].clone());
             Ok(status.is_none_or(|status| status == "True" || status == "False"))
@@ -190,15 +191,18 @@ impl Environment {
 
     async fn pods(&self, labels: &str) -> Result<Vec<Pod>> {
         let wanted = ListParams::default().labels(labels);
-        patiently("list pods", async || Ok(self.pods_here().list(&wanted).await?.items)).await
+        retry_until_answered("list pods", async || Ok(self.pods_here().list(&wanted).await?.items))
+            .await
     }
 
     async fn delete_now(&self, pod: &Pod) -> Result<()> {
         let at_once = DeleteParams::default().grace_period(0);
         let name = pod.name_any();
-        patiently("delete a pod", async || match self.pods_here().delete(&name, &at_once).await {
-            Err(kube::Error::Api(refused)) if refused.code == 404 => Ok(()),
-            deleted => deleted.map(drop).context("failed to delete"),
+        retry_until_answered("delete a pod", async || {
+            match self.pods_here().delete(&name, &at_once).await {
+                Err(kube::Error::Api(refused)) if refused.code == 404 => Ok(()),
+                deleted => deleted.map(drop).context("failed to delete"),
+            }
         })
         .await
     }

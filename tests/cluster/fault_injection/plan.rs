@@ -1,4 +1,4 @@
-//! What is released, and what befalls it: drawn from a seed, so that a run can be had again.
+//! What is released, and what befalls it: drawn from a seed, so that it can be repeated.
 
 use std::{fmt, time::Duration};
 
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) fault: Fault,
     pub(crate) stage: Stage,
-    /// How long that run has gone on when the fault strikes
+    /// How long that run has gone on when the fault comes
     pub(crate) after: Duration,
 }
 

@@ -7,11 +7,11 @@ use demo::{Event, Mode, Traffic};
 
 use super::{
     attribution::Attribution,
-    environment::{Environment, LOOK, Observed, patiently},
+    environment::{Environment, LOOK, Observed, retry_until_answered},
     injection::Injected,
     plan::{Fault, Kind, Plan, Stage},
 };
-use crate::{bento, sink::Told};
+use crate::{bento, sink::Accepted};
 
 /// The longest that a canary may be left which no run will end, with half a minute for the looking.
 const TAKEN_BACK: Duration = Duration::from_secs(5 * 60 + 30);
@@ -64,7 +64,7 @@ struct Release<'a> {
 }
 
 impl Series {
-    /// Runs them all. What it could not even run is told by its last row.
+    /// Runs them all. What it could not even run is in its last row.
     pub(crate) async fn run(self, environment: &Environment) -> Vec<Row> {
         let mut rows = Vec::new();
         if let Err(error) = self.each(environment, &mut rows).await {
@@ -80,7 +80,8 @@ impl Series {
     async fn each(&self, environment: &Environment, rows: &mut Vec<Row>) -> Result<()> {
         let service = self.service;
         let host =
-            patiently("find the host", async || environment.site.host(service).await).await?;
+            retry_until_answered("find the host", async || environment.site.host(service).await)
+                .await?;
         let traffic = Traffic::start(&environment.site, &host, self.rate)?;
         let mut before = "v1".to_owned();
         for (at, plan) in self.plans.iter().enumerate() {
@@ -93,9 +94,9 @@ impl Series {
                 begun: Instant::now(),
                 seen: environment.look(service).await?,
             };
-            super::tell(&format!("{service} {}: {}, {}", release.version, plan.kind, plan.fault));
+            super::log(&format!("{service} {}: {}, {}", release.version, plan.kind, plan.fault));
             let (row, serves) = release.run(&host, &traffic).await?;
-            super::tell(&format!("{row}"));
+            super::log(&format!("{row}"));
             let is_over = row.ended != NOT_AT_ALL;
             rows.push(row);
             if is_over {
@@ -111,17 +112,18 @@ impl Series {
 const NOT_AT_ALL: &str = "NOT AT ALL";
 
 impl Release<'_> {
-    /// Takes the release to its end. Returns what is to be told of it and the version that serves then.
+    /// Takes the release to its end. Returns its row of the summary and the version that serves then.
     async fn run(&self, host: &str, traffic: &Traffic) -> Result<(Row, String)> {
         let Self { environment, service, version, plan, .. } = self;
         bento::save(&environment.site, service, version, plan.kind.model()).await;
         self.ask().await?;
-        let injected = environment.strike(plan, service, version).await?;
+        let injected = environment.inject(plan, service, version).await?;
         let missing = self.wait_for_the_end(&injected).await?;
 
-        let told = environment.sink.told_of(service, version);
+        let events = environment.sink.about(service, version);
         let serves =
-            patiently("ask the model", async || environment.who_serves(host, 10).await).await?;
+            retry_until_answered("ask the model", async || environment.who_serves(host, 10).await)
+                .await?;
         let (requests, failed) = (traffic.take().total(), traffic.take_failed());
         let serves = serves.unwrap_or_default();
         let seen = environment.look(service).await?;
@@ -137,9 +139,9 @@ impl Release<'_> {
         if ended != NOT_AT_ALL && serves != *version && serves != self.before {
             complaints.push(format!("`{serves}` serves, not {} nor {version}", self.before));
         }
-        complaints.extend(self.verdict(ended, &told));
+        complaints.extend(self.verdict(ended, &events));
         if !complaints.is_empty() {
-            super::tell(&format!("✘ {}\n{}", complaints.join("\n✘ "), self.describe().await));
+            super::log(&format!("✘ {}\n{}", complaints.join("\n✘ "), self.describe().await));
         }
         let row = Row {
             release: format!("{service} {version}"),
@@ -147,7 +149,7 @@ impl Release<'_> {
             moment: injected.moment,
             ended,
             took: self.begun.elapsed(),
-            events: told.iter().map(Told::brief).collect(),
+            events: events.iter().map(Accepted::brief).collect(),
             requests,
             own_errors,
             complaints,
@@ -161,7 +163,7 @@ impl Release<'_> {
         let Self { environment, service, version, .. } = self;
         let event = Event::requested(&format!("{service}-{version}"), service, version);
         loop {
-            patiently("ask for a release", async || {
+            retry_until_answered("ask for a release", async || {
                 let status = environment.site.send(&event, Mode::Structured).await?;
                 ensure!(status == 202, "the EventListener answers {status}");
                 Ok(())
@@ -184,8 +186,8 @@ impl Release<'_> {
         loop {
             let seen = self.environment.look(self.service).await?;
             let mut missing = seen.unsettled();
-            if missing.is_empty() && !self.is_told() && !self.is_withdrawn(&seen, injected) {
-                missing = "no event tells how it ended".into();
+            if missing.is_empty() && !self.is_reported() && !self.is_withdrawn(&seen, injected) {
+                missing = "no event says how it ended".into();
             }
             if !missing.is_empty() {
                 settled = None;
@@ -210,44 +212,44 @@ impl Release<'_> {
         }
     }
 
-    fn is_told(&self) -> bool {
-        let told = self.environment.sink.told_of(self.service, &self.version);
-        told.iter().any(|event| {
+    fn is_reported(&self) -> bool {
+        let events = self.environment.sink.about(self.service, &self.version);
+        events.iter().any(|event| {
             ["canary.promoted", "canary.rolledback", "failed"].iter().any(|end| event.is(end))
         })
     }
 
-    /// Someone cancelled or deleted the run before it touched the service: nothing was, and nobody is left to tell.
+    /// Someone cancelled or deleted the run before it touched the service: nothing was, and nobody is left to send an event.
     fn is_withdrawn(&self, now: &Observed, injected: &Injected) -> bool {
         injected.hit
             && matches!(self.plan.fault, Fault::RunCancelled | Fault::RunDeleted)
             && now.generation == self.seen.generation
     }
 
-    /// What is wrong about an end and what was told of it.
-    fn verdict(&self, ended: &str, told: &[Told]) -> Vec<String> {
+    /// What is wrong about an end and its events.
+    fn verdict(&self, ended: &str, events: &[Accepted]) -> Vec<String> {
         let Plan { kind, fault, .. } = self.plan;
-        let has = |name: &str| told.iter().any(|event| event.is(name));
+        let has = |name: &str| events.iter().any(|event| event.is(name));
         let mut wrong = Vec::new();
         match ended {
             "promoted" => {
                 if kind != Kind::Good {
-                    wrong.push(format!("a {kind} version serves all users"));
+                    wrong.push(format!("a {kind} version serves all requests"));
                 }
                 if !has("canary.promoted") {
                     wrong.push(
-                        "it serves all users, and no event tells that it was promoted".into(),
+                        "it serves all requests, and no event says that it was promoted".into(),
                     );
                 }
                 if has("canary.rolledback") {
                     wrong.push(
-                        "it serves all users, and an event tells that it was rolled back".into(),
+                        "it serves all requests, and an event says that it was rolled back".into(),
                     );
                 }
             }
             "taken back" => {
                 if has("canary.promoted") {
-                    wrong.push("it serves nobody, and an event tells that it was promoted".into());
+                    wrong.push("it serves nobody, and an event says that it was promoted".into());
                 }
                 let disturbed = self.environment.was_disturbed(self.begun);
                 if kind == Kind::Good && fault == Fault::Nothing && !disturbed {
