@@ -169,6 +169,14 @@ mod tests {
             .unwrap()
     }
 
+    /// `exec` has made a `sleep` of it.
+    fn wait_until_asleep(child: &std::process::Child) {
+        let line = format!("/proc/{}/cmdline", child.id());
+        while !fs::read(&line).is_ok_and(|line| line.starts_with(b"sleep")) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn find(component: &str) -> Option<Process> {
         labelled().into_iter().find(|process| process.component == component && process.is_main)
     }
@@ -194,12 +202,7 @@ mod tests {
             .env(COMPONENT, "test-elsewhere")
             .spawn()
             .unwrap();
-        let is_asleep = |pid| {
-            fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep"))
-        };
-        while !is_asleep(child.id()) {
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_until_asleep(&child);
         assert!(find("test-elsewhere").is_none());
         child.kill().unwrap();
         child.wait().unwrap();
@@ -209,7 +212,7 @@ mod tests {
     fn a_process_that_shrugs_off_sigterm_is_killed() {
         let mut child =
             Command::new("sh").args(["-c", "trap '' TERM; exec sleep 600"]).spawn().unwrap();
-        thread::sleep(Duration::from_millis(50));
+        wait_until_asleep(&child); // the trap is set by then
         stop(child.id().cast_signed(), Duration::from_millis(50)).unwrap();
         assert!(!child.wait().unwrap().success());
     }

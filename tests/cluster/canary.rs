@@ -58,6 +58,25 @@ impl Canary {
         self.run("canary-create", &[&[("image", image.as_str())], params].concat()).await
     }
 
+    /// Makes a canary, which then has its share of the requests.
+    pub(crate) async fn create_live(
+        &self,
+        version: &str,
+        model: Model,
+        params: &[(&str, &str)],
+    ) -> Ended {
+        let live = self.create(version, model, params).await;
+        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        live
+    }
+
+    /// Takes a canary back, after which v1 serves all requests.
+    pub(crate) async fn assert_rolls_back(&self, params: &[(&str, &str)]) {
+        let back = self.rollback(params).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
+        self.assert_serves("v1").await;
+    }
+
     pub(crate) async fn rollback(&self, params: &[(&str, &str)]) -> Ended {
         self.run("canary-rollback", params).await
     }
@@ -110,7 +129,7 @@ impl Canary {
     }
 
     /// Every request is answered by this version, and the spec says so without a percent.
-    pub(crate) async fn assert_everybody_has(&self, version: &str) {
+    pub(crate) async fn assert_serves(&self, version: &str) {
         assert_serves(&self.site, SERVICE, version).await;
         let predictor = self.predictor().await;
         assert_eq!(predictor["canaryTrafficPercent"], Value::Null, "{predictor}");

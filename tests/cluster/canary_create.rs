@@ -12,8 +12,7 @@ use crate::{
 async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_after_that() {
     in_namespace("ladder", async |site| {
         let canary = Canary::of(site).await;
-        let live = canary.create("v2", Model::Good, &[("percent", "20")]).await;
-        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let live = canary.create_live("v2", Model::Good, &[("percent", "20")]).await;
         let (new, old) = (live.result("canary-revision"), live.result("baseline-revision"));
         assert_eq!(canary.traffic().await, [(new.to_owned(), 20), (old.to_owned(), 80)]);
         assert!(live.result("canary-url").starts_with("http://latest-iris-predictor."), "{live:?}");
@@ -32,13 +31,13 @@ async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_a
         let promoted = canary.promote(&[named(new)[0], ("ladder", "50"), ("pause", "2s")]).await;
         assert_eq!(promoted.result("outcome"), "promoted", "{promoted:?}");
         assert!(promoted.log.contains("set 50 %"), "{promoted:?}");
-        canary.assert_everybody_has("v2").await;
+        canary.assert_serves("v2").await;
         assert_eq!(canary.create("v2", Model::Good, &[]).await.result("outcome"), "unchanged");
 
         let back = canary.rollback(&named(new)).await;
         assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
         assert_eq!(back.result("restored-image"), live.result("baseline-image"));
-        canary.assert_everybody_has("v1").await;
+        canary.assert_serves("v1").await;
         assert_eq!(
             canary.rollback(&named(new)).await.results,
             back.results,
@@ -67,9 +66,7 @@ async fn a_canary_that_never_gets_ready_costs_no_user_and_is_explained() {
         assert_eq!(failed.result("outcome"), "");
         assert_eq!(canary.predictor().await["canaryTrafficPercent"], 0);
 
-        let back = canary.rollback(&named(failed.result("canary-revision"))).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(failed.result("canary-revision"))).await;
     })
     .await;
 }
@@ -85,15 +82,13 @@ async fn a_canary_that_exits_or_has_no_image_is_explained_long_before_the_timeou
             "{failed:?}"
         );
         canary.rollback(&named(failed.result("canary-revision"))).await;
-        canary.assert_everybody_has("v1").await;
+        canary.assert_serves("v1").await;
 
         let image =
             format!("{}/models/nobody@sha256:{}", canary.site.cluster.registry.pod, "0".repeat(64));
         let missing = canary.run("canary-create", &[("image", &image)]).await;
         assert!(missing.log.contains("its image cannot be pulled"), "{missing:?}");
-        let back = canary.rollback(&[("canary-image", &image)]).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&[("canary-image", &image)]).await;
     })
     .await;
 }
@@ -127,9 +122,7 @@ async fn a_task_run_that_is_killed_half_way_and_run_again_ends_in_the_same_place
             .kubectl(&["delete", "pod", &format!("{killed}-pod"), "--grace-period=0", "--force"])
             .unwrap();
         canary.end(&killed).await;
-        let back = canary.rollback(&named(new)).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(new)).await;
     })
     .await;
 }

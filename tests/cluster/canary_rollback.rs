@@ -13,14 +13,11 @@ use crate::{
 async fn a_live_canary_that_crashes_with_a_long_back_off_is_taken_back() {
     in_namespace("backoff", async |site| {
         let canary = Canary::of(site).await;
-        let live = canary.create("v2", Model::Crashing(25), &[("percent", "50")]).await;
-        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let live = canary.create_live("v2", Model::Crashing(25), &[("percent", "50")]).await;
         let new = live.result("canary-revision");
         canary.long_back_off(new).await;
 
-        let back = canary.rollback(&named(new)).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(new)).await;
     })
     .await;
 }
@@ -36,9 +33,7 @@ async fn a_promoted_canary_that_crashes_is_taken_back() {
         assert_eq!(promoted.result("outcome"), "promoted", "{promoted:?}");
         canary.long_back_off(new).await;
 
-        let back = canary.rollback(&named(new)).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(new)).await;
     })
     .await;
 }
@@ -53,9 +48,7 @@ async fn a_rollback_after_the_old_revision_is_gone_makes_it_again_from_its_image
         canary.promote(&named(new)).await;
         canary.kubectl(&["delete", "revision", old]).unwrap();
 
-        let back = canary.rollback(&named(new)).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(new)).await;
     })
     .await;
 }
@@ -71,7 +64,7 @@ async fn a_rollback_of_what_is_not_there_does_nothing() {
             assert_eq!(ended.result("outcome"), "nothing", "{ended:?}");
             assert_eq!(ended.result("restored-image"), "");
         }
-        canary.assert_everybody_has("v1").await;
+        canary.assert_serves("v1").await;
     })
     .await;
 }
@@ -101,14 +94,11 @@ async fn a_rollback_frees_the_canary_s_room_before_the_old_image_needs_it() {
                 revision == "iris-predictor-00002"
             })
             .await;
-        let live = canary.create("v2", Model::Crashing(20), &[("percent", "20")]).await;
-        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let live = canary.create_live("v2", Model::Crashing(20), &[("percent", "20")]).await;
         let new = live.result("canary-revision");
         canary.long_back_off(new).await;
 
-        let back = canary.rollback(&named(new)).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(new)).await;
         assert_eq!(canary.kubectl(&["get", "revision", new]), None, "its pods end with it");
         let next = canary.create("v3", Model::Good, &[]).await;
         assert_eq!(next.result("outcome"), "canary", "the next release finds room: {next:?}");
@@ -121,8 +111,7 @@ async fn a_rollback_frees_the_canary_s_room_before_the_old_image_needs_it() {
 async fn a_rollback_that_a_full_quota_holds_up_goes_on_when_there_is_room() {
     in_namespace("quota", async |site| {
         let canary = Canary::of(site).await;
-        let live = canary.create("v2", Model::Good, &[("percent", "20")]).await;
-        assert_eq!(live.result("outcome"), "canary", "{live:?}");
+        let live = canary.create_live("v2", Model::Good, &[("percent", "20")]).await;
         let new = live.result("canary-revision");
         canary.kubectl(&["delete", "taskrun", "--all"]).unwrap();
         let running = ["get", "pods", "--field-selector=status.phase=Running", "-o", "name"];
@@ -143,7 +132,7 @@ async fn a_rollback_that_a_full_quota_holds_up_goes_on_when_there_is_room() {
         canary.kubectl(&["delete", "quota", "full"]).unwrap();
         let back = canary.end(&rollback).await;
         assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_serves("v1").await;
     })
     .await;
 }
@@ -163,9 +152,7 @@ async fn a_canary_whose_service_somebody_changed_is_taken_back_and_the_change_st
             .await;
         let refused = canary.promote(&named(new)).await;
         assert!(!refused.succeeded && refused.result("outcome") == "changed", "{refused:?}");
-        let back = canary.rollback(&named(new)).await;
-        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
-        canary.assert_everybody_has("v1").await;
+        canary.assert_rolls_back(&named(new)).await;
         let service = canary.site.service(SERVICE).await.unwrap().unwrap();
         assert_eq!(service.metadata.annotations.unwrap()["owner"], "ada");
     })

@@ -44,8 +44,7 @@ async fn what_a_release_brings_comes_with_its_canary_and_goes_with_it() {
         let before = container(&canary).await;
         let bring = brought().to_string().replace('$', "\\u0024"); // as the interceptor writes it
         for (version, mark_is_lost) in [("v2", false), ("v3", true)] {
-            let live = canary.create(version, Model::Good, &[("container", &bring)]).await;
-            assert_eq!(live.result("outcome"), "canary", "{live:?}");
+            let live = canary.create_live(version, Model::Good, &[("container", &bring)]).await;
             let with = container(&canary).await;
             assert_eq!(with["env"], brought()["env"], "{with}");
             assert_eq!(with["resources"]["limits"]["memory"], "96Mi");
@@ -70,11 +69,11 @@ async fn what_a_release_brings_comes_with_its_canary_and_goes_with_it() {
                 canary.kubectl(&["delete", "lease", "iris-canary"]).unwrap();
             } else {
                 canary.promote(&new).await;
-                canary.assert_everybody_has("v2-from-secret").await;
+                canary.assert_serves("v2-from-secret").await;
                 assert_eq!(container(&canary).await, with, "a promotion keeps it");
             }
             canary.rollback(&new).await;
-            canary.assert_everybody_has("v1").await;
+            canary.assert_serves("v1").await;
             assert_eq!(container(&canary).await, before, "mark lost: {mark_is_lost}");
         }
     })
@@ -107,9 +106,9 @@ async fn pods_pull_from_a_registry_that_asks_who_they_are() {
         assert_eq!(live.result("outcome"), "canary", "{live:?}");
         let new = [("canary-revision", live.result("canary-revision"))];
         canary.promote(&new).await;
-        canary.assert_everybody_has("v2").await;
+        canary.assert_serves("v2").await;
         canary.rollback(&new).await;
-        canary.assert_everybody_has("v1").await;
+        canary.assert_serves("v1").await;
         let secrets = canary.predictor().await["imagePullSecrets"].clone();
         assert_eq!(secrets, json!([{"name": "canary-registry"}]), "the next image may need it");
     })
@@ -202,7 +201,7 @@ async fn a_first_release_begins_with_the_template_of_the_site() {
             .unwrap();
         let first = canary.create("v1", Model::Good, &[("min-replicas", "1")]).await;
         assert_eq!(first.result("outcome"), "first", "{first:?}");
-        canary.assert_everybody_has("of-the-site").await;
+        canary.assert_serves("of-the-site").await;
         let service = canary.site.service(SERVICE).await.unwrap().unwrap();
         assert_eq!(service.metadata.labels.unwrap()["team"], "vision");
         let revision = first.result("canary-revision");

@@ -39,7 +39,7 @@ impl Attribution<'_> {
 
     /// A failing model names itself in each answer. A crashing one leaves it to others to say that it is not
     /// there, or to wait for it longer than its client does. A request that waits for it in Knative's activator
-    /// when its revision is deleted is told so.
+    /// when its revision is deleted gets that as an answer.
     fn is_own(&self, request: &FailedRequest) -> bool {
         match (self.kind, request.status) {
             (Kind::Failing, _) => request.version().as_deref() == Some(self.version),

@@ -27,7 +27,7 @@ pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// How long a shared part's death is felt after it is back: caches are filled, series begin anew.
 const AFTERMATH: Duration = Duration::from_mins(1);
 
-/// A pod that has been told to go is gone after its grace period.
+/// A pod that has been asked to go is gone after its grace period.
 const GOES: Duration = Duration::from_mins(1);
 
 pub(crate) struct Environment {

@@ -81,7 +81,10 @@ impl fmt::Display for Summary {
         )?;
         match &self.complaints()[..] {
             [] => {
-                writeln!(f, "each service on one revision at 100 %, each end told, no other error")
+                writeln!(
+                    f,
+                    "each service on one revision at 100 %, each end with its event, no other error"
+                )
             }
             complaints => writeln!(f, "{}", complaints.join("\n")),
         }
