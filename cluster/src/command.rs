@@ -37,8 +37,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 
 /// Runs a prepared command with `input` on its standard input.
 pub(crate) fn feed(command: &mut Command, input: &str) -> Result<String> {
-    let failed = || format!("failed to run {}", shown(command));
-    let text = failed();
+    let text = format!("failed to run {}", shown(command));
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,9 +1,8 @@
 //! A component of the cluster, which runs as a process of the host: how it is started, watched and stopped.
 
 use std::{
-    collections::VecDeque,
     fs::{self, File},
-    io::{BufRead, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -234,27 +233,19 @@ fn owner(users: &str) -> Option<String> {
 
 /// The last line of a log that says something.
 fn last_words(log: &Path) -> String {
-    let tail = tail(log, 5).unwrap_or_default();
-    tail.into_iter()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_else(|| "its log is empty".into())
-}
-
-fn tail(log: &Path, lines: usize) -> Result<VecDeque<String>> {
-    let mut kept = VecDeque::with_capacity(lines + 1);
-    for line in BufReader::new(File::open(log)?).lines() {
-        kept.push_back(line?);
-        if kept.len() > lines {
-            kept.pop_front();
-        }
-    }
-    Ok(kept)
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().rfind(|line| !line.trim().is_empty());
+    last.unwrap_or("its log is empty").to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::TcpListener, thread};
+    use std::{
+        io::{BufRead as _, BufReader},
+        net::TcpListener,
+        thread,
+    };
 
     use super::*;
 
