@@ -35,17 +35,12 @@ pub(crate) struct Canary {
 impl Canary {
     /// A service on v1.
     pub(crate) async fn of(site: Site) -> Self {
+        restrict(&site);
         let canary = Self { site };
-        canary.restrict();
         let first = canary.create("v1", Model::Good, &[("memory", "64Mi"), ("cpu", "10m")]).await;
         assert_eq!(first.result("outcome"), "first", "{first:?}");
         assert_eq!(first.result("baseline-revision"), "");
         canary
-    }
-
-    /// From now on the namespace enforces the standard.
-    pub(crate) fn restrict(&self) {
-        restrict(&self.site);
     }
 
     pub(crate) async fn create(

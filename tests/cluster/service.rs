@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     bento::Model,
-    canary::{Canary, SERVICE},
+    canary::{Canary, SERVICE, restrict},
     image,
     namespace::in_namespace,
 };
@@ -172,8 +172,8 @@ spec:
 #[ignore = "needs the cluster"]
 async fn a_first_release_begins_with_the_template_of_the_site() {
     in_namespace("template", async |site| {
+        restrict(&site);
         let canary = Canary { site };
-        canary.restrict();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("iris.yaml");
         let give = |text: &str| {
