@@ -36,9 +36,6 @@ struct Args {
 
 const SERVICE: &str = "iris";
 
-/// The stage that asks the model, to see which version answers.
-const REQUESTS: &str = "40 requests";
-
 /// A release builds an image; nothing of it takes longer than this.
 const LONGEST_RUN: Duration = Duration::from_mins(20);
 
@@ -55,60 +52,99 @@ async fn scenario(args: Args) -> Result<Outcome> {
     timeline.chapter("prepare", "the catalog, the notebook");
     let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;
     let notebook = timeline.stage("notebook's packages", notebook()).await?;
+    let mut releases = Releases { timeline, site, notebook };
 
     // A version is never given twice, so that the demo runs again beside what it left in the store.
     let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let version = |number: u8| format!("v{number}-{stamp}");
 
-    timeline.chapter(
-        "release v1",
-        "the first one has nothing to be compared with and gets all requests",
-    );
-    release(&mut timeline, &site, &notebook, &version(1), "first").await?;
-    let host = site.host(SERVICE).await?;
-    timeline.stage(REQUESTS, counted(&site, &host)).await?;
+    releases.chapter(1, "the first one has nothing to be compared with and gets all requests");
+    releases.release(&version(1), "first").await?;
+    let host = releases.site.host(SERVICE).await?;
+    releases.count(&host).await?;
 
-    timeline.chapter(
-        "release v2",
-        "better: 10 % of the requests, a gate with evidence, then all of them",
-    );
-    let traffic = Traffic::start(&site, &host, rate)?;
-    let known = site.runs("canary-promotion").await?;
-    release(&mut timeline, &site, &notebook, &version(2), "good").await?;
-    timeline.stage("canary's own URL", by_own_url(&site)).await?;
-    promotion(&mut timeline, &site, &traffic, &known).await?;
-    timeline.stage(REQUESTS, counted(&site, &host)).await?;
+    releases.chapter(2, "better: 10 % of the requests, a gate with evidence, then all of them");
+    let traffic = Traffic::start(&releases.site, &host, rate)?;
+    let known = releases.site.runs("canary-promotion").await?;
+    releases.release(&version(2), "good").await?;
+    releases.timeline.stage("canary's own URL", by_own_url(&releases.site)).await?;
+    releases.promotion(&traffic, &known).await?;
+    releases.count(&host).await?;
 
-    timeline.chapter("release v3", "broken: it starts, and answers with errors");
-    roll_back(&mut timeline, &site, &notebook, &traffic, (&version(3), "broken")).await?;
-    timeline.chapter("release v4", "refusing: it starts, and answers 422 to every request");
-    roll_back(&mut timeline, &site, &notebook, &traffic, (&version(4), "refusing")).await?;
+    releases.chapter(3, "broken: it starts, and answers with errors");
+    releases.rolled_back(&traffic, &version(3), "broken").await?;
+    releases.count(&host).await?;
+    releases.chapter(4, "refusing: it starts, and answers 422 to every request");
+    releases.rolled_back(&traffic, &version(4), "refusing").await?;
+    releases.count(&host).await?;
     drop(traffic);
 
-    print(&timeline, &site)?;
+    print(&releases.timeline, &releases.site)?;
     Ok(Outcome::Done)
 }
 
-/// A release that is rolled back: how many requests failed, and that all are answered as before.
-async fn roll_back(
-    timeline: &mut Timeline,
-    site: &Site,
-    notebook: &Notebook,
-    traffic: &Traffic,
-    (version, model): (&str, &str),
-) -> Result<()> {
-    let known = site.runs("canary-promotion").await?;
-    traffic.take();
-    release(timeline, site, notebook, version, model).await?;
-    promotion(timeline, site, traffic, &known).await?;
-    let seen = traffic.take();
-    timeline.remark(&format!(
-        "of {} answers while it was a canary, {} were errors",
-        seen.total(),
-        seen.errors()
-    ));
-    let host = site.host(SERVICE).await?;
-    timeline.stage(REQUESTS, counted(site, &host)).await
+/// The releases of one service, as they are shown.
+struct Releases {
+    timeline: Timeline,
+    site: Site,
+    notebook: Notebook,
+}
+
+impl Releases {
+    fn chapter(&mut self, number: u8, about: &str) {
+        self.timeline.chapter(&format!("release v{number}"), about);
+    }
+
+    /// From the notebook's event to the end of the run that it starts.
+    async fn release(&mut self, version: &str, model: &str) -> Result<()> {
+        let Self { timeline, site, notebook } = self;
+        let known = site.runs("canary-release").await?;
+        let id = format!("{SERVICE}-{version}");
+        let request = ReleaseRequest { service: SERVICE, version, model, id: &id };
+        timeline.stage("notebook", executed(site, notebook, request)).await?;
+        let run = site.run_of("canary-release", &known).await?;
+        timeline.remark(&format!("its event started run {}", run.name));
+        let reason = follow(timeline, &run, None).await?;
+        ensure!(
+            matches!(reason.as_str(), "Succeeded" | "Completed"),
+            "failed to release: {reason}\n{}",
+            run.describe().await?
+        );
+        Ok(())
+    }
+
+    /// The second run: gate, then promotion or rollback, with the traffic beside it.
+    async fn promotion(&mut self, traffic: &Traffic, known: &[String]) -> Result<()> {
+        let Self { timeline, site, .. } = self;
+        let run = site.run_of("canary-promotion", known).await?;
+        timeline.remark(&format!("the event canary.created started run {}", run.name));
+        traffic.take();
+        follow(timeline, &run, Some(traffic)).await?;
+        timeline.stage("gate's report", report(site, &run)).await?;
+        let split = site.traffic(SERVICE).await?;
+        let split: Vec<_> =
+            split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
+        timeline.remark(&format!("the route has {}", split.join(", ")));
+        Ok(())
+    }
+
+    /// A release that is rolled back, and how many requests failed meanwhile.
+    async fn rolled_back(&mut self, traffic: &Traffic, version: &str, model: &str) -> Result<()> {
+        let known = self.site.runs("canary-promotion").await?;
+        self.release(version, model).await?;
+        self.promotion(traffic, &known).await?;
+        let seen = traffic.take();
+        let (all, errors) = (seen.total(), seen.errors());
+        self.timeline
+            .remark(&format!("of {all} answers while it was a canary, {errors} were errors"));
+        Ok(())
+    }
+
+    /// Which versions answer.
+    async fn count(&mut self, host: &str) -> Result<()> {
+        let answers = async { Ok(((), self.site.ask_often(host, 40).await?.to_string())) };
+        self.timeline.stage("40 requests", answers).await
+    }
 }
 
 async fn notebook() -> Result<(Notebook, String)> {
@@ -132,48 +168,6 @@ async fn install(cluster: &Cluster, namespace: &str) -> Result<(Site, String)> {
     site.delete_service(SERVICE).await?;
     let detail = format!("in namespace {namespace}, EventListener at {}", site.listener);
     Ok((site, detail))
-}
-
-/// From the notebook's event to the end of the run that it starts.
-async fn release(
-    timeline: &mut Timeline,
-    site: &Site,
-    notebook: &Notebook,
-    version: &str,
-    model: &str,
-) -> Result<()> {
-    let known = site.runs("canary-release").await?;
-    let request =
-        ReleaseRequest { service: SERVICE, version, model, id: &format!("{SERVICE}-{version}") };
-    timeline.stage("notebook", executed(site, notebook, request)).await?;
-    let run = site.run_of("canary-release", &known).await?;
-    timeline.remark(&format!("its event started run {}", run.name));
-    let reason = follow(timeline, &run, None).await?;
-    ensure!(
-        matches!(reason.as_str(), "Succeeded" | "Completed"),
-        "failed to release: {reason}\n{}",
-        run.describe().await?
-    );
-    Ok(())
-}
-
-/// The second run: gate, then promotion or rollback, with the traffic beside it.
-async fn promotion(
-    timeline: &mut Timeline,
-    site: &Site,
-    traffic: &Traffic,
-    known: &[String],
-) -> Result<()> {
-    let run = site.run_of("canary-promotion", known).await?;
-    timeline.remark(&format!("the event canary.created started run {}", run.name));
-    traffic.take();
-    follow(timeline, &run, Some(traffic)).await?;
-    timeline.stage("gate's report", report(site, &run)).await?;
-    let split = site.traffic(SERVICE).await?;
-    let split: Vec<_> =
-        split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
-    timeline.remark(&format!("the route has {}", split.join(", ")));
-    Ok(())
 }
 
 /// The params of a promotion that the gate has under the same names.
@@ -280,10 +274,6 @@ fn shortened(value: &str) -> String {
         Some((name, digest)) => format!("{name}@sha256:{}…", digest.get(..12).unwrap_or(digest)),
         None => value.to_owned(),
     }
-}
-
-async fn counted(site: &Site, host: &str) -> Result<((), String)> {
-    Ok(((), site.ask_often(host, 40).await?.to_string()))
 }
 
 async fn by_own_url(site: &Site) -> Result<((), String)> {
