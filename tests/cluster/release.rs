@@ -34,11 +34,26 @@ pub(crate) async fn first(site: &Site, service: &str) -> String {
     site.host(service).await.unwrap()
 }
 
-/// The promotion that a release led to, when it has ended.
-async fn verdict(site: &Site) -> Run {
+/// The promotion that a release led to, when it has ended. Its gate came to this verdict.
+async fn judged(site: &Site, verdict: &str) -> Run {
     let run = site.run_of("canary-promotion", &[]).await.unwrap();
     run.wait(LIMIT).await.unwrap();
+    let found = result(&run, "prometheus-gate", "verdict").await;
+    assert_eq!(found, verdict, "{}", run.describe().await.unwrap());
     run
+}
+
+/// The first version of a service was built and serves all requests.
+async fn assert_is_first(site: &Site, service: &str, run: &Run) {
+    let first = ["bento-build", "canary-create", "canary-promoted"];
+    assert_eq!(succeeded(run).await, first, "{}", run.describe().await.unwrap());
+    assert_serves(site, service, "v1").await;
+}
+
+/// This task of the run did what it is for.
+async fn assert_succeeded(run: &Run, task: &str) {
+    let succeeded = succeeded(run).await.contains(&task.to_owned());
+    assert!(succeeded, "{task}: {}", run.describe().await.unwrap());
 }
 
 async fn result(run: &Run, task: &str, name: &str) -> String {
@@ -63,15 +78,8 @@ async fn succeeded(run: &Run) -> Vec<String> {
 async fn a_first_release_gets_all_requests_and_says_so() {
     in_namespace("first", async |site| {
         let run = release(&site, "first", "v1", Model::Good).await;
-        let done = succeeded(&run).await;
-        assert_eq!(
-            done,
-            ["bento-build", "canary-create", "canary-promoted"],
-            "{}",
-            run.describe().await.unwrap()
-        );
         assert_eq!(result(&run, "canary-create", "outcome").await, "first");
-        assert_serves(&site, "first", "v1").await;
+        assert_is_first(&site, "first", &run).await;
         assert!(
             site.runs("canary-promotion").await.unwrap().is_empty(),
             "there is nothing to decide"
@@ -91,14 +99,8 @@ async fn a_good_release_passes_its_gate_and_gets_all_requests() {
         let revision = result(&canary, "canary-create", "canary-revision").await;
 
         traffic.take();
-        let run = verdict(&site).await;
+        let run = judged(&site, "pass").await;
         let during = traffic.take();
-        assert_eq!(
-            result(&run, "prometheus-gate", "verdict").await,
-            "pass",
-            "{}",
-            run.describe().await.unwrap()
-        );
         let reason = result(&run, "prometheus-gate", "reason").await;
         for criterion in setting("criteria").split(',') {
             assert!(reason.contains(&format!("{criterion}: ")), "`{criterion}` held: {reason}");
@@ -111,11 +113,7 @@ async fn a_good_release_passes_its_gate_and_gets_all_requests() {
         );
         assert_eq!(site.traffic("good").await.unwrap(), [(revision, 100)]);
         assert_serves(&site, "good", "v2").await;
-        assert!(
-            succeeded(&run).await.contains(&"canary-promoted".to_owned()),
-            "{}",
-            run.describe().await.unwrap()
-        );
+        assert_succeeded(&run, "canary-promoted").await;
     })
     .await;
 }
@@ -127,19 +125,9 @@ async fn a_release_that_answers_with_errors_is_refused_and_loses_its_requests() 
         let host = first(&site, "failing").await;
         let _traffic = Traffic::start(&site, &host, 20).unwrap();
         release(&site, "failing", "v2", Model::Failing).await;
-        let run = verdict(&site).await;
-        assert_eq!(
-            result(&run, "prometheus-gate", "verdict").await,
-            "fail",
-            "{}",
-            run.describe().await.unwrap()
-        );
+        let run = judged(&site, "fail").await;
         assert_serves(&site, "failing", "v1").await;
-        assert!(
-            succeeded(&run).await.contains(&"canary-rollback".to_owned()),
-            "{}",
-            run.describe().await.unwrap()
-        );
+        assert_succeeded(&run, "canary-rollback").await;
         let service = site.service("failing").await.unwrap().unwrap();
         let predictor = &service.data["spec"]["predictor"];
         assert_eq!(
@@ -158,13 +146,7 @@ async fn a_canary_that_crashes_again_and_again_is_rolled_back_and_keeps_no_reque
         let host = first(&site, "crashing").await;
         let _traffic = Traffic::start(&site, &host, 10).unwrap();
         release(&site, "crashing", "v2", Model::Crashing(15)).await;
-        let run = verdict(&site).await;
-        assert_eq!(
-            result(&run, "prometheus-gate", "verdict").await,
-            "fail",
-            "{}",
-            run.describe().await.unwrap()
-        );
+        judged(&site, "fail").await;
         assert_serves(&site, "crashing", "v1").await;
     })
     .await;
@@ -178,13 +160,7 @@ async fn a_gate_that_cannot_ask_prometheus_promotes_nothing() {
         site.set("deadline", "90s").await.unwrap();
         first(&site, "blind").await;
         release(&site, "blind", "v2", Model::Good).await;
-        let run = verdict(&site).await;
-        assert_eq!(
-            result(&run, "prometheus-gate", "verdict").await,
-            "inconclusive",
-            "{}",
-            run.describe().await.unwrap()
-        );
+        judged(&site, "inconclusive").await;
         assert_serves(&site, "blind", "v1").await;
     })
     .await;
@@ -218,14 +194,7 @@ async fn a_release_needs_no_event() {
         site.create(without_an_event("no-event", "v1", &[])).await.unwrap();
         let run = site.run_of("canary-release", &[]).await.unwrap();
         run.wait(LIMIT).await.unwrap();
-        let done = succeeded(&run).await;
-        assert_eq!(
-            done,
-            ["bento-build", "canary-create", "canary-promoted"],
-            "{}",
-            run.describe().await.unwrap()
-        );
-        assert_serves(&site, "no-event", "v1").await;
+        assert_is_first(&site, "no-event", &run).await;
     })
     .await;
 }
@@ -240,8 +209,7 @@ async fn a_canary_that_never_gets_ready_is_taken_back_and_an_event_says_so() {
         site.create(without_an_event("unready", "v2", &["--start-timeout=45s"])).await.unwrap();
         let run = site.run_of("canary-release", &known).await.unwrap();
         assert_eq!(run.wait(LIMIT).await.unwrap(), "Failed");
-        let done = succeeded(&run).await;
-        assert!(done.contains(&"canary-rollback".to_owned()), "{}", run.describe().await.unwrap());
+        assert_succeeded(&run, "canary-rollback").await;
         assert_serves(&site, "unready", "v1").await;
         let service = site.service("unready").await.unwrap().unwrap();
         assert_eq!(service.data["spec"]["predictor"]["canaryTrafficPercent"], json!(null));
