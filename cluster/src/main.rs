@@ -10,7 +10,7 @@ use step::Outcome;
 /// Run a real one-node cluster on this machine: Kubernetes, Tekton, Knative, KServe, a registry, an S3 store, Prometheus
 ///
 /// The first `up` builds everything from pinned modules and takes about 15 minutes on two cores;
-/// later ones take seconds. Linux, privileges, and package registries are all it needs.
+/// later ones take seconds. Linux, root, and package registries are all it needs.
 #[derive(Parser)]
 #[command(
     name = "cluster",
