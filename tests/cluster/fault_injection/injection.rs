@@ -1,4 +1,4 @@
-//! The plan's fault, at its moment.
+//! The fault of a plan, at its moment.
 
 use std::time::{Duration, Instant};
 
