@@ -48,6 +48,7 @@ fn is_stale(binary: &Path, name: &str) -> bool {
     let sources = [
         of("steps/step"),
         of("steps/inference-service"),
+        of("steps/model-container"),
         of("steps/cloudevent"),
         of("steps/registry"),
         of("steps").join(name),

@@ -71,30 +71,6 @@ pub(crate) fn is_revision(text: &str) -> bool {
         && has_ends(text)
 }
 
-/// `^([0-9]{1,18}|[0-9]{1,18}[.][0-9]{1,9})([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$`: a quantity of Kubernetes.
-pub(crate) fn is_quantity(text: &str) -> bool {
-    let number = text.trim_start_matches(|one: char| one.is_ascii_digit() || one == '.');
-    let (number, suffix) = text.split_at(text.len() - number.len());
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let are_digits = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let is_suffix = match suffix.as_bytes() {
-        [] => true,
-        [one] => b"numkMGTPE".contains(one),
-        [one, b'i'] => b"KMGTPE".contains(one),
-        _ => suffix.strip_prefix(['e', 'E']).is_some_and(|exponent| are_digits(exponent, 2)),
-    };
-    are_digits(whole, 18) && are_digits(fraction, 9) && is_suffix
-}
-
-/// `^[A-Za-z_.-][A-Za-z0-9_.-]{0,252}$`: the name of an environment variable.
-pub(crate) fn is_variable(text: &str) -> bool {
-    (1..=253).contains(&text.len())
-        && text.bytes().all(is_word)
-        && !text.starts_with(|first: char| first.is_ascii_digit())
-}
-
 /// `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$`:
 /// what a gate can read as RFC 3339.
 pub(crate) fn is_time(text: &str) -> bool {
@@ -147,17 +123,12 @@ mod tests {
 
     type Form = (fn(&str) -> bool, &'static str);
 
-    const FORMS: [Form; 11] = [
+    const FORMS: [Form; 9] = [
         (is_service, "[a-z]([a-z0-9-]{0,44}[a-z0-9])?"),
         (is_version, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"),
         (is_bento, "[A-Za-z0-9_.-]{1,63}:[A-Za-z0-9_.-]{1,128}"),
         (is_store, "s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]{0,200})?"),
         (is_sha256, "[0-9a-f]{64}"),
-        (
-            is_quantity,
-            "([0-9]{1,18}|[0-9]{1,18}[.][0-9]{1,9})([numkMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?",
-        ),
-        (is_variable, "[A-Za-z_.-][A-Za-z0-9_.-]{0,252}"),
         (is_image, "[a-z0-9][a-z0-9._:/-]{0,440}@sha256:[a-f0-9]{64}"),
         (is_any_image, "[A-Za-z0-9._:/@-]{0,512}"),
         (is_revision, "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"),

@@ -1,6 +1,5 @@
 //! Puts a new model image beside the one that serves, with a small share of the requests.
 
-mod container;
 mod first;
 mod plan;
 mod template;
@@ -18,7 +17,6 @@ use step::{Outcome, OwnRun, ResultFile, Usage};
 use tokio::time::Instant;
 
 use crate::{
-    container::{container, fingerprint},
     first::Flags,
     plan::{Asked, End, Ended, next},
     turn::{WhenBusy, turn},
@@ -180,7 +178,7 @@ async fn create(args: Args) -> Result<Outcome> {
         release: Release {
             version: service_version.unwrap_or_default(),
             bento: bento_sha256.unwrap_or_default(),
-            brought: fingerprint(&brings),
+            brought: brings.fingerprint(),
             pipeline: run.pipeline.clone().unwrap_or_default(),
             run: run.name().to_owned(),
             run_uid: run.uid().to_owned(),
@@ -262,8 +260,8 @@ fn start_timeout(text: &str) -> Result<Duration, String> {
 
 /// Not read by clap, whose message would show a value that may be a secret.
 fn brought(text: &str) -> Result<Fields, Usage> {
-    container(text).map_err(|why| Usage {
-        what: format!("the value of `--container` cannot be read: {why}"),
+    Fields::read(text).map_err(|why| Usage {
+        what: format!("the value of `--container` is not valid: {why}"),
         hint: r#"write it as {"resources": {"limits": {"memory": "2Gi"}}, "env": [{"name": "WORKERS", "value": "2"}]}"#.into(),
     })
 }

@@ -499,7 +499,7 @@ fn fields(value: serde_json::Value) -> Fields {
 /// A release that brings this for its container.
 fn bringing(image: &str, brings: serde_json::Value) -> Asked {
     let brings = fields(brings);
-    let release = Release { brought: fingerprint(&brings), ..Release::default() };
+    let release = Release { brought: brings.fingerprint(), ..Release::default() };
     Asked { brings, release, ..asked(image) }
 }
 
@@ -643,7 +643,7 @@ async fn a_release_that_says_nothing_of_the_container_goes_on_with_what_another_
     run(&simulator, by_run(C, "release-2")).await.unwrap();
     let seen = Service::new(simulator.client(), None, "iris").seen().await.unwrap();
     assert_eq!(seen.mark.release.run, "release-2");
-    assert_eq!(seen.mark.release.brought, fingerprint(&fields(brings())));
+    assert_eq!(seen.mark.release.brought, fields(brings()).fingerprint());
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,6 @@
 //! cluster, so a step that is killed between any two of these and run again ends in the same place.
 
 mod api;
-mod container;
 mod diagnosis;
 mod image;
 mod mark;
@@ -17,12 +16,12 @@ mod seen;
 pub mod simulator;
 
 pub use api::{Next, Service, connect, services};
-pub use container::{Change, Fields, quantity};
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
 pub use mark::{Mark, Release};
+pub use model_container::Fields;
 pub use objects::{Component, Condition, InferenceService, Revision, Target};
-pub use patch::Guarded;
+pub use patch::{Change, Guarded};
 pub use runs::Run;
 pub use seen::{Live, Seen};
 

@@ -9,7 +9,27 @@ use std::collections::BTreeMap;
 use json_patch::Patch;
 use serde_json::{Value, json};
 
-use crate::{CONTAINER, Change, Seen, TAG_ROUTING};
+use crate::{CONTAINER, Fields, Seen, TAG_ROUTING};
+
+/// What one patch changes of a service: an image, and what goes with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    pub image: String,
+    /// Fields of its container
+    pub fields: Fields,
+    /// Annotations of the service, none for one to take away; all others stay
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// Secret with which the pods pull the image; those that are there stay
+    pub pull_secret: Option<String>,
+}
+
+impl Change {
+    /// The image alone.
+    #[must_use]
+    pub fn image(image: &str) -> Self {
+        Self { image: image.to_owned(), ..Self::default() }
+    }
+}
 
 /// A patch, and the sentence that tells what it does.
 #[derive(Clone, Debug, PartialEq)]

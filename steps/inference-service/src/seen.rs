@@ -6,13 +6,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::{Event, Pod};
+use model_container::{BROUGHT, or_null};
 use serde_json::Value;
 
 use crate::{
     CONTAINER, Component, Condition, Diagnosis, Fields, InferenceService, Mark, PROGRESS_DEADLINE,
-    Revision, Run, Target,
-    container::{BROUGHT, or_null},
-    objects, same_image,
+    Revision, Run, Target, objects, same_image,
 };
 
 /// The gateway follows the route within a second or two; a request of a model takes some more.

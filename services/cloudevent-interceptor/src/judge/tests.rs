@@ -259,7 +259,7 @@ fn a_fault_of_the_data_is_named_with_what_to_write() {
             "`bento.store` does not fit",
         ),
         (with(json!({ "bento": { "tag": "a:b", "sha256": "x" } })), "`bento.sha256` does not fit"),
-        (with(json!({ "container": null })), "`container` is no object"),
+        (with(json!({ "container": null })), "`container` is not an object"),
         (with(json!({ "container": { "image": "x" } })), "and not `image`"),
     ] {
         let line = requested("data", data.clone()).unwrap_err();

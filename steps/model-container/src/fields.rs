@@ -1,32 +1,14 @@
-//! What goes into the spec together with an image, because each of it makes a new revision.
-
-use std::collections::BTreeMap;
+//! Fields of a model's container, and how those that a release brings come onto those that are there.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use step::text::hex;
 
-/// What one patch changes of a service: an image, and what goes with it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Change {
-    pub image: String,
-    /// Fields of its container
-    pub fields: Fields,
-    /// Annotations of the service, none for one to take away; all others stay
-    pub annotations: BTreeMap<String, Option<String>>,
-    /// Secret with which the pods pull the image; those that are there stay
-    pub pull_secret: Option<String>,
-}
-
-impl Change {
-    /// The image alone.
-    #[must_use]
-    pub fn image(image: &str) -> Self {
-        Self { image: image.to_owned(), ..Self::default() }
-    }
-}
+use crate::{check, quantity};
 
 /// The fields that a release can bring, and that its rollback takes back.
-pub(crate) const BROUGHT: [&str; 2] = ["resources", "env"];
+pub const BROUGHT: [&str; 2] = ["resources", "env"];
 
 /// Fields of a container by name; null stands for one that is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -34,18 +16,46 @@ pub(crate) const BROUGHT: [&str; 2] = ["resources", "env"];
 pub struct Fields(pub Map<String, Value>);
 
 impl Fields {
+    /// Reads what a release brings, as JSON; the error never repeats a value, which may be a secret.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let container: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        check(&container)?;
+        let mut brought: Self =
+            serde_json::from_value(container).map_err(|error| error.to_string())?;
+        brought.0.retain(|_, value| !or_null(value.clone()).is_null());
+        // The API server leaves out the value of a variable that is empty.
+        let variables = brought.0.get_mut("env").and_then(Value::as_array_mut);
+        for variable in variables.into_iter().flatten().filter_map(Value::as_object_mut) {
+            if variable.get("value").is_some_and(|value| *value == "") {
+                variable.remove("value");
+            }
+        }
+        Ok(brought)
+    }
+
+    /// Tells two releases of one image apart; empty for one that brings nothing.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
+        hex(&Sha256::digest(json!(self).to_string())[..8])
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Value {
+    /// Null where there is none
+    #[must_use]
+    pub fn get(&self, name: &str) -> Value {
         self.0.get(name).cloned().unwrap_or_default()
     }
 
     /// These, and of `others` those that are missing here.
     #[must_use]
-    pub(crate) fn or(mut self, others: Self) -> Self {
+    pub fn or(mut self, others: Self) -> Self {
         for (name, value) in others.0 {
             self.0.entry(name).or_insert(value);
         }
@@ -117,7 +127,8 @@ fn is_removed(variable: &Value) -> bool {
 }
 
 /// What is empty is not stored, and read as missing.
-pub(crate) fn or_null(value: Value) -> Value {
+#[must_use]
+pub fn or_null(value: Value) -> Value {
     let is_empty = value == json!({}) || value == json!([]);
     if is_empty { Value::Null } else { value }
 }
@@ -135,34 +146,6 @@ fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A quantity of Kubernetes, such as `500m`, `2Gi` or 1.
-#[must_use]
-pub fn quantity(value: &Value) -> Option<f64> {
-    let Value::String(text) = value else { return value.as_f64() };
-    let end = text.find(|last: char| !last.is_ascii_digit() && last != '.').unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let factor = match suffix {
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "" => 1.0,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024_f64.powi(2),
-        "Gi" => 1024_f64.powi(3),
-        "Ti" => 1024_f64.powi(4),
-        "Pi" => 1024_f64.powi(5),
-        "Ei" => 1024_f64.powi(6),
-        exponent => 10_f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
-    };
-    Some(number.parse::<f64>().ok()? * factor)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -171,6 +154,28 @@ mod tests {
 
     fn fields(value: Value) -> Fields {
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn an_empty_value_is_written_as_the_api_server_stores_it() {
+        let read = Fields::read(r#"{"env": [{"name": "A", "value": ""}]}"#).unwrap();
+        assert_eq!(json!(read), json!({"env": [{"name": "A"}]}));
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_without_its_text() {
+        let error = Fields::read("{\"env\": [hunter2]}").unwrap_err();
+        assert!(error.starts_with("expected value") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_brings_nothing_has_no_fingerprint_and_every_other_its_own() {
+        let of = |fields: Value| Fields::read(&fields.to_string()).unwrap().fingerprint();
+        assert_eq!(Fields::default().fingerprint(), "");
+        assert_eq!(of(json!({"env": [], "resources": {}})), "");
+        let one = of(json!({"env": [{"name": "A", "value": "1"}]}));
+        assert_eq!(one.len(), 16);
+        assert_ne!(one, of(json!({"env": [{"name": "A", "value": "2"}]})));
     }
 
     #[test]
