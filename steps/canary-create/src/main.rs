@@ -1,9 +1,9 @@
 //! Puts a new model image beside the one that serves, with a small share of the requests.
 
-mod first;
+mod first_release;
 mod plan;
+mod queue;
 mod template;
-mod turn;
 
 use std::{
     process::ExitCode,
@@ -17,9 +17,9 @@ use step::{Outcome, OwnRun, ResultFile, Usage};
 use tokio::time::Instant;
 
 use crate::{
-    first::Flags,
+    first_release::Flags,
     plan::{Asked, End, Ended, next},
-    turn::{WhenBusy, turn},
+    queue::{WhenBusy, turn},
 };
 
 /// Release an image as a canary of a KServe `InferenceService`
@@ -323,4 +323,4 @@ impl Results {
 }
 
 #[cfg(test)]
-mod stories;
+mod scenarios;

@@ -10,7 +10,7 @@ use inference_service::{
 use serde_json::Value;
 use step::Failure;
 
-use crate::{first::FirstRelease, turn::WhenBusy};
+use crate::{first_release::FirstRelease, queue::WhenBusy};
 
 /// What was asked for, and what this run has learnt.
 #[derive(Clone, Debug)]

@@ -110,4 +110,4 @@ async fn promote(args: Args) -> Result<Outcome> {
 }
 
 #[cfg(test)]
-mod stories;
+mod scenarios;

@@ -1,10 +1,10 @@
 //! Takes a canary back and puts the old image in its place.
 
-mod cause;
+mod orphaned_canaries;
+mod outcome_event;
 mod plan;
-mod report;
-mod sweep;
-mod untold;
+mod rollback_cause;
+mod unreported_runs;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,11 +20,11 @@ use kube::Client;
 use step::{Failure, Outcome, OwnRun, ResultFile, Usage};
 
 use crate::{
-    cause::Cause,
+    orphaned_canaries::{Orphan, orphans},
+    outcome_event::Report,
     plan::{Asked, Ended, next},
-    report::Report,
-    sweep::{Orphan, orphans},
-    untold::{Untold, untold},
+    rollback_cause::Cause,
+    unreported_runs::{Untold, untold},
 };
 
 /// Take a canary back, whatever state it is in
@@ -177,7 +177,9 @@ async fn one(args: Args) -> Result<Outcome> {
     if let Some(folder) = &event.event_folder {
         let ours = run.task_run_uid.as_deref().unwrap_or_default();
         let cause = match &run.pipeline_run {
-            Some(name) => cause::of_run(&client, client.default_namespace(), name, ours).await,
+            Some(name) => {
+                rollback_cause::of_run(&client, client.default_namespace(), name, ours).await
+            }
             None => Cause::by_hand(),
         };
         let source = source(&service.namespace, &run);
@@ -215,7 +217,7 @@ async fn sweep(args: Args) -> Result<Outcome> {
     let event = &event;
     let run = &run;
     let rollbacks = found.into_iter().map(async |Orphan { service, mut seen, image }| {
-        let cause = cause::of_canary(&service, &seen, &image).await;
+        let cause = rollback_cause::of_canary(&service, &seen, &image).await;
         tracing::warn!("{}: {}; taking its canary back", seen.full_name(), cause.message);
         let mut asked = Asked { canary_image: Some(image), ..Asked::default() };
         let ended = take_back(&service, &mut asked, &mut seen, timeout, &Results::default()).await;
@@ -363,4 +365,4 @@ impl Results {
 }
 
 #[cfg(test)]
-mod stories;
+mod scenarios;

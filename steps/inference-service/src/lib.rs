@@ -4,26 +4,26 @@
 //! asks that function, does the one thing it says, and looks again. All state lives in the
 //! cluster, so a step that is killed between any two of these and run again ends in the same place.
 
-mod api;
+mod client;
 mod diagnosis;
 mod image;
-mod mark;
 mod objects;
+mod observed;
+mod owner_lease;
 mod patch;
-mod runs;
-mod seen;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
+mod tekton_runs;
 
-pub use api::{Next, Service, connect, services};
+pub use client::{Next, Service, connect, services};
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
-pub use mark::{Mark, Release};
 pub use model_container::Fields;
 pub use objects::{Component, Condition, InferenceService, Revision, Target};
+pub use observed::{Live, Seen};
+pub use owner_lease::{Mark, Release};
 pub use patch::{Change, Guarded};
-pub use runs::Run;
-pub use seen::{Live, Seen};
+pub use tekton_runs::Run;
 
 /// The container that carries the model. KServe gives a single container this name.
 pub const CONTAINER: &str = "kserve-container";

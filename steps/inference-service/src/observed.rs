@@ -485,7 +485,7 @@ impl Seen {
         let others = entries.iter().filter(|entry| {
             let touches_spec =
                 entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some());
-            touches_spec && entry.manager.as_deref() != Some(crate::api::FIELD_MANAGER)
+            touches_spec && entry.manager.as_deref() != Some(crate::client::FIELD_MANAGER)
         });
         others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.as_deref()
     }

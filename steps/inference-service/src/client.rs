@@ -21,9 +21,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Fields, Guarded, InferenceService, Mark, Revision, Run, Seen,
-    mark::lease_name,
     objects::{inference_services, revisions},
-    runs,
+    owner_lease::lease_name,
+    tekton_runs,
 };
 
 /// The name under which `managedFields` tells our changes.
@@ -242,7 +242,7 @@ impl Service {
 
     /// Whether a run waits for a pod on a node that does not answer any more
     pub async fn is_lost(&self, run: &Run) -> Result<bool> {
-        runs::is_lost(&self.client, &self.namespace, run)
+        tekton_runs::is_lost(&self.client, &self.namespace, run)
             .await
             .map_err(self.fault("list pods of run", &run.name))
             .map_err(Fault::into_failure)
@@ -271,7 +271,7 @@ impl Service {
             Err(error) => return Err(self.fault("read Lease", &name)(error)),
         }
         if self.with_runs {
-            match runs::unfinished(&self.client, &self.namespace).await {
+            match tekton_runs::unfinished(&self.client, &self.namespace).await {
                 Ok(unfinished) => (seen.unfinished, seen.knows_runs) = (unfinished, true),
                 // Whoever cannot do without says so.
                 Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {}

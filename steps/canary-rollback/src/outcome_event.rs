@@ -17,8 +17,8 @@ use step::{
 
 use crate::{
     EventArgs,
-    cause::Cause,
     plan::{Asked, Ended},
+    rollback_cause::Cause,
 };
 
 const ROLLED_BACK: &str = "build.canary.release.canary.rolledback.v1";

@@ -9,8 +9,8 @@ use kube::{Client, ResourceExt, api::ListParams};
 use step::OwnRun;
 
 use crate::{
-    cause::{self, Cause, TektonRun, Values as _, api, succeeded},
     plan::Ended,
+    rollback_cause::{self, Cause, TektonRun, Values as _, api, succeeded},
 };
 
 /// A few sweeps long. An event that is told more than once has the same id each time.
@@ -103,7 +103,7 @@ async fn of_run(
         correlation: label("kanaria.dev/correlation-id"),
         causation: annotation("kanaria.dev/causation-id"),
         chainhops: annotation("kanaria.dev/chainhops").and_then(|hops| hops.parse().ok()),
-        cause: cause::of_run(client, namespace, &name, "").await,
+        cause: rollback_cause::of_run(client, namespace, &name, "").await,
         ended,
         service,
         seen,
