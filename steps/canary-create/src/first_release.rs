@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use inference_service::{Change, DEPLOYMENT_MODE, Fields, KNATIVE, TAG_ROUTING};
+use inference_service::{DEPLOYMENT_MODE, DesiredSpec, Fields, KNATIVE, TAG_ROUTING};
 use serde_json::{Map, Value, json};
 
 use crate::template::Template;
@@ -95,8 +95,13 @@ impl FirstRelease {
     /// writable, because `BentoML` keeps its metrics there.
     ///
     /// The fields of the change come onto those of the template.
-    pub(crate) fn service(&self, namespace: &str, name: &str, change: &Change) -> Result<Value> {
-        let Change { image, fields, annotations, pull_secret } = change;
+    pub(crate) fn service(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: &DesiredSpec,
+    ) -> Result<Value> {
+        let DesiredSpec { image, fields, annotations, pull_secret } = change;
         let mut service = if let Some(template) = &self.template {
             template.service(namespace, name)?
         } else {

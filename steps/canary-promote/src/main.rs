@@ -9,7 +9,7 @@ use clap::{Parser, builder::ArgAction};
 use inference_service::{Service, connect};
 use step::{Outcome, ResultFile};
 
-use crate::plan::{Asked, Ended, is_changed, next};
+use crate::plan::{Desired, Promoted, is_changed, next};
 
 /// Give a live canary all requests
 ///
@@ -81,30 +81,30 @@ async fn promote(args: Args) -> Result<Outcome> {
         results: Results { result_outcome, result_error },
     } = args;
     let service = Service::new(connect().await?, namespace, &service);
-    let asked = Asked { canary: canary_revision, ladder, pause };
+    let desired = Desired { canary: canary_revision, ladder, pause };
     if dry_run {
-        service.preview(|seen| next(&asked, seen)).await?;
+        service.preview(|observed| next(&desired, observed)).await?;
         return Ok(Outcome::Done);
     }
     result_outcome.write("")?; // Tekton skips whatever reads a result that was never written
     result_error.write("")?;
     let mut is_other = false;
     let ended = service
-        .drive(timeout, |seen| {
-            is_other = is_changed(&asked, seen);
-            next(&asked, seen)
+        .reconcile(timeout, |observed| {
+            is_other = is_changed(&desired, observed);
+            next(&desired, observed)
         })
         .await;
     if is_other && ended.is_err() {
         result_outcome.write("changed")?;
     }
-    let Ended = result_error.write_error(ended)?;
+    let Promoted = result_error.write_error(ended)?;
     result_outcome.write("promoted")?;
     tracing::info!(
         "{}/{}: `{}` serves all requests",
         service.namespace,
         service.name,
-        asked.canary
+        desired.canary
     );
     Ok(Outcome::Done)
 }

@@ -13,26 +13,26 @@ fn live() -> Simulator {
     simulator
 }
 
-fn asked(ladder: &[u8]) -> Asked {
-    Asked { canary: CANARY.into(), ladder: ladder.into(), pause: Duration::from_secs(30) }
+fn desired(ladder: &[u8]) -> Desired {
+    Desired { canary: CANARY.into(), ladder: ladder.into(), pause: Duration::from_secs(30) }
 }
 
-async fn run(simulator: &Simulator, asked: &Asked) -> Result<Ended> {
+async fn run(simulator: &Simulator, desired: &Desired) -> Result<Promoted> {
     Service::new(simulator.client(), None, "iris")
-        .drive(Duration::from_mins(5), |seen| next(asked, seen))
+        .reconcile(Duration::from_mins(5), |observed| next(desired, observed))
         .await
 }
 
 fn assert_promoted(simulator: &Simulator) {
     simulator.settle();
-    assert_eq!(simulator.users(), [("v2".to_owned(), 100)].into());
+    assert_eq!(simulator.traffic(), [("v2".to_owned(), 100)].into());
     assert_eq!(simulator.spec(), ("v2".to_owned(), None), "no percent stays behind");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_live_canary_gets_all_requests_in_one_patch() {
     let simulator = live();
-    run(&simulator, &asked(&[])).await.unwrap();
+    run(&simulator, &desired(&[])).await.unwrap();
     assert_promoted(&simulator);
     assert_eq!(simulator.writes(), ["image v2, no percent"]);
 }
@@ -40,7 +40,7 @@ async fn a_live_canary_gets_all_requests_in_one_patch() {
 #[tokio::test(start_paused = true)]
 async fn a_ladder_is_climbed_from_where_the_canary_stands() {
     let simulator = live();
-    run(&simulator, &asked(&[50, 5, 25])).await.unwrap();
+    run(&simulator, &desired(&[50, 5, 25])).await.unwrap();
     assert_promoted(&simulator);
     assert_eq!(
         simulator.writes(),
@@ -53,8 +53,8 @@ async fn killed_at_any_write_and_run_again_it_is_promoted() {
     for (number, applied) in (0..3).flat_map(|number| [(number, false), (number, true)]) {
         let simulator = live();
         simulator.kill_at_write(number, applied);
-        assert!(simulator.until_killed(run(&simulator, &asked(&[25, 50]))).await.is_none());
-        run(&simulator, &asked(&[25, 50])).await.unwrap();
+        assert!(simulator.until_killed(run(&simulator, &desired(&[25, 50]))).await.is_none());
+        run(&simulator, &desired(&[25, 50])).await.unwrap();
         assert_promoted(&simulator);
     }
 }
@@ -63,7 +63,7 @@ async fn killed_at_any_write_and_run_again_it_is_promoted() {
 async fn promoted_before_it_writes_nothing() {
     let simulator = live();
     simulator.ask("v2", None);
-    run(&simulator, &asked(&[25])).await.unwrap();
+    run(&simulator, &desired(&[25])).await.unwrap();
     assert_eq!(simulator.writes(), [""; 0]);
 }
 
@@ -71,7 +71,7 @@ async fn promoted_before_it_writes_nothing() {
 async fn a_hundred_percent_that_somebody_set_is_removed() {
     let simulator = live();
     simulator.ask("v2", Some(100));
-    run(&simulator, &asked(&[])).await.unwrap();
+    run(&simulator, &desired(&[])).await.unwrap();
     assert_promoted(&simulator);
 }
 
@@ -90,7 +90,7 @@ async fn what_was_not_judged_or_has_no_requests_is_not_promoted() {
         (taken_back, "it has 0 %: it was taken back, or its release did not end"),
         (restored, "the service asks for another image by now, `v1`"),
     ] {
-        let error = run(&simulator, &asked(&[])).await.unwrap_err();
+        let error = run(&simulator, &desired(&[])).await.unwrap_err();
         assert!(error.to_string().ends_with(why), "{error}");
         assert_eq!(simulator.writes(), [""; 0], "{why}");
     }
@@ -101,7 +101,7 @@ async fn a_canary_that_crashes_on_the_ladder_is_not_promoted() {
     let simulator = live();
     simulator.behave("v2", Behaviour::Crashed);
     simulator.settle();
-    let error = run(&simulator, &asked(&[])).await.unwrap_err();
+    let error = run(&simulator, &desired(&[])).await.unwrap_err();
     assert!(
         error.to_string().contains("its container exits with code 1: no such file: model.pkl"),
         "{error}"

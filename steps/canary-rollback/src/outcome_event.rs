@@ -8,7 +8,7 @@ use cloudevent::{
     id::derived_id,
     wire::{self, Mode},
 };
-use inference_service::{Mark, Seen, has_digest};
+use inference_service::{Mark, Observed, has_digest};
 use serde_json::{Map, Value, json};
 use step::{
     Failure, OwnRun,
@@ -16,9 +16,7 @@ use step::{
 };
 
 use crate::{
-    EventArgs,
-    plan::{Asked, Ended},
-    rollback_cause::Cause,
+    args::EventArgs, desired::Desired, plan::RollbackOutcome, rollback_cause::RollbackCause,
 };
 
 const ROLLED_BACK: &str = "build.canary.release.canary.rolledback.v1";
@@ -28,23 +26,35 @@ const FAILED: &str = "build.canary.release.failed.v1";
 /// As the schemas have it.
 const LONGEST_MESSAGE: usize = 1024;
 
+/// The same for every run of a Pipeline
+pub(crate) fn source_of(namespace: &str, run: &OwnRun) -> String {
+    match &run.pipeline {
+        Some(pipeline) => format!("/tekton/{namespace}/pipelines/{pipeline}"),
+        None => format!("/tekton/{namespace}/tasks/canary-rollback"),
+    }
+}
+
 /// What the event says beside its outcome.
-pub(crate) struct Report<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) service: &'a str,
-    pub(crate) asked: &'a Asked,
+pub(crate) struct OutcomeEvent {
+    pub(crate) desired: Desired,
     /// As the last look found it
-    pub(crate) seen: &'a Seen,
-    pub(crate) cause: &'a Cause,
-    pub(crate) event: &'a EventArgs,
-    pub(crate) run: &'a OwnRun,
+    pub(crate) observed: Observed,
+    pub(crate) cause: RollbackCause,
+    /// Of which release it is, and what led to it
+    pub(crate) context: EventArgs,
+    pub(crate) run: OwnRun,
     /// The event's attribute
     pub(crate) source: String,
 }
 
-impl Report<'_> {
+impl OutcomeEvent {
     /// Writes the event as `NAME.json`, in CloudEvents' JSON format.
-    pub(crate) fn write(&self, folder: &Path, name: &str, ended: &Result<Ended>) -> Result<()> {
+    pub(crate) fn write(
+        &self,
+        folder: &Path,
+        name: &str,
+        ended: &Result<RollbackOutcome>,
+    ) -> Result<()> {
         let file = folder.join(format!("{name}.json"));
         let event = self.draft(ended).build().context("failed to build the event")?;
         let body = wire::message(&event, Mode::Structured, None).body;
@@ -54,15 +64,16 @@ impl Report<'_> {
         })
     }
 
-    fn draft(&self, ended: &Result<Ended>) -> Draft {
-        let (ty, told) = self.told(ended);
+    fn draft(&self, ended: &Result<RollbackOutcome>) -> Draft {
+        let (ty, details) = self.type_and_details(ended);
         let weight = if ty == PROMOTED { 100 } else { 0 };
-        let subject = format!("{}/{}", self.namespace, self.service);
+        let subject = self.observed.full_name();
         let uid = first(&[self.run.uid(), &self.mark().release.run_uid]);
-        let given = self.event.correlation_id.as_deref().unwrap_or_default();
-        let correlation = first(&[given, &self.mark().release.correlation, uid, self.service]);
-        let cause = self.event.causation_id.as_deref();
-        let hops = cause.map_or(0, |_| i64::from(self.event.chainhops.unwrap_or(0)) + 1);
+        let given = self.context.correlation_id.as_deref().unwrap_or_default();
+        let correlation =
+            first(&[given, &self.mark().release.correlation, uid, &self.observed.name]);
+        let cause = self.context.causation_id.as_deref();
+        let hops = cause.map_or(0, |_| i64::from(self.context.chainhops.unwrap_or(0)) + 1);
         let mut extensions =
             vec![("correlationid".into(), correlation.into()), ("chainhops".into(), hops.into())];
         extensions.extend(cause.map(|cause| ("causationid".into(), from_trigger(cause).into())));
@@ -83,21 +94,21 @@ impl Report<'_> {
             datacontenttype: Some("application/json".into()),
             dataschema: None,
             extensions,
-            data: Value::Object(self.data(told, weight)).to_string().into_bytes(),
+            data: Value::Object(self.data(details, weight)).to_string().into_bytes(),
         }
     }
 
     fn mark(&self) -> &Mark {
-        &self.seen.mark
+        &self.observed.mark
     }
 
     fn image(&self) -> &str {
-        self.asked.canary_image.as_deref().unwrap_or_default()
+        self.desired.canary_image.as_deref().unwrap_or_default()
     }
 
     fn revision(&self) -> &str {
         first(&[
-            self.asked.canary_revision.as_deref().unwrap_or_default(),
+            self.desired.canary_revision.as_deref().unwrap_or_default(),
             &self.mark().canary_revision,
         ])
     }
@@ -109,22 +120,22 @@ impl Report<'_> {
 
     /// The type, and what its schema wants. "Rolled back" is said of what had requests and has none
     /// any more; of everything else, that the release failed, and where.
-    fn told(&self, ended: &Result<Ended>) -> (&'static str, Value) {
-        let Cause { reason, stage, message } = self.cause;
+    fn type_and_details(&self, ended: &Result<RollbackOutcome>) -> (&'static str, Value) {
+        let RollbackCause { reason, stage, message } = &self.cause;
         match ended {
-            Ok(Ended::RolledBack { .. }) if self.was_live() => {
+            Ok(RollbackOutcome::RolledBack { .. }) if self.was_live() => {
                 (ROLLED_BACK, json!({"reason": reason, "message": text(message)}))
             }
-            Ok(Ended::Promoted) => (PROMOTED, json!({})),
-            Ok(Ended::Replaced) => {
+            Ok(RollbackOutcome::Promoted) => (PROMOTED, json!({})),
+            Ok(RollbackOutcome::Replaced) => {
                 let newer = first(&[&self.mark().release.version, "another one"]);
                 let message = format!("a newer release, {newer}, has taken its place");
                 (ROLLED_BACK, json!({"reason": "replaced", "message": text(&message)}))
             }
-            Ok(Ended::RolledBack { .. }) => {
+            Ok(RollbackOutcome::RolledBack { .. }) => {
                 (FAILED, json!({"stage": stage, "reason": reason, "message": text(message)}))
             }
-            Ok(Ended::Nothing(why)) => {
+            Ok(RollbackOutcome::Nothing(why)) => {
                 let message = format!("{message}; nothing to roll back: {why}");
                 (FAILED, json!({"stage": stage, "reason": reason, "message": text(&message)}))
             }
@@ -138,17 +149,17 @@ impl Report<'_> {
         }
     }
 
-    fn data(&self, told: Value, weight: u8) -> Map<String, Value> {
+    fn data(&self, details: Value, weight: u8) -> Map<String, Value> {
         let mark = self.mark();
-        let asked = self.event.service_version.as_deref().unwrap_or_default();
+        let desired = self.context.service_version.as_deref().unwrap_or_default();
         let noted = if mark.is_of(self.image()) { mark.release.version.as_str() } else { "" };
         let mut data = Map::from_iter([
-            ("serviceName".to_owned(), Value::from(self.service)),
-            ("serviceVersion".to_owned(), first(&[asked, noted, "unknown"]).into()),
-            ("namespace".to_owned(), self.namespace.into()),
+            ("serviceName".to_owned(), Value::from(self.observed.name.as_str())),
+            ("serviceVersion".to_owned(), first(&[desired, noted, "unknown"]).into()),
+            ("namespace".to_owned(), self.observed.namespace.as_str().into()),
         ]);
-        if let Value::Object(told) = told {
-            data.extend(told);
+        if let Value::Object(details) = details {
+            data.extend(details);
         }
         if !self.run.uid().is_empty() {
             let pipeline = self.run.pipeline.as_deref().unwrap_or_default();
@@ -212,34 +223,36 @@ mod tests {
     }
 
     /// Type and data of the event.
-    fn told(mark: Mark, cause: &Cause, ended: &Result<Ended>) -> (String, Value) {
-        let asked = Asked { canary_image: Some(C.into()), ..Asked::default() };
-        let event = EventArgs {
-            event_folder: None,
-            service_version: None,
-            correlation_id: None,
-            causation_id: Some("größe 7".into()),
-            chainhops: Some(1),
+    fn type_and_data(
+        mark: Mark,
+        cause: &RollbackCause,
+        ended: &Result<RollbackOutcome>,
+    ) -> (String, Value) {
+        let event = OutcomeEvent {
+            desired: Desired { canary_image: Some(C.into()), ..Desired::default() },
+            observed: Observed {
+                namespace: "models".into(),
+                name: "iris".into(),
+                mark,
+                ..Observed::default()
+            },
+            cause: cause.clone(),
+            context: EventArgs {
+                event_folder: None,
+                service_version: None,
+                correlation_id: None,
+                causation_id: Some("größe 7".into()),
+                chainhops: Some(1),
+            },
+            run: OwnRun {
+                pipeline: Some("canary-promotion".into()),
+                pipeline_run: Some("promotion-1".into()),
+                pipeline_run_uid: Some("u-2".into()),
+                ..OwnRun::default()
+            },
+            source: "/tekton/models/pipelines/canary-promotion".into(),
         };
-        let run = OwnRun {
-            pipeline: Some("canary-promotion".into()),
-            pipeline_run: Some("promotion-1".into()),
-            pipeline_run_uid: Some("u-2".into()),
-            ..OwnRun::default()
-        };
-        let seen = Seen { mark, ..Seen::default() };
-        let source = "/tekton/models/pipelines/canary-promotion".into();
-        let report = Report {
-            namespace: "models",
-            service: "iris",
-            asked: &asked,
-            seen: &seen,
-            cause,
-            event: &event,
-            run: &run,
-            source,
-        };
-        let draft = report.draft(ended);
+        let draft = event.draft(ended);
         let data = serde_json::from_slice(&draft.data).unwrap();
         assert!(draft.extensions.contains(&("chainhops".into(), 2.into())));
         let ty = draft.ty.clone();
@@ -249,23 +262,28 @@ mod tests {
 
     const LIVE: &str = "2026-11-24T06:07:00Z";
 
-    fn rolled_back() -> Ended {
-        Ended::RolledBack { image: "r/iris:v1".into() }
+    fn rolled_back() -> RollbackOutcome {
+        RollbackOutcome::RolledBack { image: "r/iris:v1".into() }
     }
 
     #[test]
     fn rolled_back_is_said_only_of_what_had_requests_and_has_none() {
-        let cause = Cause::new("gate-failed", "prometheus-gate", "errors: too many");
+        let cause = RollbackCause::new("gate-failed", "prometheus-gate", "errors: too many");
         let cases = [
             (LIVE, Ok(rolled_back()), ROLLED_BACK, "gate-failed"),
             ("", Ok(rolled_back()), FAILED, "gate-failed"),
-            (LIVE, Ok(Ended::Replaced), ROLLED_BACK, "replaced"),
-            (LIVE, Ok(Ended::Nothing("it serves all requests".into())), FAILED, "gate-failed"),
+            (LIVE, Ok(RollbackOutcome::Replaced), ROLLED_BACK, "replaced"),
+            (
+                LIVE,
+                Ok(RollbackOutcome::Nothing("it serves all requests".into())),
+                FAILED,
+                "gate-failed",
+            ),
             (LIVE, Err(anyhow!("failed to patch")), FAILED, "error"),
         ];
         for (live_since, ended, ty, reason) in cases {
-            let (told, data) = told(mark(live_since), &cause, &ended);
-            assert_eq!((told.as_str(), data["reason"].as_str()), (ty, Some(reason)), "{data}");
+            let (found, data) = type_and_data(mark(live_since), &cause, &ended);
+            assert_eq!((found.as_str(), data["reason"].as_str()), (ty, Some(reason)), "{data}");
             assert_eq!(data["serviceVersion"], "v3");
             assert_eq!(data["canary"]["weight"], 0);
         }
@@ -273,8 +291,8 @@ mod tests {
 
     #[test]
     fn a_rollback_that_failed_names_its_own_error_and_why_it_was_needed() {
-        let cause = Cause::new("gate-failed", "prometheus-gate", "errors: too many");
-        let (_, data) = told(mark(LIVE), &cause, &Err(anyhow!("failed to patch")));
+        let cause = RollbackCause::new("gate-failed", "prometheus-gate", "errors: too many");
+        let (_, data) = type_and_data(mark(LIVE), &cause, &Err(anyhow!("failed to patch")));
         assert_eq!(data["stage"], "canary-rollback");
         let message = data["message"].as_str().unwrap();
         assert!(message.contains("failed to patch") && message.contains("too many"), "{message}");
@@ -295,15 +313,15 @@ mod tests {
         ] {
             for ended in [
                 Ok(rolled_back()),
-                Ok(Ended::Replaced),
-                Ok(Ended::Promoted),
-                Ok(Ended::Nothing(long.clone())),
+                Ok(RollbackOutcome::Replaced),
+                Ok(RollbackOutcome::Promoted),
+                Ok(RollbackOutcome::Nothing(long.clone())),
                 Err(anyhow!("{long}")),
             ] {
                 for live_since in ["", LIVE] {
                     for mark in [Mark::default(), mark(live_since)] {
-                        let cause = Cause::new(reason, "prometheus-gate", &long);
-                        let (ty, data) = told(mark, &cause, &ended);
+                        let cause = RollbackCause::new(reason, "prometheus-gate", &long);
+                        let (ty, data) = type_and_data(mark, &cause, &ended);
                         let errors: Vec<String> = schemas[&ty]
                             .iter_errors(&data)
                             .map(|error| error.to_string())

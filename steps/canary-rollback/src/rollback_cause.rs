@@ -1,153 +1,68 @@
-//! Why a canary is taken back, as the run that was to end it tells.
+//! Why a canary is taken back, by the run that was to end it.
 
 use std::fmt::Display;
 
-use inference_service::{Seen, Service, same_image};
-use kube::{
-    Api, Client, ResourceExt,
-    api::ListParams,
-    core::{ApiResource, GroupVersionKind, Object},
+use inference_service::{
+    Observed, PIPELINE_RUN, Run, Service, TASK_RUN, pipeline_run, runs, same_image,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use kube::Client;
 
 /// A reason of the event's schema, the task that it comes from, and a sentence for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cause {
+pub(crate) struct RollbackCause {
     pub(crate) reason: &'static str,
     pub(crate) stage: String,
     pub(crate) message: String,
 }
 
-impl Cause {
+impl RollbackCause {
     pub(crate) fn new(reason: &'static str, stage: &str, message: impl Display) -> Self {
         Self { reason, stage: stage.into(), message: message.to_string() }
     }
 
-    /// Nothing tells it: somebody took the canary back at a terminal.
+    /// Without a run: somebody took the canary back at a terminal.
     pub(crate) fn by_hand() -> Self {
         Self::new("manual", "canary-rollback", "somebody asked for it")
     }
-}
 
-pub(crate) type TektonRun = Object<RunSpec, RunStatus>;
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct RunSpec {
-    params: Vec<Named>,
-    status: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct RunStatus {
-    conditions: Vec<Condition>,
-    results: Vec<Named>,
-    start_time: String,
-    pub(crate) completion_time: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(crate) struct Condition {
-    #[serde(rename = "type")]
-    kind: String,
-    pub(crate) status: String,
-    pub(crate) reason: String,
-    message: String,
-}
-
-/// A param or a result
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Named {
-    name: String,
-    value: Value,
-}
-
-/// What a run was told, and what it tells; empty where there is nothing.
-pub(crate) trait Values {
-    fn param(&self, name: &str) -> &str;
-    fn result(&self, name: &str) -> &str;
-}
-
-impl Values for TektonRun {
-    fn param(&self, name: &str) -> &str {
-        value(&self.spec.params, name)
-    }
-
-    fn result(&self, name: &str) -> &str {
-        value(self.status.as_ref().map_or(&[], |status| &status.results), name)
-    }
-}
-
-fn value<'a>(values: &'a [Named], name: &str) -> &'a str {
-    let found = values.iter().find(|value| value.name == name);
-    found.and_then(|found| found.value.as_str()).unwrap_or_default()
-}
-
-/// A TaskRun of the run that was to end the canary.
-struct Task<'a> {
-    /// Its name in the Pipeline
-    name: &'a str,
-    run: &'a TektonRun,
-}
-
-pub(crate) fn succeeded(run: &TektonRun) -> Option<&Condition> {
-    let conditions = run.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    conditions.iter().find(|condition| condition.kind == "Succeeded")
-}
-
-/// What a PipelineRun and its `TaskRuns` tell; `ours` is the TaskRun that asks. A canary is taken back
-/// also when nothing can be read.
-pub(crate) async fn of_run(client: &Client, namespace: &str, name: &str, ours: &str) -> Cause {
-    match read(client, namespace, name, ours).await {
-        Ok(cause) => cause,
-        Err(error) => {
+    /// By a PipelineRun and its `TaskRuns`; `ours` is the TaskRun that this process is in. A canary is
+    /// taken back also when nothing can be read.
+    pub(crate) async fn of_run(client: &Client, namespace: &str, name: &str, ours: &str) -> Self {
+        read(client, namespace, name, ours).await.unwrap_or_else(|error| {
             tracing::warn!(
                 "failed to read why run `{namespace}/{name}` has not ended its canary: {error}"
             );
-            Cause::new("error", "canary-rollback", format!("run `{name}` did not end its canary"))
+            not_ended(name)
+        })
+    }
+
+    /// By the last run that has the canary among its params, or else by the one that made it.
+    pub(crate) async fn of_canary(service: &Service, observed: &Observed, image: &str) -> Self {
+        let (client, namespace) = (service.client(), service.namespace.as_str());
+        let has_it = |run: &Run| same_image(run.param("canary-image"), image);
+        let with_it = runs(client, namespace, PIPELINE_RUN, "", has_it).await;
+        let with_it = with_it.unwrap_or_else(|error| {
+            tracing::warn!("{}: failed to list its runs: {error}", observed.full_name());
+            Vec::new()
+        });
+        let last = with_it.into_iter().max_by_key(|run| run.created);
+        let made = observed.mark.release.run.as_str();
+        if let Some(Run { name, .. }) = &last {
+            Self::of_run(client, namespace, name, "").await
+        } else if made.is_empty() {
+            Self::new("error", "canary-sweep", "no run will end this canary")
+        } else if has_succeeded(client, namespace, made).await {
+            // It has ended well, so another run had it; where that is not there any more, it was deleted.
+            Self::new("cancelled", "canary-promotion", "the run that was to end it is gone")
+        } else {
+            Self::of_run(client, namespace, made, "").await
         }
     }
 }
 
-/// What the run tells that was told of the canary last, or else the one that made it.
-pub(crate) async fn of_canary(service: &Service, seen: &Seen, image: &str) -> Cause {
-    let told = runs_told_of(service, image).await.unwrap_or_else(|error| {
-        tracing::warn!("{}: failed to list its runs: {error}", seen.full_name());
-        Vec::new()
-    });
-    let last =
-        told.into_iter().max_by_key(ResourceExt::creation_timestamp).map(|run| run.name_any());
-    let made = Some(&seen.mark.release.run).filter(|name| !name.is_empty());
-    match (last, made) {
-        (Some(name), _) => of_run(service.client(), &service.namespace, &name, "").await,
-        // It has ended well, so another run was told; where that is not there any more, it was deleted.
-        (None, Some(name)) if has_succeeded(service, name).await => {
-            Cause::new("cancelled", "canary-promotion", "the run that was to end it is gone")
-        }
-        (None, Some(name)) => of_run(service.client(), &service.namespace, name, "").await,
-        (None, None) => Cause::new("error", "canary-sweep", "no run will end this canary"),
-    }
-}
-
-async fn has_succeeded(service: &Service, run: &str) -> bool {
-    let found = api(service.client(), &service.namespace, "PipelineRun").get_opt(run).await;
-    let found = found.ok().flatten();
-    found.as_ref().and_then(succeeded).is_some_and(|condition| condition.status == "True")
-}
-
-async fn runs_told_of(service: &Service, image: &str) -> Result<Vec<TektonRun>, kube::Error> {
-    let is_told = |run: &TektonRun| same_image(run.param("canary-image"), image);
-    let runs = api(service.client(), &service.namespace, "PipelineRun");
-    Ok(runs.list(&ListParams::default()).await?.items.into_iter().filter(is_told).collect())
-}
-
-pub(crate) fn api(client: &Client, namespace: &str, kind: &str) -> Api<TektonRun> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", kind));
-    Api::namespaced_with(client.clone(), namespace, &resource)
+async fn has_succeeded(client: &Client, namespace: &str, run: &str) -> bool {
+    let found = pipeline_run(client, namespace, run).await;
+    found.ok().flatten().is_some_and(|run| run.has_succeeded())
 }
 
 async fn read(
@@ -155,67 +70,59 @@ async fn read(
     namespace: &str,
     name: &str,
     ours: &str,
-) -> Result<Cause, kube::Error> {
-    let Some(run) = api(client, namespace, "PipelineRun").get_opt(name).await? else {
-        return Ok(Cause::new("cancelled", "canary-rollback", format!("run `{name}` was deleted")));
+) -> Result<RollbackCause, kube::Error> {
+    let Some(run) = pipeline_run(client, namespace, name).await? else {
+        let message = format!("run `{name}` was deleted");
+        return Ok(RollbackCause::new("cancelled", "canary-rollback", message));
     };
-    let of_run = ListParams::default().labels(&format!("tekton.dev/pipelineRun={name}"));
-    let mut tasks = api(client, namespace, "TaskRun").list(&of_run).await?.items;
-    tasks.retain(|task| task.uid().as_deref() != Some(ours));
+    let of_run = format!("tekton.dev/pipelineRun={name}");
+    let tasks = runs(client, namespace, TASK_RUN, &of_run, |task| task.uid != ours).await?;
     Ok(of_tasks(&run, tasks))
 }
 
-fn of_tasks(run: &TektonRun, mut runs: Vec<TektonRun>) -> Cause {
-    runs.sort_by(|one, other| started(one).cmp(started(other)));
-    let name = run.name_any();
-    let tasks: Vec<Task> = runs
-        .iter()
-        .map(|run| {
-            let name = run.labels().get("tekton.dev/pipelineTask").map_or("", String::as_str);
-            Task { name, run }
-        })
-        .collect();
-    if run.spec.status.starts_with("Cancelled") || run.spec.status.starts_with("Stopped") {
-        let stage = tasks.last().map_or("canary-rollback", |task| task.name);
-        return Cause::new("cancelled", stage, format!("run `{name}` was cancelled"));
+/// The first thing that went wrong
+fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
+    tasks.sort_by_key(|task| task.started);
+    let stage = |task: &Run| task.label("tekton.dev/pipelineTask").to_owned();
+    let last = || tasks.last().map_or_else(|| "canary-rollback".into(), stage);
+    let name = &run.name;
+    if run.is_cancelled() {
+        return RollbackCause::new("cancelled", &last(), format!("run `{name}` was cancelled"));
     }
     for task in &tasks {
-        match task.run.result("verdict") {
-            "fail" => return Cause::new("gate-failed", task.name, task.run.result("reason")),
-            "inconclusive" => {
-                return Cause::new("gate-inconclusive", task.name, task.run.result("reason"));
-            }
-            _ => {}
-        }
+        let reason = match task.result("verdict") {
+            "fail" => "gate-failed",
+            "inconclusive" => "gate-inconclusive",
+            _ => continue,
+        };
+        return RollbackCause::new(reason, &stage(task), task.result("reason"));
     }
-    let failed = tasks.iter().find_map(|task| {
-        let condition = succeeded(task.run).filter(|condition| condition.status == "False")?;
-        Some((task, condition))
-    });
-    if let Some((task, condition)) = failed {
-        let reason = match (condition.reason.as_str(), task.run.result("outcome")) {
+    if let Some((task, failure)) = tasks.iter().find_map(|task| Some((task, task.failure()?))) {
+        let reason = match (failure.reason.as_str(), task.result("outcome")) {
             ("TaskRunTimeout", _) => "timeout",
             (_, "changed") => "changed",
             _ => "error",
         };
-        let told = task.run.result("error");
-        let message = if told.is_empty() { condition.message.as_str() } else { told };
-        return Cause::new(reason, task.name, message);
+        let message = match task.result("error") {
+            "" => &failure.message,
+            error => error,
+        };
+        return RollbackCause::new(reason, &stage(task), message);
     }
-    match succeeded(run) {
-        Some(Condition { reason, .. }) if reason == "PipelineRunTimeout" => {
-            let stage = tasks.last().map_or("canary-rollback", |task| task.name);
-            Cause::new("timeout", stage, format!("run `{name}` took longer than its timeout"))
+    match &run.succeeded {
+        Some(condition) if condition.reason == "PipelineRunTimeout" => {
+            let message = format!("run `{name}` took longer than its timeout");
+            RollbackCause::new("timeout", &last(), message)
         }
-        Some(Condition { status, message, .. }) if status == "False" => {
-            Cause::new("error", "canary-rollback", message)
+        Some(condition) if condition.status == "False" => {
+            RollbackCause::new("error", "canary-rollback", &condition.message)
         }
-        _ => Cause::new("error", "canary-rollback", format!("run `{name}` did not end its canary")),
+        _ => not_ended(name),
     }
 }
 
-fn started(run: &TektonRun) -> &str {
-    run.status.as_ref().map_or("", |status| status.start_time.as_str())
+fn not_ended(run: &str) -> RollbackCause {
+    RollbackCause::new("error", "canary-rollback", format!("run `{run}` did not end its canary"))
 }
 
 #[cfg(test)]
@@ -224,27 +131,25 @@ mod tests {
 
     use super::*;
 
-    fn pipeline_run(asked: &str, condition: &str) -> TektonRun {
-        read(json!({
+    fn pipeline_run(requested: &str, condition: &str) -> Run {
+        serde_json::from_value(json!({
             "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "promotion-1"},
-            "spec": {"status": asked},
+            "spec": {"status": requested},
             "status": {"conditions": [{"type": "Succeeded", "status": "Unknown", "reason": condition, "message": ""}]},
         }))
+        .unwrap()
     }
 
-    fn task(name: &str, status: &str, reason: &str, results: &[(&str, &str)]) -> TektonRun {
+    fn task(name: &str, status: &str, reason: &str, results: &[(&str, &str)]) -> Run {
         let results: Vec<_> =
             results.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-        read(json!({
+        serde_json::from_value(json!({
             "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
             "metadata": {"name": name, "labels": {"tekton.dev/pipelineTask": name}}, "spec": {},
             "status": {"results": results, "startTime": "2026-11-24T06:07:00Z",
                        "conditions": [{"type": "Succeeded", "status": status, "reason": reason, "message": "exited with code 1"}]},
         }))
-    }
-
-    fn read(run: Value) -> TektonRun {
-        serde_json::from_value(run).unwrap()
+        .unwrap()
     }
 
     #[test]
@@ -273,18 +178,22 @@ mod tests {
         ];
         for (tasks, (reason, stage, message)) in cases {
             let found = of_tasks(&pipeline_run("", "Running"), tasks);
-            assert_eq!(found, Cause::new(reason, stage, message));
+            assert_eq!(found, RollbackCause::new(reason, stage, message));
         }
     }
 
     #[test]
-    fn a_run_that_somebody_cancelled_says_so_whatever_its_tasks_say() {
-        for asked in ["Cancelled", "CancelledRunFinally", "StoppedRunFinally"] {
+    fn a_run_that_somebody_cancelled_is_cancelled_whatever_its_tasks_say() {
+        for requested in ["Cancelled", "CancelledRunFinally", "StoppedRunFinally"] {
             let cancelled = task("prometheus-gate", "False", "TaskRunCancelled", &[]);
-            let found = of_tasks(&pipeline_run(asked, "Running"), vec![cancelled]);
+            let found = of_tasks(&pipeline_run(requested, "Running"), vec![cancelled]);
             assert_eq!(
                 found,
-                Cause::new("cancelled", "prometheus-gate", "run `promotion-1` was cancelled")
+                RollbackCause::new(
+                    "cancelled",
+                    "prometheus-gate",
+                    "run `promotion-1` was cancelled"
+                )
             );
         }
     }

@@ -1,124 +1,109 @@
-//! Runs that ended without a word: Tekton runs no `finally` when a run is cancelled plainly, when its
+//! Runs that ended without an event: Tekton runs no `finally` when a run is cancelled plainly, when its
 //! time is over, or when the API server was away as the controller asked for a Task.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
-use inference_service::{Seen, Service, same_image};
-use kube::{Client, ResourceExt, api::ListParams};
+use inference_service::{PIPELINE_RUN, Run, Service, TASK_RUN, runs, same_image};
+use kube::Client;
 use step::OwnRun;
 
 use crate::{
-    plan::Ended,
-    rollback_cause::{self, Cause, TektonRun, Values as _, api, succeeded},
+    args::EventArgs,
+    desired::Desired,
+    outcome_event::{OutcomeEvent, source_of},
+    plan::RollbackOutcome,
+    rollback_cause::RollbackCause,
 };
 
-/// A few sweeps long. An event that is told more than once has the same id each time.
+/// A few sweeps long. An event that is sent more than once has the same id each time.
 const LOOK_BACK: Duration = Duration::from_mins(8);
 
 /// The Pipelines of this catalog that end by an event
 const PIPELINES: &str = "tekton.dev/pipeline in (canary-release,canary-promotion)";
 
-/// What the run should have told.
-pub(crate) struct Untold {
-    pub(crate) service: Service,
-    pub(crate) seen: Seen,
-    /// Empty when it made no canary
-    pub(crate) image: String,
-    pub(crate) revision: String,
-    pub(crate) version: String,
-    pub(crate) run: OwnRun,
-    pub(crate) correlation: Option<String>,
-    pub(crate) causation: Option<String>,
-    pub(crate) chainhops: Option<u16>,
-    pub(crate) cause: Cause,
-    pub(crate) ended: Ended,
+/// The event that a run should have sent.
+pub(crate) struct UnreportedRun {
+    pub(crate) event: OutcomeEvent,
+    pub(crate) outcome: RollbackOutcome,
 }
 
-/// The runs of a namespace that ended lately, told nobody, and left no canary that would still be told of.
-pub(crate) async fn untold(client: &Client, namespace: &str) -> Result<Vec<Untold>, kube::Error> {
-    let runs = api(client, namespace, "PipelineRun");
+/// The runs of a namespace that ended lately, sent no event, and left no canary whose end would send one.
+pub(crate) async fn unreported_runs(
+    client: &Client,
+    namespace: &str,
+) -> Result<Vec<UnreportedRun>, kube::Error> {
+    let ended_lately = |run: &Run| run.has_failed_within(LOOK_BACK);
     let mut found = Vec::new();
-    for run in runs.list(&ListParams::default().labels(PIPELINES)).await?.items {
-        if ended_lately(&run) {
-            found.extend(of_run(client, namespace, &run).await?);
-        }
+    for run in runs(client, namespace, PIPELINE_RUN, PIPELINES, ended_lately).await? {
+        found.extend(unreported(client, namespace, &run).await?);
     }
     Ok(found)
 }
 
-fn ended_lately(run: &TektonRun) -> bool {
-    let Some(ended) = run.status.as_ref().map(|status| &status.completion_time) else {
-        return false;
-    };
-    let ended = humantime::parse_rfc3339(ended).ok();
-    let ago = ended.and_then(|ended| SystemTime::now().duration_since(ended).ok());
-    let is_failed = succeeded(run).is_some_and(|condition| condition.status == "False");
-    is_failed && ago.is_some_and(|ago| ago < LOOK_BACK)
-}
-
-async fn of_run(
+async fn unreported(
     client: &Client,
     namespace: &str,
-    run: &TektonRun,
-) -> Result<Option<Untold>, kube::Error> {
-    let name = run.name_any();
-    let of_run = ListParams::default().labels(&format!("tekton.dev/pipelineRun={name}"));
-    let tasks = api(client, namespace, "TaskRun").list(&of_run).await?.items;
-    if tasks.iter().any(has_told) {
+    run: &Run,
+) -> Result<Option<UnreportedRun>, kube::Error> {
+    let of_run = format!("tekton.dev/pipelineRun={}", run.name);
+    let tasks = runs(client, namespace, TASK_RUN, &of_run, |_| true).await?;
+    if tasks.iter().any(has_sent_an_event) {
         return Ok(None);
     }
     let service = Service::new(client.clone(), Some(namespace.to_owned()), run.param("service"));
-    let Ok(seen) = service.seen().await else { return Ok(None) }; // the next sweep tries again
-    let uid = run.uid().unwrap_or_default();
-    let made = if seen.mark.release.run_uid == uid { seen.mark.image.as_str() } else { "" };
-    let image = Some(run.param("canary-image")).filter(|image| !image.is_empty()).unwrap_or(made);
+    let Ok(observed) = service.observe().await else { return Ok(None) }; // the next sweep tries again
+    let mark = &observed.mark;
+    let made = if mark.release.run_uid == run.uid { mark.image.as_str() } else { "" };
     // A first release makes no canary, and has no mark.
     let is_first = tasks.iter().any(|task| {
         matches!(task.result("outcome"), "first" | "unchanged")
             && !task.result("canary-revision").is_empty()
     });
-    let image = if is_first { seen.image().unwrap_or_default() } else { image };
-    let is_in_spec = seen.image().is_some_and(|spec| same_image(spec, image));
-    let ended = if is_in_spec && seen.stable().is_some() {
-        Ended::Promoted
-    } else if is_in_spec || !image.is_empty() && seen.mark.has_rejected(image) {
-        return Ok(None); // it is on its way down, or whoever took it back has told
-    } else {
-        Ended::Nothing("it left no canary".into())
+    let image = match run.param("canary-image") {
+        _ if is_first => observed.image().unwrap_or_default(),
+        "" => made,
+        given => given,
     };
-    let label = |name: &str| run.labels().get(name).cloned();
-    let annotation = |name: &str| run.annotations().get(name).cloned();
+    let is_in_spec = observed.image().is_some_and(|spec| same_image(spec, image));
+    let outcome = if is_in_spec && observed.stable().is_some() {
+        RollbackOutcome::Promoted
+    } else if is_in_spec || !image.is_empty() && mark.has_rejected(image) {
+        return Ok(None); // it is on its way down, or whoever took it back has sent an event
+    } else {
+        RollbackOutcome::Nothing("it left no canary".into())
+    };
+    let given = |text: &str| Some(text).filter(|text| !text.is_empty()).map(String::from);
+    let desired = Desired {
+        canary_image: given(image),
+        canary_revision: given(observed.latest()).filter(|_| is_in_spec),
+        ..Desired::default()
+    };
+    let context = EventArgs {
+        event_folder: None,
+        service_version: Some(run.param("version").to_owned()),
+        correlation_id: given(run.label("kanaria.dev/correlation-id")),
+        causation_id: given(run.annotation("kanaria.dev/causation-id")),
+        chainhops: run.annotation("kanaria.dev/chainhops").parse().ok(),
+    };
     let own = OwnRun {
-        pipeline: label("tekton.dev/pipeline"),
-        pipeline_run: Some(name.clone()),
-        pipeline_run_uid: Some(uid),
+        pipeline: given(run.pipeline()),
+        pipeline_run: Some(run.name.clone()),
+        pipeline_run_uid: Some(run.uid.clone()),
         ..OwnRun::default()
     };
-    Ok(Some(Untold {
-        image: image.to_owned(),
-        revision: if is_in_spec { seen.latest().to_owned() } else { String::new() },
-        version: run.param("version").to_owned(),
-        run: own,
-        correlation: label("kanaria.dev/correlation-id"),
-        causation: annotation("kanaria.dev/causation-id"),
-        chainhops: annotation("kanaria.dev/chainhops").and_then(|hops| hops.parse().ok()),
-        cause: rollback_cause::of_run(client, namespace, &name, "").await,
-        ended,
-        service,
-        seen,
-    }))
+    let cause = RollbackCause::of_run(client, namespace, &run.name, "").await;
+    let source = source_of(namespace, &own);
+    let event = OutcomeEvent { desired, observed, cause, context, run: own, source };
+    Ok(Some(UnreportedRun { event, outcome }))
 }
 
 /// Whether a TaskRun of the run sent an event, or a rollback its own.
-fn has_told(task: &TektonRun) -> bool {
-    let Some(condition) = succeeded(task) else { return false };
-    match task.labels().get("tekton.dev/task").map(String::as_str) {
-        Some("cloudevent-send") => condition.status == "True",
-        // It also tells when it fails.
-        Some("canary-rollback") => {
-            condition.status == "True" || task.result("status-code").starts_with('2')
-        }
+fn has_sent_an_event(task: &Run) -> bool {
+    match task.label("tekton.dev/task") {
+        "cloudevent-send" => task.has_succeeded(),
+        // It also sends one when it fails.
+        "canary-rollback" => task.has_succeeded() || task.result("status-code").starts_with('2'),
         _ => false,
     }
 }

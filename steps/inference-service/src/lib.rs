@@ -1,45 +1,59 @@
-//! What the three canary steps know of KServe: a partial view, guarded patches, and waiting.
+//! What the three canary steps know of KServe: what is observed of a service, what is desired, and the way
+//! from one to the other.
 //!
-//! A step is a pure function from what is [`Seen`] to what is [`Next`]. [`Service::drive`] looks,
-//! asks that function, does the one thing it says, and looks again. All state lives in the
-//! cluster, so a step that is killed between any two of these and run again ends in the same place.
+//! A step is a pure function from what is [`Observed`] to an [`Action`]. [`Service::reconcile`] looks, asks
+//! that function, does the one thing it says, and looks again. All state lives in the cluster, so a step
+//! that is killed between any two of these and run again ends in the same place.
+//!
+//! - `objects`: the fields that matter of an `InferenceService` and of a Knative revision
+//! - `image`: image references, as far as a release compares them
+//! - `paging`: lists of many objects, read page by page
+//! - `tekton_runs`: PipelineRuns and TaskRuns, and whether one waits for a pod that is lost
+//! - `owner_lease`: the mark in a Lease: what the last release was, and which images were rejected
+//! - `observed`: what one look found
+//! - `route`: which revision gets which share of the requests, and what that makes of it
+//! - `diagnosis`: why a revision does not start, and whether waiting helps
+//! - `unfinished_canary`: a canary that has not ended, and the runs that will end it
+//! - `desired`: what there shall be in the spec
+//! - `patch`: JSON Patches with `test` preconditions
+//! - `action`: what a step wants to happen next
+//! - `api_error`: a request that failed, what that means, and what helps
+//! - `client`: reads and writes of one service
+//! - `reconcile`: observe, decide, act, until it is done
+//! - `preview`: what would be done first, for people
+//! - `simulator`: KServe and Knative as far as a canary meets them, for tests
 
+mod action;
+mod api_error;
 mod client;
+mod desired;
 mod diagnosis;
 mod image;
 mod objects;
 mod observed;
 mod owner_lease;
+mod paging;
 mod patch;
+mod preview;
+mod reconcile;
+mod route;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
 mod tekton_runs;
+mod unfinished_canary;
 
-pub use client::{Next, Service, connect, services};
+pub use action::Action;
+pub use client::{Service, connect, services};
+pub use desired::DesiredSpec;
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
 pub use model_container::Fields;
-pub use objects::{Component, Condition, InferenceService, Revision, Target};
-pub use observed::{Live, Seen};
+pub use objects::{
+    CONTAINER, Condition, DEPLOYMENT_MODE, InferenceService, KNATIVE, LONGEST_NAME,
+    PROGRESS_DEADLINE, Revision, TAG_ROUTING,
+};
+pub use observed::Observed;
 pub use owner_lease::{Mark, Release};
-pub use patch::{Change, Guarded};
-pub use tekton_runs::Run;
-
-/// The container that carries the model. KServe gives a single container this name.
-pub const CONTAINER: &str = "kserve-container";
-
-/// Gives the routes `latest` and `prev` addresses of their own.
-pub const TAG_ROUTING: &str = "serving.kserve.io/enable-tag-routing";
-
-/// The only mode in which `KServe` splits requests, whatever its default is.
-pub const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
-
-/// `Knative` by the name that every release of `KServe` takes. Newer ones write `Knative` instead; older
-/// ones do not know that name, fall back to their default, and then refuse every change of the service.
-pub const KNATIVE: &str = "Serverless";
-
-/// How long Knative waits for a revision to become ready, as a duration of Go.
-pub const PROGRESS_DEADLINE: &str = "serving.knative.dev/progress-deadline";
-
-/// A tag's host is `latest-NAME-predictor.…`, and a DNS label has at most 63 characters.
-pub const LONGEST_NAME: usize = 46;
+pub use patch::GuardedPatch;
+pub use route::Live;
+pub use tekton_runs::{PIPELINE_RUN, Run, TASK_RUN, pipeline_run, runs};

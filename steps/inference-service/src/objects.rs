@@ -3,10 +3,31 @@
 //! Everything has a default, so that an object of a cluster that stores less is read and not refused.
 
 use kube::core::{ApiResource, GroupVersionKind, Object};
+use model_container::Fields;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Fields;
+/// The name under which `managedFields` shows our changes
+pub(crate) const FIELD_MANAGER: &str = "kanaria.dev/canary";
+
+/// The container that carries the model. KServe gives a single container this name.
+pub const CONTAINER: &str = "kserve-container";
+
+/// Gives the routes `latest` and `prev` addresses of their own.
+pub const TAG_ROUTING: &str = "serving.kserve.io/enable-tag-routing";
+
+/// The only mode in which `KServe` splits requests, whatever its default is.
+pub const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
+
+/// `Knative` by the name that every release of `KServe` takes. Newer ones write `Knative` instead; older
+/// ones do not know that name, fall back to their default, and then refuse every change of the service.
+pub const KNATIVE: &str = "Serverless";
+
+/// How long Knative waits for a revision to become ready, as a duration of Go.
+pub const PROGRESS_DEADLINE: &str = "serving.knative.dev/progress-deadline";
+
+/// A tag's host is `latest-NAME-predictor.…`, and a DNS label has at most 63 characters.
+pub const LONGEST_NAME: usize = 46;
 
 pub type InferenceService = Object<Spec, Status>;
 pub type Revision = Object<RevisionSpec, RevisionStatus>;
@@ -120,6 +141,11 @@ pub(crate) fn inference_services() -> ApiResource {
 
 pub(crate) fn revisions() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("serving.knative.dev", "v1", "Revision"))
+}
+
+/// The container that carries the model
+pub(crate) fn model(containers: &[Container]) -> Option<&Container> {
+    containers.iter().find(|container| container.name == CONTAINER)
 }
 
 /// The condition of a kind, such as `Ready`, if the controller has set it.

@@ -1,25 +1,24 @@
-//! One look at the cluster, and which states of a release it shows.
-//!
-//! A state is read from several fields that must agree. None is believed alone: while a canary is
-//! not ready KServe already reports its percent, but the revision beside it is the baseline.
+//! What there is: one look at a service, its revisions and their pods, the mark, and the runs.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use k8s_openapi::api::core::v1::{Event, Pod};
-use model_container::{BROUGHT, or_null};
+use model_container::{BROUGHT, Fields};
 use serde_json::Value;
 
 use crate::{
-    CONTAINER, Component, Condition, Diagnosis, Fields, InferenceService, Mark, PROGRESS_DEADLINE,
-    Revision, Run, Target, objects, same_image,
+    image::{has_digest, same_image},
+    objects::{
+        CONTAINER, Component, Condition, FIELD_MANAGER, InferenceService, PROGRESS_DEADLINE,
+        Predictor, Revision, condition, is_true, model,
+    },
+    owner_lease::Mark,
+    tekton_runs::Run,
 };
 
-/// The gateway follows the route within a second or two; a request of a model takes some more.
-const DRAINS_WITHIN: Duration = Duration::from_secs(10);
-
 /// What one look found. A service that is not there has no `service`.
-#[derive(Clone, Debug)]
-pub struct Seen {
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
     pub namespace: String,
     pub name: String,
     pub service: Option<InferenceService>,
@@ -30,63 +29,28 @@ pub struct Seen {
     /// What happened to one of them that has no container yet, oldest first; none without the right to know
     pub events: Option<Vec<Event>>,
     pub mark: Mark,
-    /// Runs of the namespace that have not ended, when the service was asked to look for them
-    pub unfinished: Vec<Run>,
-    /// Whether they are known: they were looked for, there is Tekton, and the rights suffice
-    pub knows_runs: bool,
-    /// False once the API has refused to store the mark
-    pub can_mark: bool,
-    /// False once the API has refused to delete a revision
-    pub can_delete: bool,
+    /// Runs of the namespace that have not ended; none when they were not looked for, or without Tekton or
+    /// the right to know
+    pub unfinished_runs: Option<Vec<Run>>,
+    /// The API has refused to store the mark
+    pub cannot_mark: bool,
+    /// The API has refused to delete a revision
+    pub cannot_delete: bool,
     /// Since this process last changed something, or began
     pub waited: Duration,
     /// How many patches this process has made
     pub patches: usize,
 }
 
-fn fields_of(revision: &Revision) -> Fields {
-    let mut containers = revision.spec.containers.iter();
-    let container = containers.find(|container| container.name == CONTAINER);
-    container.map(|container| container.fields.clone()).unwrap_or_default()
-}
+static NOTHING: LazyLock<Component> = LazyLock::new(Component::default);
 
-impl Default for Seen {
-    fn default() -> Self {
-        Self {
-            namespace: String::new(),
-            name: String::new(),
-            service: None,
-            revisions: BTreeMap::new(),
-            pods: Vec::new(),
-            events: None,
-            mark: Mark::default(),
-            unfinished: Vec::new(),
-            knows_runs: false,
-            can_mark: true,
-            can_delete: true,
-            waited: Duration::ZERO,
-            patches: 0,
-        }
+impl Observed {
+    /// Before the first look
+    #[must_use]
+    pub fn nothing_of(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), ..Self::default() }
     }
-}
 
-/// A canary that is ready and whose route says what the spec asks for, 0 % included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Live<'a> {
-    pub canary: &'a str,
-    pub baseline: &'a str,
-    pub percent: u8,
-}
-
-static NOTHING: Component = Component {
-    latest_created_revision: String::new(),
-    latest_ready_revision: String::new(),
-    latest_rolledout_revision: String::new(),
-    previous_rolledout_revision: String::new(),
-    traffic: Vec::new(),
-};
-
-impl Seen {
     /// The name a person would look for: `NAMESPACE/NAME`
     #[must_use]
     pub fn full_name(&self) -> String {
@@ -101,26 +65,19 @@ impl Seen {
             .unwrap_or_default()
     }
 
-    /// Where the model's container stands in the spec, and its image
-    pub(crate) fn container(&self) -> Option<(usize, &str)> {
-        let containers = &self.service.as_ref()?.spec.predictor.containers;
-        let index = containers.iter().position(|container| container.name == CONTAINER)?;
-        Some((index, &containers[index].image))
+    pub(crate) fn predictor(&self) -> Option<&Predictor> {
+        self.service.as_ref().map(|service| &service.spec.predictor)
     }
 
     /// The image that the spec asks for, literally
     #[must_use]
     pub fn image(&self) -> Option<&str> {
-        self.container().map(|(_, image)| image)
+        Some(&model(&self.predictor()?.containers)?.image)
     }
 
     /// A field of the model's container, such as `env`; null when it is not there
     pub(crate) fn field(&self, name: &str) -> Value {
-        let container = self
-            .service
-            .as_ref()
-            .zip(self.container())
-            .and_then(|(service, (index, _))| service.spec.predictor.containers.get(index));
+        let container = self.predictor().and_then(|predictor| model(&predictor.containers));
         container.map(|container| container.fields.get(name)).unwrap_or_default()
     }
 
@@ -130,44 +87,6 @@ impl Seen {
         Fields(BROUGHT.iter().map(|name| ((*name).to_owned(), self.field(name))).collect())
     }
 
-    /// The same as they were before the canary that the spec asks for, if it asks for one
-    #[must_use]
-    pub fn fields_before(&self) -> Fields {
-        let image = self.image().unwrap_or_default();
-        let before = if self.is_latest_of_spec() && self.latest() == self.rolled_out() {
-            Fields::default()
-        } else if self.mark.is_of(image) || same_image(&self.mark.replaced, image) {
-            self.mark.before.clone()
-        } else {
-            self.fields_lost(self.rolled_out())
-        };
-        before.or(self.fields())
-    }
-
-    /// Fields of a baseline in which the revision of the spec differs, for want of a note of them.
-    ///
-    /// Both revisions have the defaults of KServe and Knative, so that those do not differ, and the
-    /// variables that KServe adds to all.
-    #[must_use]
-    pub fn fields_lost(&self, baseline: &str) -> Fields {
-        let latest = Some(self.latest()).filter(|_| self.is_latest_of_spec());
-        let fields = |revision: &str| self.revisions.get(revision).map(fields_of);
-        let (Some(latest), Some(baseline)) = (latest.and_then(fields), fields(baseline)) else {
-            return Fields::default();
-        };
-        let differing = BROUGHT.iter().filter(|name| baseline.get(name) != latest.get(name));
-        let of_baseline = |name: &str| match (baseline.get(name), latest.get(name)) {
-            (Value::Array(variables), Value::Array(others)) => {
-                let asked = self.field(name);
-                let asked = asked.as_array().map_or(&[][..], Vec::as_slice);
-                let is_added = |one: &Value| others.contains(one) && !asked.contains(one);
-                variables.into_iter().filter(|one| !is_added(one)).collect()
-            }
-            (value, _) => value,
-        };
-        Fields(differing.map(|name| ((*name).to_owned(), or_null(of_baseline(name)))).collect())
-    }
-
     /// Whether the pods of the service pull with this Secret
     #[must_use]
     pub fn has_pull_secret(&self, secret: &str) -> bool {
@@ -175,20 +94,20 @@ impl Seen {
     }
 
     pub(crate) fn pull_secrets(&self) -> Option<&[Value]> {
-        self.service.as_ref()?.spec.predictor.image_pull_secrets.as_deref()
+        self.predictor()?.image_pull_secrets.as_deref()
     }
 
     /// The percent that the spec asks for; none and 0 differ
     #[must_use]
     pub fn percent(&self) -> Option<i64> {
-        self.service.as_ref()?.spec.predictor.canary_traffic_percent
+        self.predictor()?.canary_traffic_percent
     }
 
     /// KServe's record of revisions and traffic, empty before the first
     #[must_use]
     pub fn component(&self) -> &Component {
         let status = self.service.as_ref().and_then(|service| service.status.as_ref());
-        status.map_or(&NOTHING, |status| &status.components.predictor)
+        status.map_or(&*NOTHING, |status| &status.components.predictor)
     }
 
     #[must_use]
@@ -223,18 +142,7 @@ impl Seen {
         duration(self.annotation_of(revision, PROGRESS_DEADLINE)?)
     }
 
-    /// What gives the next revision the progress deadline that this one has; nothing where the revision
-    /// is gone, or where another place than the service's annotation says it.
-    #[must_use]
-    pub fn deadline_like(&self, revision: &str) -> BTreeMap<String, Option<String>> {
-        let latest = self.annotation_of(self.latest(), PROGRESS_DEADLINE);
-        let is_known = self.revisions.contains_key(revision)
-            && (!self.is_latest_of_spec() || self.annotation(PROGRESS_DEADLINE) == latest);
-        let wanted = self.annotation_of(revision, PROGRESS_DEADLINE).map(String::from);
-        is_known.then(|| (PROGRESS_DEADLINE.to_owned(), wanted)).into_iter().collect()
-    }
-
-    fn annotation_of(&self, revision: &str, key: &str) -> Option<&str> {
+    pub(crate) fn annotation_of(&self, revision: &str, key: &str) -> Option<&str> {
         let annotations = self.revisions.get(revision)?.metadata.annotations.as_ref()?;
         annotations.get(key).map(String::as_str)
     }
@@ -242,7 +150,7 @@ impl Seen {
     /// A condition of the service, such as `PredictorRouteReady`
     #[must_use]
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
-        objects::condition(self.conditions(), kind)
+        condition(self.conditions(), kind)
     }
 
     fn conditions(&self) -> &[Condition] {
@@ -252,13 +160,13 @@ impl Seen {
             .map_or(&[], |status| &status.conditions)
     }
 
-    fn is_true(&self, kind: &str) -> bool {
-        objects::is_true(self.conditions(), kind)
+    pub(crate) fn is_true(&self, kind: &str) -> bool {
+        is_true(self.conditions(), kind)
     }
 
     /// Whether a revision was made from an image
     #[must_use]
-    pub fn runs(&self, revision: &str, image: &str) -> bool {
+    pub fn runs_image(&self, revision: &str, image: &str) -> bool {
         let spec = self.image_in_spec_of(revision);
         spec.is_some_and(|spec| same_image(spec, image))
             || self.resolved_image_of(revision).is_some_and(|resolved| same_image(resolved, image))
@@ -268,224 +176,45 @@ impl Seen {
     #[must_use]
     pub fn image_of(&self, revision: &str) -> Option<&str> {
         let spec = self.image_in_spec_of(revision)?;
-        if crate::has_digest(spec) { Some(spec) } else { self.resolved_image_of(revision) }
+        if has_digest(spec) { Some(spec) } else { self.resolved_image_of(revision) }
     }
 
     fn image_in_spec_of(&self, revision: &str) -> Option<&str> {
-        let containers = &self.revisions.get(revision)?.spec.containers;
-        containers
-            .iter()
-            .find(|container| container.name == CONTAINER)
-            .map(|container| container.image.as_str())
+        Some(&model(&self.revisions.get(revision)?.spec.containers)?.image)
     }
 
     fn resolved_image_of(&self, revision: &str) -> Option<&str> {
         let statuses = &self.revisions.get(revision)?.status.as_ref()?.container_statuses;
         let status = statuses.iter().find(|status| status.name == CONTAINER)?;
-        crate::has_digest(&status.image_digest).then_some(status.image_digest.as_str())
+        has_digest(&status.image_digest).then_some(status.image_digest.as_str())
     }
 
     /// Whether a revision says that it can serve
     #[must_use]
     pub fn is_ready(&self, revision: &str) -> bool {
         let status = self.revisions.get(revision).and_then(|revision| revision.status.as_ref());
-        status.is_some_and(|status| objects::is_true(&status.conditions, "Ready"))
+        status.is_some_and(|status| is_true(&status.conditions, "Ready"))
     }
 
     /// Whether the latest revision was made from the image that the spec asks for. Just after a
     /// patch it was not, and everything else in the status is about the past.
     #[must_use]
     pub fn is_latest_of_spec(&self) -> bool {
-        self.image().is_some_and(|image| self.runs(self.latest(), image))
+        self.image().is_some_and(|image| self.runs_image(self.latest(), image))
     }
 
-    /// The one revision that serves all requests, when spec, status and route agree on it
+    /// Who else changed the spec last, as the end of a sentence; empty where the object does not say
     #[must_use]
-    pub fn stable(&self) -> Option<&str> {
-        let Component {
-            latest_created_revision,
-            latest_ready_revision,
-            latest_rolledout_revision,
-            ..
-        } = self.component();
-        let settled = self.percent().is_none_or(|percent| percent == 100)
-            && !latest_created_revision.is_empty()
-            && latest_created_revision == latest_ready_revision
-            && latest_created_revision == latest_rolledout_revision
-            && self.is_latest_of_spec()
-            && self.shares() == BTreeMap::from([(latest_created_revision.as_str(), 100)])
-            && self.is_true("Ready");
-        settled.then_some(latest_created_revision)
+    pub fn last_changed_by(&self) -> String {
+        self.manager().map_or_else(String::new, |manager| format!(", last changed by `{manager}`"))
     }
 
-    /// The canary beside its baseline, when it is ready and spec, status and route agree
-    #[must_use]
-    pub fn live(&self) -> Option<Live<'_>> {
-        let Component {
-            latest_created_revision: canary,
-            latest_ready_revision,
-            latest_rolledout_revision: baseline,
-            ..
-        } = self.component();
-        let percent = u8::try_from(self.percent()?).ok().filter(|percent| *percent < 100)?;
-        let share = i64::from(percent);
-        let settled = !baseline.is_empty()
-            && canary != baseline
-            && canary == latest_ready_revision
-            && self.is_latest_of_spec()
-            && self.shares()
-                == BTreeMap::from([(canary.as_str(), share), (baseline.as_str(), 100 - share)])
-            && self
-                .component()
-                .traffic
-                .iter()
-                .any(|target| target.latest_revision && target.revision_name == *canary)
-            && ["PredictorConfigurationReady", "PredictorRouteReady", "Ready"]
-                .iter()
-                .all(|kind| self.is_true(kind))
-            && self.is_ready(canary);
-        settled.then_some(Live { canary, baseline, percent })
-    }
-
-    fn shares(&self) -> BTreeMap<&str, i64> {
-        let mut shares = BTreeMap::new();
-        for Target { revision_name, percent, .. } in &self.component().traffic {
-            *shares.entry(revision_name.as_str()).or_default() += percent;
-        }
-        shares
-    }
-
-    /// Whether the route gives a revision any requests
-    #[must_use]
-    pub fn has_traffic(&self, revision: &str) -> bool {
-        self.shares().get(revision).is_some_and(|percent| *percent > 0)
-    }
-
-    /// The address of the latest revision alone, if the route has one
-    #[must_use]
-    pub fn canary_url(&self) -> Option<&str> {
-        let latest = self.component().traffic.iter().find(|target| target.tag == "latest");
-        latest.map(|target| target.url.as_str()).filter(|url| !url.is_empty())
-    }
-
-    /// What the route says, for people: `iris-predictor-00002 10 %, iris-predictor-00001 90 %`
-    #[must_use]
-    pub fn route(&self) -> String {
-        let targets = self
-            .component()
-            .traffic
-            .iter()
-            .map(|target| format!("{} {} %", target.revision_name, target.percent));
-        let route = targets.collect::<Vec<_>>().join(", ");
-        if route.is_empty() { "no route yet".into() } else { route }
-    }
-
-    /// Why the service is not ready, in the words of its own conditions
-    #[must_use]
-    pub fn unready(&self) -> Option<String> {
-        let kinds = [
-            "PredictorConfigurationReady",
-            "PredictorRouteReady",
-            "PredictorReady",
-            "IngressReady",
-            "Ready",
-        ];
-        let failing = kinds
-            .iter()
-            .filter_map(|kind| self.condition(kind))
-            .filter(|condition| condition.status != "True");
-        let told = failing.map(|Condition { reason, message, .. }| {
-            match (reason.as_str(), message.as_str()) {
-                (reason, "") => reason.to_owned(),
-                ("", message) => message.to_owned(),
-                (reason, message) => format!("{reason}: {message}"),
-            }
-        });
-        told.into_iter().find(|text| !text.is_empty())
-    }
-
-    /// Why the latest revision of the spec is not serving yet, as one line for people; an error
-    /// when waiting is useless.
-    pub fn waiting_for(&self, who: &str) -> Result<String, Diagnosis> {
-        if !self.is_latest_of_spec() {
-            let what = format!(
-                "wait for KServe to make a revision of `{}`",
-                self.image().unwrap_or_default()
-            );
-            return match self.refusal() {
-                Some(diagnosis) if diagnosis.hopeless => Err(diagnosis),
-                Some(Diagnosis { why, .. }) => Ok(format!("{what}: {why}")),
-                None => Ok(what),
-            };
-        }
-        let latest = self.latest();
-        // Where KServe cannot hand on a change that makes no other image, only it says so.
-        let refusal = || self.refusal().filter(|refusal| refusal.hopeless);
-        match self.diagnosis().or_else(refusal) {
-            Some(diagnosis) if diagnosis.hopeless => Err(diagnosis),
-            Some(Diagnosis { why, .. }) => {
-                Ok(format!("wait for {who} `{latest}` to become ready: {why}"))
-            }
-            None if !self.is_ready(latest) => {
-                Ok(format!("wait for {who} `{latest}` to become ready"))
-            }
-            None => {
-                let why = self.unready().map_or_else(String::new, |why| format!(" ({why})"));
-                Ok(format!("wait for the route of {who} `{latest}`; now {}{why}", self.route()))
-            }
-        }
-    }
-
-    /// Revisions that run an image and are of no use any more, though their pods may go on: neither the
-    /// latest, which Knative would make again, nor the one that serves, nor one that has requests.
-    ///
-    /// The route of a revision that is not ready is stuck, and deleting it frees the route: Knative falls
-    /// back to the newest ready revision, which is the one that serves.
-    pub fn leftovers<'a>(&'a self, image: &'a str) -> impl Iterator<Item = &'a str> {
-        let names = self
-            .revisions
-            .iter()
-            .filter(|(_, revision)| revision.metadata.deletion_timestamp.is_none());
-        names.map(|(name, _)| name.as_str()).filter(move |name| {
-            let is_in_use = *name == self.latest() || *name == self.rolled_out();
-            !is_in_use && self.runs(name, image) && !(self.has_traffic(name) && self.is_ready(name))
-        })
-    }
-
-    /// Whether a revision may go: it is not ready, so that nobody waits for it, or it has had no requests
-    /// for a while. The route's status is ahead of the gateway, and of requests that wait in Knative's
-    /// activator: those would get a 404.
-    #[must_use]
-    pub fn is_drained(&self, revision: &str) -> bool {
-        !self.is_ready(revision) || self.waited >= DRAINS_WITHIN
-    }
-
-    /// Whether KServe could not even hand the spec on, so that no revision will come of it
-    #[must_use]
-    pub fn is_refused_by_kserve(&self) -> bool {
-        let condition = self.condition("PredictorReady");
-        condition.is_some_and(|condition| {
-            condition.status == "False" && condition.reason == "ReconcileFailed"
-        })
-    }
-
-    /// Whether KServe could not hand the spec on because a quota has no room for one more pod. It
-    /// tries the pods of the new spec first, also when only the percent changes.
-    #[must_use]
-    pub fn is_refused_by_quota(&self) -> bool {
-        let condition = self.condition("PredictorReady");
-        self.is_refused_by_kserve()
-            && condition.is_some_and(|condition| condition.message.contains("exceeded quota"))
-    }
-
-    /// Who else changed the spec last, if the object says so
-    #[must_use]
-    pub fn manager(&self) -> Option<&str> {
+    fn manager(&self) -> Option<&str> {
         let entries = self.service.as_ref()?.metadata.managed_fields.as_ref()?;
         let others = entries.iter().filter(|entry| {
             let touches_spec =
                 entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some());
-            touches_spec && entry.manager.as_deref() != Some(crate::client::FIELD_MANAGER)
+            touches_spec && entry.manager.as_deref() != Some(FIELD_MANAGER)
         });
         others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.as_deref()
     }

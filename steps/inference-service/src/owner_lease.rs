@@ -1,36 +1,30 @@
-//! The owner mark: a Lease beside the service that remembers what no field of it can.
+//! The mark: what a service's last release was and which images were rejected, in a Lease `NAME-canary`
+//! beside the service, which owns it, so that it goes when the service goes.
 //!
-//! A new canary at 0 % and a rejected one look the same, and so do a service before a release and
-//! one after its rollback. An annotation on the service itself would make a new revision, so the
-//! mark is a Lease `NAME-canary`, which the service owns and which goes when it goes.
+//! A new canary at 0 % and a rejected one look the same, and so do a service before a release and one
+//! after its rollback, so something has to remember. An annotation on the service itself would make a new
+//! revision. A Lease and not a `ConfigMap`, because a right to create names no object: one for `ConfigMaps`
+//! would reach what other programs are configured by. And `kubectl get lease` shows by its
+//! `holderIdentity` which image holds the service. No leader is elected by it: it is never renewed.
 
 use k8s_openapi::api::coordination::v1::Lease;
+use model_container::Fields;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Fields, same_image};
+use crate::image::same_image;
+
+const MARK: &str = "kanaria.dev/mark";
 
 /// Enough that a repeated event of weeks ago is still recognised; an annotation has room for it.
 const REMEMBERED: usize = 40;
 
-const CANARY_REVISION: &str = "kanaria.dev/canary-revision";
-const BASELINE_REVISION: &str = "kanaria.dev/baseline-revision";
-const BASELINE_IMAGE: &str = "kanaria.dev/baseline-image";
-const BASELINE_CONTAINER: &str = "kanaria.dev/baseline-container";
-const LIVE_SINCE: &str = "kanaria.dev/live-since";
-const REJECTED: &str = "kanaria.dev/rejected";
-const REPLACED: &str = "kanaria.dev/replaced";
-const VERSION: &str = "kanaria.dev/version";
-const BENTO: &str = "kanaria.dev/bento-sha256";
-const BROUGHT: &str = "kanaria.dev/container-sha256";
-const RUN: &str = "kanaria.dev/run";
-const RUN_UID: &str = "kanaria.dev/run-uid";
-const PIPELINE: &str = "kanaria.dev/pipeline";
-const CORRELATION: &str = "kanaria.dev/correlation-id";
-
 /// What the last release of a service was, and which images it has rejected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Mark {
     /// The canary's image; empty before the first canary
+    #[serde(skip)]
     pub image: String,
     /// Empty until a rollback took it back
     pub canary_revision: String,
@@ -46,11 +40,13 @@ pub struct Mark {
     pub replaced: String,
     pub release: Release,
     /// The version of the Lease it was read from; none when there is no Lease
+    #[serde(skip)]
     pub(crate) version: Option<String>,
 }
 
 /// Who released the canary, as far as it was told; for whoever has to end it when that one is gone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Release {
     /// Version of the service, as events tell it
     pub version: String,
@@ -69,6 +65,19 @@ impl Mark {
     #[must_use]
     pub fn is_of(&self, image: &str) -> bool {
         !self.image.is_empty() && same_image(&self.image, image)
+    }
+
+    /// Whether an image was put there by a release that has not gone live yet
+    #[must_use]
+    pub fn is_fresh(&self, image: &str) -> bool {
+        self.is_of(image) && self.live_since.is_empty() && !self.is_rejected()
+    }
+
+    /// The image of a baseline, as it was noted when the canary beside it began
+    #[must_use]
+    pub fn image_of_baseline(&self, revision: &str) -> Option<&str> {
+        let is_noted = self.baseline_revision == revision && !self.baseline_image.is_empty();
+        is_noted.then_some(self.baseline_image.as_str())
     }
 
     /// Whether the canary that this mark is of was taken back
@@ -163,39 +172,10 @@ impl Mark {
         if !owned {
             return Self { version, ..Self::default() };
         }
-        let annotation = |key: &str| {
-            lease
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(key))
-                .cloned()
-                .unwrap_or_default()
-        };
-        Self {
-            image: lease
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.holder_identity.clone())
-                .unwrap_or_default(),
-            canary_revision: annotation(CANARY_REVISION),
-            baseline_revision: annotation(BASELINE_REVISION),
-            baseline_image: annotation(BASELINE_IMAGE),
-            before: serde_json::from_str(&annotation(BASELINE_CONTAINER)).unwrap_or_default(),
-            live_since: annotation(LIVE_SINCE),
-            rejected: annotation(REJECTED).split_whitespace().map(String::from).collect(),
-            replaced: annotation(REPLACED),
-            release: Release {
-                version: annotation(VERSION),
-                bento: annotation(BENTO),
-                brought: annotation(BROUGHT),
-                pipeline: annotation(PIPELINE),
-                run: annotation(RUN),
-                run_uid: annotation(RUN_UID),
-                correlation: annotation(CORRELATION),
-            },
-            version,
-        }
+        let mark = lease.metadata.annotations.as_ref().and_then(|all| all.get(MARK));
+        let mark = mark.and_then(|mark| serde_json::from_str(mark).ok()).unwrap_or_default();
+        let image = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+        Self { image: image.unwrap_or_default(), version, ..mark }
     }
 
     /// The Lease as JSON, to create or, with the version it was read at, to merge.
@@ -207,22 +187,7 @@ impl Mark {
                 "name": lease_name(service),
                 "resourceVersion": self.version,
                 "labels": {"app.kubernetes.io/managed-by": "kanaria"},
-                "annotations": {
-                    CANARY_REVISION: self.canary_revision,
-                    BASELINE_REVISION: self.baseline_revision,
-                    BASELINE_IMAGE: self.baseline_image,
-                    BASELINE_CONTAINER: json!(self.before).to_string(),
-                    LIVE_SINCE: self.live_since,
-                    REJECTED: self.rejected.join(" "),
-                    REPLACED: self.replaced,
-                    VERSION: self.release.version,
-                    BENTO: self.release.bento,
-                    BROUGHT: self.release.brought,
-                    PIPELINE: self.release.pipeline,
-                    RUN: self.release.run,
-                    RUN_UID: self.release.run_uid,
-                    CORRELATION: self.release.correlation,
-                },
+                "annotations": {MARK: json!(self).to_string()},
                 "ownerReferences": [
                     {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "name": service, "uid": uid},
                 ],

@@ -1,7 +1,8 @@
-//! Guarded JSON Patches: what must still be true, then what changes, in one request.
+//! Guarded patches: JSON Patches whose `test`s say what must still be true, and then what changes, in one
+//! request.
 //!
 //! The API server refuses the whole patch when a test fails, so a decision that is out of date
-//! changes nothing. The tests name the object's uid, the container, the image and the percent, and not the
+//! changes nothing. Server-side apply cannot say "only while these fields are what I saw". The tests name the object's uid, the container, the image and the percent, and not the
 //! resource version, which every status write moves.
 
 use std::collections::BTreeMap;
@@ -9,31 +10,15 @@ use std::collections::BTreeMap;
 use json_patch::Patch;
 use serde_json::{Value, json};
 
-use crate::{CONTAINER, Fields, Seen, TAG_ROUTING};
+use crate::{
+    desired::DesiredSpec,
+    objects::{CONTAINER, TAG_ROUTING},
+    observed::Observed,
+};
 
-/// What one patch changes of a service: an image, and what goes with it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Change {
-    pub image: String,
-    /// Fields of its container
-    pub fields: Fields,
-    /// Annotations of the service, none for one to take away; all others stay
-    pub annotations: BTreeMap<String, Option<String>>,
-    /// Secret with which the pods pull the image; those that are there stay
-    pub pull_secret: Option<String>,
-}
-
-impl Change {
-    /// The image alone.
-    #[must_use]
-    pub fn image(image: &str) -> Self {
-        Self { image: image.to_owned(), ..Self::default() }
-    }
-}
-
-/// A patch, and the sentence that tells what it does.
+/// A JSON Patch with `test` preconditions, and the words for what it does.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guarded {
+pub struct GuardedPatch {
     pub what: String,
     pub patch: Patch,
 }
@@ -46,18 +31,18 @@ const PULL_SECRETS: &str = "/spec/predictor/imagePullSecrets";
 
 /// The tests and changes of one patch, as JSON.
 struct Draft<'a> {
-    seen: &'a Seen,
+    observed: &'a Observed,
     operations: Vec<Value>,
 }
 
 impl<'a> Draft<'a> {
-    fn guard(seen: &'a Seen) -> Self {
-        Self { seen, operations: Vec::new() }
-            .then("test", "/metadata/uid", seen.uid())
-            .then("test", &path_of(seen, "name"), CONTAINER)
-            .then("test", &path_of(seen, "image"), seen.image())
+    fn guard(observed: &'a Observed) -> Self {
+        Self { observed, operations: Vec::new() }
+            .then("test", "/metadata/uid", observed.uid())
+            .then("test", &path_of(observed, "name"), CONTAINER)
+            .then("test", &path_of(observed, "image"), observed.image())
             // A null also passes when the field is absent, which is what it stands for here.
-            .then("test", PERCENT, seen.percent())
+            .then("test", PERCENT, observed.percent())
     }
 
     fn then(mut self, op: &str, path: &str, value: impl Into<Value>) -> Self {
@@ -71,9 +56,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Only what differs, so that an image that brings nothing else tests nothing else.
-    fn change(self, change: &Change) -> Self {
-        let Change { image, fields, annotations, pull_secret } = change;
-        let path = path_of(self.seen, "image");
+    fn put(self, spec: &DesiredSpec) -> Self {
+        let DesiredSpec { image, fields, annotations, pull_secret } = spec;
+        let path = path_of(self.observed, "image");
         let mut draft = self.then("replace", &path, image.as_str());
         for (name, value) in &fields.0 {
             draft = draft.field(name, value);
@@ -86,8 +71,8 @@ impl<'a> Draft<'a> {
     }
 
     fn field(self, name: &str, value: &Value) -> Self {
-        let path = path_of(self.seen, name);
-        let now = self.seen.field(name);
+        let path = path_of(self.observed, name);
+        let now = self.observed.field(name);
         if now == *value {
             return self;
         }
@@ -97,10 +82,10 @@ impl<'a> Draft<'a> {
 
     fn annotations(mut self, annotations: &BTreeMap<String, Option<String>>) -> Self {
         let differing = |(key, value): &(&String, &Option<String>)| {
-            self.seen.annotation(key) != value.as_deref()
+            self.observed.annotation(key) != value.as_deref()
         };
         let differing: Vec<_> = annotations.iter().filter(differing).collect();
-        if !differing.is_empty() && !self.seen.has_annotations() {
+        if !differing.is_empty() && !self.observed.has_annotations() {
             self = self.then("add", ANNOTATIONS, json!({}));
         }
         differing.into_iter().fold(self, |draft, (key, value)| {
@@ -114,8 +99,8 @@ impl<'a> Draft<'a> {
 
     fn pull_secret(self, secret: &str) -> Self {
         let entry = json!({"name": secret});
-        match self.seen.pull_secrets() {
-            _ if self.seen.has_pull_secret(secret) => self,
+        match self.observed.pull_secrets() {
+            _ if self.observed.has_pull_secret(secret) => self,
             Some(secrets) => self.then("test", PULL_SECRETS, secrets.to_vec()).then(
                 "add",
                 &format!("{PULL_SECRETS}/-"),
@@ -125,72 +110,73 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn done(self, what: String) -> Guarded {
+    fn done(self, what: String) -> GuardedPatch {
         let patch = serde_json::from_value(Value::Array(self.operations)).unwrap_or_default();
-        Guarded { what, patch }
+        GuardedPatch { what, patch }
     }
 }
 
-impl Guarded {
+impl GuardedPatch {
     /// Puts another image at 0 %, and gives the routes their addresses if they have none yet.
     ///
     /// Image and percent at once: percent alone reads to KServe as a rollback, image alone goes to 100 %.
     #[must_use]
-    pub fn image_at_zero(seen: &Seen, change: &Change) -> Self {
-        let mut change = change.clone();
+    pub fn image_at_zero(observed: &Observed, spec: &DesiredSpec) -> Self {
+        let mut spec = spec.clone();
         // It makes a new revision, which the new image makes anyway.
-        change.annotations.insert(TAG_ROUTING.into(), Some("true".into()));
-        Draft::guard(seen)
-            .change(&change)
+        spec.annotations.insert(TAG_ROUTING.into(), Some("true".into()));
+        Draft::guard(observed)
+            .put(&spec)
             .then("add", PERCENT, 0)
-            .done(format!("set image `{}` at 0 %", change.image))
+            .done(format!("set image `{}` at 0 %", spec.image))
     }
 
     /// Puts another image and leaves the percent out: it serves everybody once it is ready.
     #[must_use]
-    pub fn image_alone(seen: &Seen, change: &Change) -> Self {
-        let draft = Draft::guard(seen).change(change);
-        let draft = if seen.percent().is_some() { draft.remove(PERCENT) } else { draft };
-        draft.done(format!("set image `{}` for all requests", change.image))
+    pub fn image_alone(observed: &Observed, spec: &DesiredSpec) -> Self {
+        let draft = Draft::guard(observed).put(spec);
+        let draft = if observed.percent().is_some() { draft.remove(PERCENT) } else { draft };
+        draft.done(format!("set image `{}` for all requests", spec.image))
     }
 
     /// Has everybody look again at a service that has never served: its next revision is a new one,
     /// which is tried at once.
     #[must_use]
-    pub fn again(seen: &Seen, change: &Change, now: &str) -> Self {
-        let mut change = change.clone();
-        change.annotations.insert(TRIED_AT.into(), Some(now.into()));
-        Draft::guard(seen).change(&change).done(format!("try image `{}` again", change.image))
+    pub fn again(observed: &Observed, spec: &DesiredSpec, now: &str) -> Self {
+        let mut spec = spec.clone();
+        spec.annotations.insert(TRIED_AT.into(), Some(now.into()));
+        Draft::guard(observed).put(&spec).done(format!("try image `{}` again", spec.image))
     }
 
     /// Puts back an image at 0 %.
     #[must_use]
-    pub fn restore_at_zero(seen: &Seen, change: &Change) -> Self {
-        Draft::guard(seen)
-            .change(change)
+    pub fn restore_at_zero(observed: &Observed, spec: &DesiredSpec) -> Self {
+        Draft::guard(observed)
+            .put(spec)
             .then("add", PERCENT, 0)
-            .done(format!("restore image `{}` at 0 %", change.image))
+            .done(format!("restore image `{}` at 0 %", spec.image))
     }
 
     /// Moves traffic alone; no new revision.
     #[must_use]
-    pub fn percent(seen: &Seen, percent: u8) -> Self {
-        Draft::guard(seen).then("add", PERCENT, percent).done(format!("set {percent} %"))
+    pub fn percent(observed: &Observed, percent: u8) -> Self {
+        Draft::guard(observed).then("add", PERCENT, percent).done(format!("set {percent} %"))
     }
 
     /// Gives the latest revision all traffic and leaves no percent behind, so that the next image
     /// does not inherit it.
     #[must_use]
-    pub fn without_percent(seen: &Seen) -> Self {
-        Draft::guard(seen)
+    pub fn without_percent(observed: &Observed) -> Self {
+        Draft::guard(observed)
             .remove(PERCENT)
             .done("remove the percent: all requests to the latest revision".into())
     }
 }
 
 /// Of a field of the model's container
-fn path_of(seen: &Seen, field: &str) -> String {
-    let (index, _) = seen.container().unwrap_or_default();
+fn path_of(observed: &Observed, field: &str) -> String {
+    let containers = observed.predictor().map_or(&[][..], |predictor| &predictor.containers);
+    let index = containers.iter().position(|one| one.name == CONTAINER).unwrap_or_default();
     format!("/spec/predictor/containers/{index}/{field}")
 }
 
@@ -200,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    fn seen(image: &str, percent: Option<i64>, before: usize) -> (Value, Seen) {
+    fn observed(image: &str, percent: Option<i64>, before: usize) -> (Value, Observed) {
         let mut containers = vec![json!({"name": "agent", "image": "agent"}); before];
         containers.push(json!({"name": CONTAINER, "image": image}));
         let mut object = json!({"metadata": {"name": "iris", "uid": "u"}, "spec": {"predictor": {"containers": containers}}});
@@ -208,14 +194,16 @@ mod tests {
             object["spec"]["predictor"]["canaryTrafficPercent"] = percent.into();
         }
         let service = serde_json::from_value(object.clone()).unwrap();
-        (object, Seen { service: Some(service), ..Seen::default() })
+        (object, Observed { service: Some(service), ..Observed::default() })
     }
 
     #[test]
     fn a_new_image_comes_with_percent_zero_and_the_tests_first() {
-        let (_, seen) = seen("b", None, 0);
-        let patch =
-            serde_json::to_value(Guarded::image_at_zero(&seen, &Change::image("c")).patch).unwrap();
+        let (_, observed) = observed("b", None, 0);
+        let patch = serde_json::to_value(
+            GuardedPatch::image_at_zero(&observed, &DesiredSpec::image("c")).patch,
+        )
+        .unwrap();
         assert_eq!(
             patch,
             json!([
@@ -233,15 +221,17 @@ mod tests {
 
     #[test]
     fn what_comes_with_an_image_is_tested_and_changed_only_where_it_differs() {
-        let (mut object, _) = seen("b", None, 0);
+        let (mut object, _) = observed("b", None, 0);
         object["metadata"]["annotations"] = json!({"a": "1", "b/c": "2"});
         object["spec"]["predictor"]["imagePullSecrets"] = json!([{"name": "other"}]);
         let container = &mut object["spec"]["predictor"]["containers"][0];
         container["env"] = json!([{"name": "A", "value": "1"}]);
         container["resources"] = json!({"limits": {"cpu": "1"}});
-        let seen =
-            Seen { service: serde_json::from_value(object.clone()).unwrap(), ..Seen::default() };
-        let change = Change {
+        let observed = Observed {
+            service: serde_json::from_value(object.clone()).unwrap(),
+            ..Observed::default()
+        };
+        let change = DesiredSpec {
             image: "c".into(),
             fields: serde_json::from_value(
                 json!({"env": null, "resources": {"limits": {"cpu": "1"}}}),
@@ -252,7 +242,7 @@ mod tests {
                 .into(),
             pull_secret: Some("registry".into()),
         };
-        let Guarded { patch, .. } = Guarded::restore_at_zero(&seen, &change);
+        let GuardedPatch { patch, .. } = GuardedPatch::restore_at_zero(&observed, &change);
         assert_eq!(
             serde_json::to_value(&patch).unwrap().as_array().unwrap()[4..],
             [
@@ -266,8 +256,10 @@ mod tests {
             ]
         );
         crate::simulator::apply(&mut object, &patch).unwrap();
-        let after = Seen { service: serde_json::from_value(object).unwrap(), ..Seen::default() };
-        let again = serde_json::to_value(Guarded::restore_at_zero(&after, &change).patch).unwrap();
+        let after =
+            Observed { service: serde_json::from_value(object).unwrap(), ..Observed::default() };
+        let again =
+            serde_json::to_value(GuardedPatch::restore_at_zero(&after, &change).patch).unwrap();
         assert_eq!(again.as_array().unwrap().len(), 6, "only image and percent are written again");
     }
 
@@ -282,15 +274,15 @@ mod tests {
             image in "[a-c]", percent in proptest::option::of(0..100_i64), before in 0..3_usize,
             other_image in "[a-c]", other_percent in proptest::option::of(0..100_i64), to in 1..100_u8,
         ) {
-            let (object, seen) = seen(&image, percent, before);
-            let (other, _) = self::seen(&other_image, other_percent, before);
+            let (object, observed) = observed(&image, percent, before);
+            let (other, _) = self::observed(&other_image, other_percent, before);
             let mut patches = vec![
-                Guarded::image_at_zero(&seen, &Change::image("d")), Guarded::restore_at_zero(&seen, &Change::image("d")),
-                Guarded::image_alone(&seen, &Change::image("d")),
-                Guarded::percent(&seen, to),
+                GuardedPatch::image_at_zero(&observed, &DesiredSpec::image("d")), GuardedPatch::restore_at_zero(&observed, &DesiredSpec::image("d")),
+                GuardedPatch::image_alone(&observed, &DesiredSpec::image("d")),
+                GuardedPatch::percent(&observed, to),
             ];
-            patches.extend(percent.is_some().then(|| Guarded::without_percent(&seen)));
-            for Guarded { what, patch } in patches {
+            patches.extend(percent.is_some().then(|| GuardedPatch::without_percent(&observed)));
+            for GuardedPatch { what, patch } in patches {
                 prop_assert!(apply(&object, &patch), "{what}");
                 let same = image == other_image && percent == other_percent;
                 prop_assert_eq!(apply(&other, &patch), same, "{}", what);

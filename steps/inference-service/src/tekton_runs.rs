@@ -1,38 +1,49 @@
-//! Tekton runs that have not ended, as far as they say what will become of a canary.
+//! PipelineRuns and TaskRuns of Tekton, as far as a canary has to do with them.
+
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{
-    api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time, jiff::SignedDuration,
-    jiff::Timestamp,
+    api::core::v1::Pod,
+    apimachinery::pkg::apis::meta::v1::Time,
+    jiff::{SignedDuration, Timestamp},
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client,
     api::ListParams,
     core::{ApiResource, GroupVersionKind, Object},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Condition, Seen, objects, same_image};
+use crate::{
+    objects::{Condition, condition},
+    paging::list_all,
+};
 
-/// Keeps a list of many long-lived runs from taking much memory.
-const PAGE: u32 = 50;
+pub const PIPELINE_RUN: &str = "PipelineRun";
+pub const TASK_RUN: &str = "TaskRun";
 
 /// A node that answers ends a pod within its grace period, which is 30 s for a step's.
 const ENDS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// A PipelineRun, or a TaskRun that no PipelineRun made, that has not ended and is meant to go on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A PipelineRun or a TaskRun.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "TektonRun")]
 pub struct Run {
     pub name: String,
     pub uid: String,
-    /// Empty for a TaskRun
-    pub pipeline: String,
-    /// When it was created
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    params: Vec<Named>,
+    results: Vec<Named>,
     pub created: Option<Timestamp>,
-    /// Its params of these names, empty where it has none
-    pub service: String,
-    pub canary_image: String,
-    pub canary_revision: String,
+    pub started: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    /// Its `spec.status`: `Cancelled`, `PipelineRunPending` … when somebody asks for it
+    requested: String,
+    is_being_deleted: bool,
+    /// Its condition `Succeeded`
+    pub succeeded: Option<Condition>,
 }
 
 type TektonRun = Object<RunSpec, RunStatus>;
@@ -40,120 +51,151 @@ type TektonRun = Object<RunSpec, RunStatus>;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct RunSpec {
-    params: Vec<Param>,
-    /// `Cancelled`, `PipelineRunPending` … when somebody asks for it
+    params: Vec<Named>,
     status: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RunStatus {
+    conditions: Vec<Condition>,
+    results: Vec<Named>,
+    start_time: Option<Time>,
+    completion_time: Option<Time>,
+}
+
+/// A param or a result
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-struct Param {
+struct Named {
     name: String,
     value: Value,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct RunStatus {
-    conditions: Vec<Condition>,
+impl From<TektonRun> for Run {
+    fn from(run: TektonRun) -> Self {
+        let status = run.status.unwrap_or_default();
+        let time = |time: Option<Time>| time.map(|Time(time)| time);
+        Self {
+            name: run.metadata.name.unwrap_or_default(),
+            uid: run.metadata.uid.unwrap_or_default(),
+            labels: run.metadata.labels.unwrap_or_default(),
+            annotations: run.metadata.annotations.unwrap_or_default(),
+            params: run.spec.params,
+            results: status.results,
+            created: time(run.metadata.creation_timestamp),
+            started: time(status.start_time),
+            ended: time(status.completion_time),
+            requested: run.spec.status,
+            is_being_deleted: run.metadata.deletion_timestamp.is_some(),
+            succeeded: condition(&status.conditions, "Succeeded").cloned(),
+        }
+    }
 }
 
+/// A value by its name, empty where there is none.
 impl Run {
-    fn read(run: &TektonRun) -> Option<Self> {
-        let conditions = run.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let has_ended = objects::condition(conditions, "Succeeded")
-            .is_some_and(|condition| condition.status != "Unknown");
+    #[must_use]
+    pub fn param(&self, name: &str) -> &str {
+        value(&self.params, name)
+    }
+
+    #[must_use]
+    pub fn result(&self, name: &str) -> &str {
+        value(&self.results, name)
+    }
+
+    #[must_use]
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> &str {
+        self.annotations.get(name).map_or("", String::as_str)
+    }
+
+    /// Empty for a TaskRun that no PipelineRun made
+    #[must_use]
+    pub fn pipeline(&self) -> &str {
+        self.label("tekton.dev/pipeline")
+    }
+
+    #[must_use]
+    pub fn has_succeeded(&self) -> bool {
+        self.succeeded.as_ref().is_some_and(|condition| condition.status == "True")
+    }
+
+    /// The condition of a run that has failed
+    #[must_use]
+    pub fn failure(&self) -> Option<&Condition> {
+        self.succeeded.as_ref().filter(|condition| condition.status == "False")
+    }
+
+    /// Whether it has failed within that time
+    #[must_use]
+    pub fn has_failed_within(&self, time: Duration) -> bool {
+        let ago = self.ended.map(|ended| Timestamp::now().duration_since(ended));
+        self.failure().is_some()
+            && ago.is_some_and(|ago| !ago.is_negative() && ago.unsigned_abs() < time)
+    }
+
+    /// Whether somebody has asked for its end, with or without its `finally`
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.requested.starts_with("Cancelled") || self.requested.starts_with("Stopped")
+    }
+
+    /// Whether it has not ended and is meant to go on
+    fn is_unfinished(&self) -> bool {
+        let has_ended = self.succeeded.as_ref().is_some_and(|found| found.status != "Unknown");
         // One that was cancelled runs nothing more, not even `finally`; one that is pending does
         // nothing until somebody starts it. A graceful cancel, CancelledRunFinally, runs `finally`.
         let is_given_up = matches!(
-            run.spec.status.as_str(),
+            self.requested.as_str(),
             "Cancelled" | "TaskRunCancelled" | "PipelineRunPending"
         );
-        if has_ended || is_given_up || run.metadata.deletion_timestamp.is_some() {
-            return None;
-        }
-        let param = |name: &str| {
-            let param = run.spec.params.iter().find(|param| param.name == name);
-            param.and_then(|param| param.value.as_str()).unwrap_or_default().to_owned()
-        };
-        Some(Self {
-            name: run.name_any(),
-            uid: run.uid().unwrap_or_default(),
-            pipeline: run.labels().get("tekton.dev/pipeline").cloned().unwrap_or_default(),
-            created: run.creation_timestamp().map(|Time(time)| time),
-            service: param("service"),
-            canary_image: param("canary-image"),
-            canary_revision: param("canary-revision"),
-        })
-    }
-
-    /// Whether this run ends the canary that has not ended: the one that made it, until it has handed
-    /// it over or taken it back, or one that was told of it.
-    fn ends_canary(&self, seen: &Seen) -> bool {
-        let image = seen.unfinished_canary().or(seen.image()).unwrap_or_default();
-        let is_told = same_image(&self.canary_image, image)
-            || !self.canary_revision.is_empty() && seen.runs(&self.canary_revision, image);
-        self.service == seen.name
-            && (is_told || !self.uid.is_empty() && self.uid == seen.mark.release.run_uid)
+        !has_ended && !is_given_up && !self.is_being_deleted
     }
 }
 
-impl Seen {
-    /// The image of a canary that the mark tells of and that has not ended: it is in the spec at less
-    /// than 100 %, or the old image is back and its rollback was not finished.
-    #[must_use]
-    pub fn unfinished_canary(&self) -> Option<&str> {
-        let image = self.image().filter(|_| self.percent().is_some_and(|percent| percent < 100))?;
-        let mark = &self.mark;
-        let is_canary = mark.is_of(image) || same_image(&mark.replaced, image);
-        let is_half_restored = mark.is_rejected()
-            && same_image(&mark.baseline_image, image)
-            && self.percent() == Some(0);
-        if is_canary { Some(image) } else { is_half_restored.then_some(mark.image.as_str()) }
-    }
-
-    /// The unfinished run, other than `ours`, that will give the unfinished canary all requests or none
-    #[must_use]
-    pub fn ending_run(&self, ours: &str) -> Option<&Run> {
-        self.unfinished.iter().find(|run| run.uid != ours && run.ends_canary(self))
-    }
-
-    /// Unfinished runs of the same Pipeline for the same service that are older than `ours`, oldest first
-    #[must_use]
-    pub fn runs_before(&self, ours: &str) -> Vec<&Run> {
-        let Some(own) = self.unfinished.iter().find(|run| run.uid == ours) else {
-            return Vec::new();
-        };
-        let order = |run: &Run| (run.created, run.name.clone());
-        let is_before = |run: &&Run| {
-            run.service == own.service
-                && !run.pipeline.is_empty()
-                && run.pipeline == own.pipeline
-                && order(run) < order(own)
-        };
-        let mut before: Vec<&Run> = self.unfinished.iter().filter(is_before).collect();
-        before.sort_by_key(|run| order(run));
-        before
-    }
+fn value<'a>(values: &'a [Named], name: &str) -> &'a str {
+    let found = values.iter().find(|value| value.name == name);
+    found.and_then(|found| found.value.as_str()).unwrap_or_default()
 }
 
-/// Every run of the namespace that has not ended. `TaskRuns` of a PipelineRun are left out.
+/// The runs of a kind that have these labels and that are to be kept.
+pub async fn runs(
+    client: &Client,
+    namespace: &str,
+    kind: &str,
+    labels: &str,
+    keep: impl Fn(&Run) -> bool,
+) -> Result<Vec<Run>, kube::Error> {
+    let kept = |run: TektonRun| Some(Run::from(run)).filter(&keep);
+    list_all(&api(client, namespace, kind), labels, kept).await
+}
+
+pub async fn pipeline_run(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Run>, kube::Error> {
+    Ok(api(client, namespace, PIPELINE_RUN).get_opt(name).await?.map(Run::from))
+}
+
+/// Every run of the namespace that has not ended and is meant to go on. `TaskRuns` of a PipelineRun are
+/// left out.
 pub(crate) async fn unfinished(client: &Client, namespace: &str) -> Result<Vec<Run>, kube::Error> {
-    let mut found = Vec::new();
-    for (kind, labels) in [("PipelineRun", ""), ("TaskRun", "!tekton.dev/pipelineRun")] {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", kind));
-        let runs: Api<TektonRun> = Api::namespaced_with(client.clone(), namespace, &resource);
-        let mut page = ListParams::default().labels(labels).limit(PAGE);
-        loop {
-            let listed = runs.list(&page).await?;
-            found.extend(listed.items.iter().filter_map(Run::read));
-            match listed.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => break,
-            }
-        }
-    }
+    let mut found = runs(client, namespace, PIPELINE_RUN, "", Run::is_unfinished).await?;
+    let alone = "!tekton.dev/pipelineRun";
+    found.extend(runs(client, namespace, TASK_RUN, alone, Run::is_unfinished).await?);
     Ok(found)
+}
+
+fn api(client: &Client, namespace: &str, kind: &str) -> Api<TektonRun> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", kind));
+    Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
 /// Whether a run waits for a pod that will not end: the pod was to end long ago, and the node that
@@ -164,7 +206,7 @@ pub(crate) async fn is_lost(
     namespace: &str,
     run: &Run,
 ) -> Result<bool, kube::Error> {
-    let label = if run.pipeline.is_empty() { "taskRun" } else { "pipelineRun" };
+    let label = if run.pipeline().is_empty() { "taskRun" } else { "pipelineRun" };
     let of_run = ListParams::default().labels(&format!("tekton.dev/{label}={}", run.name));
     let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&of_run).await?;
     Ok(pods.items.iter().any(|pod| will_not_end(pod, Timestamp::now())))
@@ -191,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    fn run(name: &str, spec_status: &str, succeeded: Option<&str>) -> Option<Run> {
+    fn run(name: &str, spec_status: &str, succeeded: Option<&str>) -> Run {
         let conditions: Vec<_> =
             succeeded.iter().map(|status| json!({"type": "Succeeded", "status": status})).collect();
         let run = json!({
@@ -201,7 +243,7 @@ mod tests {
             "spec": {"params": [{"name": "service", "value": "iris"}, {"name": "list", "value": ["a"]}], "status": spec_status},
             "status": {"conditions": conditions},
         });
-        Run::read(&serde_json::from_value(run).unwrap())
+        serde_json::from_value(run).unwrap()
     }
 
     #[test]
@@ -217,7 +259,7 @@ mod tests {
             ("", Some("False"), false),
         ] {
             let found = run("release-1", spec_status, succeeded);
-            assert_eq!(found.is_some(), goes_on, "{spec_status} {succeeded:?}");
+            assert_eq!(found.is_unfinished(), goes_on, "{spec_status} {succeeded:?}");
         }
     }
 
@@ -238,17 +280,5 @@ mod tests {
         assert!(!pod(steps(0, "2026-11-24T06:08:00Z", running)), "the next step is at work");
         let ended = json!({"terminated": {"exitCode": 1, "finishedAt": "2026-11-24T06:08:01Z"}});
         assert!(!pod(steps(137, "2026-11-24T06:08:00Z", ended)));
-    }
-
-    #[test]
-    fn of_two_runs_of_one_second_the_one_with_the_lesser_name_comes_first() {
-        let unfinished: Vec<Run> =
-            ["b", "a", "c"].iter().filter_map(|name| run(name, "", None)).collect();
-        let seen = Seen { unfinished, name: "iris".into(), ..Seen::default() };
-        let names =
-            |ours| seen.runs_before(ours).iter().map(|run| run.name.clone()).collect::<Vec<_>>();
-        assert_eq!(names("c"), ["a", "b"]);
-        assert_eq!(names("a"), [""; 0]);
-        assert_eq!(names("of nobody"), [""; 0]);
     }
 }

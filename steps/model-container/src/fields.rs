@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use step::text::hex;
 
-use crate::{check, quantity};
+use crate::{quantity::quantity, rules::check};
 
 /// The fields that a release can bring, and that its rollback takes back.
 pub const BROUGHT: [&str; 2] = ["resources", "env"];

@@ -18,8 +18,10 @@ fn service(template: Option<&str>, flags: &[&str], brought: Value) -> Result<Val
     let path = format!("--template={}", folder.display());
     let line = ["canary-create", "--service=iris", "--image", IMAGE, &path];
     let args = Args::try_parse_from(line.iter().chain(flags)).unwrap();
-    let change =
-        Change { fields: serde_json::from_value(brought).unwrap(), ..Change::image(IMAGE) };
+    let change = DesiredSpec {
+        fields: serde_json::from_value(brought).unwrap(),
+        ..DesiredSpec::image(IMAGE)
+    };
     let first = args.first.read("iris").map_err(|error| format!("{error:#}"))?;
     first.service("models", "iris", &change).map_err(|error| format!("{error:#}"))
 }

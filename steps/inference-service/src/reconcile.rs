@@ -1,0 +1,193 @@
+//! Observe, let the step decide, act, and observe again, until there is nothing left to do.
+//!
+//! It polls by `get` and never watches, so that a Role needs no `watch`.
+
+use std::{cell::RefCell, time::Duration};
+
+use anyhow::{Result, anyhow};
+use backon::{ExponentialBuilder, Retryable as _};
+use step::Failure;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    action::Action, api_error::ApiError, client::Service, observed::Observed, patch::GuardedPatch,
+};
+
+/// The API server of a one-node cluster is back within half a minute; more patience between two
+/// attempts would only add to that.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What this process remembers between two looks; nothing that a later run would miss.
+struct Progress {
+    changed_at: Instant,
+    patches: Vec<GuardedPatch>,
+    cannot_mark: bool,
+    cannot_delete: bool,
+    /// What was logged last
+    line: String,
+}
+
+enum ReconcileError {
+    /// The step itself says no
+    Refused(anyhow::Error),
+    Api(ApiError),
+}
+
+impl Service {
+    /// Goes on until the step decides that it is [`Action::Done`].
+    ///
+    /// What may heal is tried again until `timeout` has passed: a connection, a busy server, and a
+    /// decision that came too late because somebody else was faster.
+    pub async fn reconcile<T>(
+        &self,
+        timeout: Duration,
+        decide: impl FnMut(&Observed) -> Result<Action<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + timeout;
+        let (decide, progress) = (RefCell::new(decide), RefCell::new(Progress::begin()));
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(self.observe_every)
+            .with_max_delay(LONGEST_PAUSE)
+            .without_max_times();
+        loop {
+            let ended = (|| self.reconcile_once(&decide, &progress))
+                .retry(pauses)
+                .when(ReconcileError::is_retryable)
+                .adjust(|_, pause| pause.filter(|pause| Instant::now() + *pause < deadline))
+                .notify(|error, _| progress.borrow_mut().warn_once(error))
+                .await;
+            if let Some(ended) = ended.map_err(ReconcileError::into_failure)? {
+                return Ok(ended);
+            }
+            if Instant::now() + self.observe_every > deadline {
+                return Err(self.too_late(timeout, &progress.borrow().line));
+            }
+            sleep(self.observe_every).await;
+        }
+    }
+
+    /// One look and one act.
+    async fn reconcile_once<T>(
+        &self,
+        decide: &RefCell<impl FnMut(&Observed) -> Result<Action<T>>>,
+        progress: &RefCell<Progress>,
+    ) -> Result<Option<T>, ReconcileError> {
+        let mut observed = self.look().await?;
+        progress.borrow().add_to(&mut observed);
+        let action = decide.borrow_mut()(&observed).map_err(ReconcileError::Refused)?;
+        let log = |what: &str| {
+            progress.borrow_mut().log_once(format!("{}: {what}", observed.full_name()));
+        };
+        match action {
+            Action::Done(ended) => return Ok(Some(ended)),
+            Action::Wait(line) => progress.borrow_mut().log_once(line),
+            Action::Patch(patch) => {
+                if progress.borrow().patches.contains(&patch) {
+                    return Err(ReconcileError::Refused(undone(&observed, &patch)));
+                }
+                log(&patch.what);
+                if self.patch(&patch).await? {
+                    let mut progress = progress.borrow_mut();
+                    progress.patches.push(patch);
+                    progress.changed_at = Instant::now();
+                }
+            }
+            Action::Delete(revision) => {
+                log(&format!("delete revision `{revision}`"));
+                let is_allowed = self.delete(&observed, &revision).await?;
+                let mut progress = progress.borrow_mut();
+                progress.cannot_delete = !is_allowed;
+                progress.changed_at = Instant::now();
+            }
+            Action::Mark(mark) => {
+                let is_allowed = self.save(&mark, observed.uid()).await?;
+                progress.borrow_mut().cannot_mark = !is_allowed;
+            }
+            Action::Create(object) => {
+                log("create the service");
+                self.create(object).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn too_late(&self, timeout: Duration, line: &str) -> anyhow::Error {
+        let line = if line.is_empty() { String::new() } else { format!(": {line}") };
+        anyhow!(Failure {
+            what: format!(
+                "failed to wait any longer than {} s for `{}/{}`{line}",
+                timeout.as_secs(),
+                self.namespace,
+                self.name
+            ),
+            hint: format!(
+                "`kubectl get -n {} inferenceservice,revision,pod` shows what it waits for; run it again to go on, or raise `timeout`",
+                self.namespace
+            ),
+        })
+    }
+}
+
+impl Progress {
+    fn begin() -> Self {
+        Self {
+            changed_at: Instant::now(),
+            patches: Vec::new(),
+            cannot_mark: false,
+            cannot_delete: false,
+            line: String::new(),
+        }
+    }
+
+    fn add_to(&self, observed: &mut Observed) {
+        observed.waited = self.changed_at.elapsed();
+        observed.patches = self.patches.len();
+        observed.cannot_mark = self.cannot_mark;
+        observed.cannot_delete = self.cannot_delete;
+    }
+
+    /// One line when what it waits for changes.
+    fn log_once(&mut self, line: String) {
+        if self.line != line {
+            tracing::info!("{line}");
+            self.line = line;
+        }
+    }
+
+    fn warn_once(&mut self, error: &ReconcileError) {
+        let ReconcileError::Api(error) = error else { return };
+        let line = format!("{error}; trying again");
+        if self.line != line {
+            tracing::warn!("{line}");
+            self.line = line;
+        }
+    }
+}
+
+impl ReconcileError {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_retryable())
+    }
+
+    fn into_failure(self) -> anyhow::Error {
+        match self {
+            Self::Refused(error) => error,
+            Self::Api(error) => error.into_failure(),
+        }
+    }
+}
+
+impl From<ApiError> for ReconcileError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+/// A patch that is needed again was undone, and doing it over and over would make revision after revision.
+fn undone(observed: &Observed, GuardedPatch { what, .. }: &GuardedPatch) -> anyhow::Error {
+    let manager = observed.last_changed_by();
+    anyhow!(Failure {
+        what: format!("failed to {what}: `{}` was set back meanwhile{manager}", observed.full_name()),
+        hint: "let whatever manages it (GitOps?) ignore the image and canaryTrafficPercent of its predictor".into(),
+    })
+}
