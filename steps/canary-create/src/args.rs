@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Parser, builder::ArgAction};
+use clap::Parser;
 use inference_service::{LONGEST_NAME, has_digest};
 use step::OwnRun;
 
@@ -57,10 +57,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     pub(crate) bento_sha256: Option<String>,
     /// Release an image or a bento again that was rolled back before
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     pub(crate) retry_rejected: bool,
     /// Print the first thing it would do, and change nothing
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) first: Flags,

@@ -24,7 +24,7 @@ use std::{
 };
 
 use anyhow::Result;
-use inference_service::{Action, Fields, Observed, Release, Service, connect};
+use inference_service::{Action, Fields, Observed, Release, SETTLES_WITHIN, Service, connect};
 use step::{Outcome, Usage};
 use tokio::time::Instant;
 
@@ -41,67 +41,44 @@ fn main() -> ExitCode {
 }
 
 async fn create(args: Args) -> Result<Outcome> {
-    let Args {
-        service,
-        image,
-        percent,
-        namespace,
-        start_timeout,
-        when_busy,
-        wait_timeout,
-        container,
-        pull_secret,
-        service_version,
-        bento_sha256,
-        retry_rejected,
-        dry_run,
-        first,
-        correlation_id,
-        run,
-        results,
-    } = args;
-    let brings = container.as_deref().map(brought).transpose()?.unwrap_or_default();
-    let first = first.read(&service)?;
-    let service = Service::new(connect().await?, namespace, &service);
+    let brings = args.container.as_deref().map(brought).transpose()?.unwrap_or_default();
+    let (run, results) = (args.run, args.results);
     let desired = Desired {
-        image,
-        percent,
-        retry_rejected,
-        start_timeout,
-        first,
+        image: args.image,
+        percent: args.percent,
+        retry_rejected: args.retry_rejected,
+        start_timeout: args.start_timeout,
+        first: args.first.read(&args.service)?,
         release: Release {
-            version: service_version.unwrap_or_default(),
-            bento: bento_sha256.unwrap_or_default(),
+            version: args.service_version.unwrap_or_default(),
+            bento: args.bento_sha256.unwrap_or_default(),
             brought: brings.fingerprint(),
             pipeline: run.pipeline.clone().unwrap_or_default(),
             run: run.name().to_owned(),
             run_uid: run.uid().to_owned(),
-            correlation: correlation_id.unwrap_or_else(|| run.uid().to_owned()),
+            correlation: args.correlation_id.unwrap_or_else(|| run.uid().to_owned()),
         },
         brings,
-        pull_secret,
-        when_busy,
+        pull_secret: args.pull_secret,
+        when_busy: args.when_busy,
         is_first: false,
         has_begun: false,
         has_tried: false,
         outdated: String::new(),
     };
-    if dry_run {
+    let service = Service::new(connect().await?, args.namespace, &args.service);
+    if args.dry_run {
         service.preview(|observed| next(&desired, observed, &now())).await?;
         return Ok(Outcome::Done);
     }
-    let ended = results
-        .result_error
-        .write_error(release(&service, desired, wait_timeout, &results).await)?;
-    tracing::info!("{}/{}: {ended}", service.namespace, service.name);
+    let ended = release(&service, desired, args.wait_timeout, &results).await;
+    let ended = results.result_error.write_error(ended)?;
+    tracing::info!("{}: {ended}", service.full_name());
     Ok(Outcome::Done)
 }
 
 /// Knative's progress deadline where nobody says otherwise.
 const KNATIVE_WAITS: Duration = Duration::from_mins(10);
-
-/// What KServe and Knative need besides, before the model starts and after it has.
-const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 
 async fn release(
     service: &Service,
@@ -114,10 +91,8 @@ async fn release(
     loop {
         if desired.when_busy == WhenBusy::Wait {
             let left = latest_turn.saturating_duration_since(Instant::now());
-            service
-                .with_runs()
-                .reconcile(left, |observed| Ok(wait_for_turn(&desired, observed)))
-                .await?;
+            let turn = |observed: &Observed| Ok(wait_for_turn(&desired, observed));
+            service.with_runs().reconcile(left, turn).await?;
         }
         let start_timeout = if let Some(time) = desired.start_timeout {
             time

@@ -51,12 +51,9 @@ impl fmt::Display for Released {
 
 pub(crate) fn next(desired: &Desired, observed: &Observed, now: &str) -> Result<Action<Attempt>> {
     if observed.service.is_none() {
-        let change = desired.spec(observed);
-        return Ok(Action::Create(desired.first.service(
-            &observed.namespace,
-            &observed.name,
-            &change,
-        )?));
+        let spec = desired.spec(observed);
+        let service = desired.first.service(&observed.namespace, &observed.name, &spec)?;
+        return Ok(Action::Create(service));
     }
     if let Some((why, hint)) = unsupported(observed) {
         bail!(refusal(observed, &desired.image, why, hint));
@@ -80,7 +77,8 @@ fn with_another_image(desired: &Desired, observed: &Observed) -> Result<Action<A
         bail!(refusal(observed, image, &why, TRY_AGAIN));
     }
     if observed.rolled_out().is_empty() {
-        return Ok(Action::Patch(GuardedPatch::image_alone(observed, &desired.spec(observed)))); // nothing ever served: still a first release
+        // Nothing ever served: still a first release.
+        return Ok(Action::Patch(GuardedPatch::image_alone(observed, &desired.spec(observed))));
     }
     let busy = canary_in_progress(observed, desired);
     if let Some(canary) = busy.as_ref().filter(|_| !replaces(desired, observed)) {
@@ -98,15 +96,12 @@ fn with_another_image(desired: &Desired, observed: &Observed) -> Result<Action<A
     {
         return Ok(Action::Wait(waiting(observed, "the service's own revision")?));
     }
-    let baseline = observed.rolled_out();
-    let Some(baseline_image) =
-        observed.image_of(baseline).or_else(|| observed.mark.image_of_baseline(baseline))
-    else {
-        return Ok(Action::Wait(format!(
-            "wait for Knative to name the digest of the baseline `{baseline}`"
-        )));
+    let Some(baseline_image) = image_of_baseline(observed) else {
+        let baseline = observed.rolled_out();
+        let line = format!("wait for Knative to name the digest of the baseline `{baseline}`");
+        return Ok(Action::Wait(line));
     };
-    Ok(match begun(desired, observed, baseline, baseline_image)? {
+    Ok(match begun(desired, observed, baseline_image)? {
         Some(mark) => Action::Mark(Box::new(mark)),
         None => Action::Patch(GuardedPatch::image_at_zero(observed, &desired.spec(observed))),
     })
@@ -185,78 +180,63 @@ fn our_canary(
     percent: i64,
     now: &str,
 ) -> Result<Action<Attempt>> {
+    let (image, mark) = (&desired.image, &observed.mark);
+    let is_marked = mark.is_of(image);
     // Of two releases that began at the same moment, the other may have marked last and patched in vain.
-    let is_ours = observed.mark.is_fresh(&desired.image)
-        || desired.has_begun && !observed.mark.is_of(&desired.image);
-    let is_rejected =
-        observed.mark.has_rejected_of(&desired.image, &desired.release) || percent == 0 && !is_ours;
+    let is_ours = mark.is_fresh(image) || desired.has_begun && !is_marked;
+    let is_rejected = mark.has_rejected_of(image, &desired.release) || percent == 0 && !is_ours;
     if is_rejected && !desired.retry_rejected {
-        bail!(rejected(observed, &desired.image));
+        bail!(rejected(observed, image));
     }
     // What the container was before is known once there is a revision of it.
-    if is_rejected
-        || is_ours && !observed.mark.is_of(&desired.image) && observed.is_latest_of_spec()
+    if (is_rejected || is_ours && !is_marked && observed.is_latest_of_spec())
+        && let Some(mark) =
+            begun(desired, observed, image_of_baseline(observed).unwrap_or_default())?
     {
-        let baseline = observed.rolled_out();
-        let image = observed
-            .image_of(baseline)
-            .or_else(|| observed.mark.image_of_baseline(baseline))
-            .unwrap_or_default();
-        if let Some(mark) = begun(desired, observed, baseline, image)? {
-            return Ok(Action::Mark(Box::new(mark)));
-        }
+        return Ok(Action::Mark(Box::new(mark)));
     }
     // A run that goes on with what another one began ends it from now on.
-    let brought = observed.mark.release.brought.clone(); // by who began it
+    let brought = mark.release.brought.clone(); // by who began it
     let ours = Release { brought, ..desired.release.clone() };
-    if observed.mark.is_of(&desired.image) && observed.mark.release != ours && !observed.cannot_mark
-    {
-        return Ok(Action::Mark(Box::new(observed.mark.of(&ours))));
+    if is_marked && mark.release != ours && !observed.cannot_mark {
+        return Ok(Action::Mark(Box::new(mark.of(&ours))));
     }
-    let baseline = &observed.mark.baseline_revision;
-    if observed.mark.is_of(&desired.image) && observed.rolled_out() != baseline {
-        let why = format!(
-            "KServe took `{}` for the baseline, which was `{baseline}`",
-            observed.rolled_out()
-        );
-        bail!(refusal(
-            observed,
-            &desired.image,
-            &why,
-            "canary-rollback with this `canary-image` puts the old one back"
-        ));
+    let (baseline, marked) = (observed.rolled_out(), &mark.baseline_revision);
+    if is_marked && baseline != marked {
+        let why = format!("KServe took `{baseline}` for the baseline, which was `{marked}`");
+        let hint = "canary-rollback with this `canary-image` puts the old one back";
+        bail!(refusal(observed, image, &why, hint));
     }
-    let replaced = Some(observed.mark.replaced.as_str()).filter(|replaced| {
-        !replaced.is_empty() && observed.is_latest_of_spec() && !observed.cannot_delete
-    });
+    let can_delete = observed.is_latest_of_spec() && !observed.cannot_delete;
+    let replaced = Some(mark.replaced.as_str()).filter(|image| !image.is_empty() && can_delete);
     let leftover = replaced.and_then(|replaced| observed.leftovers(replaced).next());
     if let Some(leftover) = leftover.filter(|leftover| observed.is_drained(leftover)) {
         return Ok(Action::Delete(leftover.to_owned()));
     }
-    match observed.live() {
-        Some(Live { percent, .. }) if percent < desired.percent => {
+    match (observed.live(), leftover) {
+        (Some(Live { percent, .. }), _) if percent < desired.percent => {
             Ok(Action::Patch(GuardedPatch::percent(observed, desired.percent)))
         }
-        Some(_) if leftover.is_some() => Ok(Action::Wait(format!(
-            "wait for the last requests of `{}`",
-            leftover.unwrap_or_default()
-        ))),
-        Some(live) => Ok(live_now(desired, observed, live, now)),
-        None => Ok(Action::Wait(waiting(observed, "canary")?)),
+        (Some(_), Some(leftover)) => {
+            Ok(Action::Wait(format!("wait for the last requests of `{leftover}`")))
+        }
+        (Some(live), None) => Ok(live_now(desired, observed, live, now)),
+        (None, _) => Ok(Action::Wait(waiting(observed, "canary")?)),
     }
 }
 
 /// It has had requests since then, which the mark keeps for a run that repeats this one.
 fn live_now(desired: &Desired, observed: &Observed, live: Live, now: &str) -> Action<Attempt> {
-    let mark = &observed.mark;
-    let is_noted = mark.is_of(&desired.image) && !mark.live_since.is_empty();
-    if is_noted {
-        return released(desired, "canary", observed, &mark.live_since);
+    let mark = Some(&observed.mark).filter(|mark| mark.is_of(&desired.image));
+    match mark {
+        Some(mark) if !mark.live_since.is_empty() => {
+            released(desired, "canary", observed, &mark.live_since)
+        }
+        Some(mark) if live.percent > 0 && !observed.cannot_mark => {
+            Action::Mark(Box::new(mark.go_live(now)))
+        }
+        _ => released(desired, "canary", observed, now),
     }
-    if live.percent == 0 || !mark.is_of(&desired.image) || observed.cannot_mark {
-        return released(desired, "canary", observed, now);
-    }
-    Action::Mark(Box::new(mark.go_live(now)))
 }
 
 fn released(
@@ -272,20 +252,21 @@ fn released(
     }))
 }
 
+/// Of its revision, or as the mark has it
+fn image_of_baseline(observed: &Observed) -> Option<&str> {
+    let baseline = observed.rolled_out();
+    observed.image_of(baseline).or_else(|| observed.mark.image_of_baseline(baseline))
+}
+
 /// The mark that has to be written before the first patch; none when it is there.
-fn begun(
-    desired: &Desired,
-    observed: &Observed,
-    baseline: &str,
-    baseline_image: &str,
-) -> Result<Option<Mark>> {
+fn begun(desired: &Desired, observed: &Observed, baseline_image: &str) -> Result<Option<Mark>> {
     if observed.cannot_mark {
         let hint = "give the serviceAccount get, create and patch of leases: see `Rights` in the Task's README";
         bail!(refusal(observed, &desired.image, "its mark cannot be kept", hint));
     }
     let mark = observed
         .mark
-        .begin(&desired.image, baseline, baseline_image)
+        .begin(&desired.image, observed.rolled_out(), baseline_image)
         .from_fields(desired.changed_fields(observed))
         .of(&desired.release);
     let mark = match observed.image() {

@@ -13,11 +13,12 @@ pub(crate) fn wait_for_turn(desired: &Desired, observed: &Observed) -> Action<()
     // Another run releases the same image, or has not finished its rollback.
     let other = observed.ending_run(ours).filter(|_| observed.percent().is_some());
     match (other, observed.runs_before(ours).first()) {
-        (Some(run), _) => {
-            Action::Wait(format!("wait for its turn: run `{}` has not ended its canary", run.name))
-        }
+        (Some(run), _) => Action::Wait(format!(
+            "wait for its turn: run `{}` has not ended its canary",
+            run.name()
+        )),
         (None, Some(older)) => {
-            Action::Wait(format!("wait for its turn: run `{}` came before this one", older.name))
+            Action::Wait(format!("wait for its turn: run `{}` came before this one", older.name()))
         }
         (None, None) => Action::Done(()),
     }

@@ -9,54 +9,43 @@ use crate::{desired::Desired, plan::Released};
 /// Each is written as soon as it is known, also when the step fails later.
 #[derive(clap::Args, Default)]
 #[allow(clippy::struct_field_names)] // each is named as its flag
-#[command(next_help_heading = "Results")]
 pub(crate) struct Results {
     /// Revision that runs the image
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_canary_revision: ResultFile,
     /// Revision that served before; empty on a first release
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_baseline_revision: ResultFile,
     /// Address of the canary alone
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_canary_url: ResultFile,
     /// Image that served before, by digest; empty on a first release
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_baseline_image: ResultFile,
     /// When the canary got its first requests, RFC 3339
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_started_at: ResultFile,
     /// canary, first or unchanged
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_outcome: ResultFile,
     /// Why there is no canary; empty when there is one
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_error: ResultFile,
 }
 
 impl Results {
     /// A result that was never written would keep Tekton from running whatever reads it.
     pub(crate) fn begin(&self) -> Result<()> {
-        let Self {
-            result_canary_revision,
-            result_baseline_revision,
-            result_canary_url,
-            result_baseline_image,
-            result_started_at,
-            result_outcome,
-            result_error,
-        } = self;
-        [
-            result_canary_revision,
-            result_baseline_revision,
-            result_canary_url,
-            result_baseline_image,
-            result_started_at,
-            result_outcome,
-            result_error,
-        ]
-        .into_iter()
-        .try_for_each(|result| result.write(""))
+        let all = [
+            &self.result_canary_revision,
+            &self.result_baseline_revision,
+            &self.result_canary_url,
+            &self.result_baseline_image,
+            &self.result_started_at,
+            &self.result_outcome,
+            &self.result_error,
+        ];
+        all.into_iter().try_for_each(|result| result.write(""))
     }
 
     pub(crate) fn write_what_is_known(&self, desired: &Desired, observed: &Observed) -> Result<()> {

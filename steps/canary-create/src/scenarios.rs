@@ -6,7 +6,6 @@ mod queue;
 mod rejection;
 mod release;
 
-use clap::Parser as _;
 use inference_service::{
     PROGRESS_DEADLINE,
     simulator::{Behaviour, Simulator},
@@ -28,7 +27,7 @@ fn serving(image: &str) -> Simulator {
 
 fn desired(image: &str) -> Desired {
     let Args { image, percent, retry_rejected, start_timeout, first, .. } =
-        Args::try_parse_from(["canary-create", "--service=iris", "--image", image]).unwrap();
+        step::parse(["canary-create", "--service=iris", "--image", image]).unwrap();
     Desired {
         image,
         percent,

@@ -183,14 +183,13 @@ fn predictor(predictor: &mut Value) -> Result<(), String> {
 }
 
 fn model(container: &Value) -> Result<(), String> {
-    for map in ["resources", "securityContext"] {
-        if !matches!(container[map], Value::Null | Value::Object(_)) {
-            return Err(format!("`{map}` of `{CONTAINER}` is no map"));
-        }
-    }
-    for list in ["env", "ports"] {
-        if !matches!(container[list], Value::Null | Value::Array(_)) {
-            return Err(format!("`{list}` of `{CONTAINER}` is no list"));
+    for (field, is_list) in
+        [("resources", false), ("securityContext", false), ("env", true), ("ports", true)]
+    {
+        let value = &container[field];
+        if !value.is_null() && !(if is_list { value.is_array() } else { value.is_object() }) {
+            let kind = if is_list { "list" } else { "map" };
+            return Err(format!("`{field}` of `{CONTAINER}` is not a {kind}"));
         }
     }
     let variables = container["env"].as_array().map_or(&[][..], Vec::as_slice);

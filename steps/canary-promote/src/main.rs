@@ -1,11 +1,13 @@
 //! Gives a canary all requests.
+//!
+//! - `plan`: from what is desired and what is observed to an action
 
 mod plan;
 
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use clap::{Parser, builder::ArgAction};
+use clap::Parser;
 use inference_service::{Service, connect};
 use step::{Outcome, ResultFile};
 
@@ -37,20 +39,19 @@ struct Args {
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     timeout: Duration,
     /// Print the first thing it would do, and change nothing
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     results: Results,
 }
 
 #[derive(clap::Args)]
-#[command(next_help_heading = "Results")]
 struct Results {
     /// promoted, or changed (another revision is there than the one that was judged); empty on other failures
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     result_outcome: ResultFile,
     /// Why it was not promoted; empty when it was
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     result_error: ResultFile,
 }
 
@@ -70,19 +71,10 @@ fn main() -> ExitCode {
 }
 
 async fn promote(args: Args) -> Result<Outcome> {
-    let Args {
-        service,
-        canary_revision,
-        ladder,
-        pause,
-        namespace,
-        timeout,
-        dry_run,
-        results: Results { result_outcome, result_error },
-    } = args;
-    let service = Service::new(connect().await?, namespace, &service);
-    let desired = Desired { canary: canary_revision, ladder, pause };
-    if dry_run {
+    let Results { result_outcome, result_error } = args.results;
+    let desired = Desired { canary: args.canary_revision, ladder: args.ladder, pause: args.pause };
+    let service = Service::new(connect().await?, args.namespace, &args.service);
+    if args.dry_run {
         service.preview(|observed| next(&desired, observed)).await?;
         return Ok(Outcome::Done);
     }
@@ -90,7 +82,7 @@ async fn promote(args: Args) -> Result<Outcome> {
     result_error.write("")?;
     let mut is_other = false;
     let ended = service
-        .reconcile(timeout, |observed| {
+        .reconcile(args.timeout, |observed| {
             is_other = is_changed(&desired, observed);
             next(&desired, observed)
         })
@@ -100,12 +92,7 @@ async fn promote(args: Args) -> Result<Outcome> {
     }
     let Promoted = result_error.write_error(ended)?;
     result_outcome.write("promoted")?;
-    tracing::info!(
-        "{}/{}: `{}` serves all requests",
-        service.namespace,
-        service.name,
-        desired.canary
-    );
+    tracing::info!("{}: `{}` serves all requests", service.full_name(), desired.canary);
     Ok(Outcome::Done)
 }
 

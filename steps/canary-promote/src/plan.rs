@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use inference_service::{Action, GuardedPatch, Live, Observed};
 use step::Failure;
 
@@ -28,34 +28,21 @@ impl fmt::Display for Promoted {
 
 pub(crate) fn next(desired: &Desired, observed: &Observed) -> Result<Action<Promoted>> {
     let canary = desired.canary.as_str();
+    let refuse = |why: &str| Err(refusal(desired, observed, why).into());
     if observed.service.is_none() {
-        bail!(refusal(desired, observed, "there is no such service"));
+        return refuse("there is no such service");
     }
     if observed.latest() != canary {
-        bail!(refusal(
-            desired,
-            observed,
-            &format!("the latest revision is `{}`", observed.latest())
-        ));
+        return refuse(&format!("the latest revision is `{}`", observed.latest()));
     }
     if !observed.is_latest_of_spec() {
         let image = observed.image().unwrap_or_default();
-        bail!(refusal(
-            desired,
-            observed,
-            &format!("the service asks for another image by now, `{image}`")
-        ));
+        return refuse(&format!("the service asks for another image by now, `{image}`"));
     }
     match (observed.percent(), observed.live()) {
         (None, _) if observed.stable() == Some(canary) => Ok(Action::Done(Promoted)),
         (Some(100..), _) => Ok(Action::Patch(GuardedPatch::without_percent(observed))),
-        (Some(0), _) => {
-            bail!(refusal(
-                desired,
-                observed,
-                "it has 0 %: it was taken back, or its release did not end"
-            ))
-        }
+        (Some(0), _) => refuse("it has 0 %: it was taken back, or its release did not end"),
         (Some(_), Some(live)) => Ok(climb(desired, observed, live)),
         (None, _) | (Some(_), None) => Ok(Action::Wait(waiting(observed)?)),
     }
@@ -70,11 +57,8 @@ pub(crate) fn is_changed(desired: &Desired, observed: &Observed) -> bool {
 /// The next percent of the ladder, or all.
 fn climb(desired: &Desired, observed: &Observed, Live { percent, .. }: Live) -> Action<Promoted> {
     if observed.patches > 0 && observed.waited < desired.pause {
-        return Action::Wait(format!(
-            "{}: stay at {percent} % for {} s",
-            observed.full_name(),
-            desired.pause.as_secs()
-        ));
+        let (name, pause) = (observed.full_name(), desired.pause.as_secs());
+        return Action::Wait(format!("{name}: stay at {percent} % for {pause} s"));
     }
     match desired.ladder.iter().copied().filter(|rung| *rung > percent).min() {
         Some(rung) => Action::Patch(GuardedPatch::percent(observed, rung)),
@@ -85,24 +69,14 @@ fn climb(desired: &Desired, observed: &Observed, Live { percent, .. }: Live) -> 
 
 fn waiting(observed: &Observed) -> Result<String> {
     observed.waiting_for("canary").map_err(|diagnosis| {
-        let what = format!(
-            "failed to promote `{}` of `{}`: {}",
-            observed.latest(),
-            observed.full_name(),
-            diagnosis.why
-        );
+        let (canary, name) = (observed.latest(), observed.full_name());
+        let what = format!("failed to promote `{canary}` of `{name}`: {}", diagnosis.why);
         Failure { what, hint: "canary-rollback takes it back".into() }.into()
     })
 }
 
-fn refusal(desired: &Desired, observed: &Observed, why: &str) -> Failure {
-    Failure {
-        what: format!(
-            "failed to promote `{}` of `{}`: {why}",
-            desired.canary,
-            observed.full_name()
-        ),
-        hint: "only the revision that was judged is promoted: release again with canary-create"
-            .into(),
-    }
+fn refusal(Desired { canary, .. }: &Desired, observed: &Observed, why: &str) -> Failure {
+    let what = format!("failed to promote `{canary}` of `{}`: {why}", observed.full_name());
+    let hint = "only the revision that was judged is promoted: release again with canary-create";
+    Failure { what, hint: hint.into() }
 }

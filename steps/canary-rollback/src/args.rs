@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, builder::ArgAction};
+use clap::Parser;
 use step::OwnRun;
 
 use crate::results::Results;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) baseline_image: Option<String>,
     /// Leave the canary alone if it serves all requests already
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     pub(crate) keep_promoted: bool,
     /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
     #[arg(long)]
@@ -47,14 +47,13 @@ pub(crate) struct Args {
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Take back every canary of the namespace that canary-create made and no unfinished run will end
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set,
-          conflicts_with_all = ["service", "canary_revision", "canary_image", "made_by", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["service", "canary_revision", "canary_image", "made_by", "dry_run"])]
     pub(crate) sweep: bool,
     /// Sweep: how long a canary must have been without a run
     #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
     pub(crate) grace: Duration,
     /// Print the first thing it would do, and change nothing
-    #[arg(long, num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) event: EventArgs,

@@ -58,11 +58,13 @@ async fn orphaned_canary(service: Service) -> Result<Option<OrphanedCanary>> {
     while let Some(run) = left.ending_run("").cloned() {
         let name = observed.full_name();
         if !service.is_lost(&run).await? {
-            tracing::info!("{name}: run `{}` will end its canary", run.name);
+            tracing::info!("{name}: run `{}` will end its canary", run.name());
             return Ok(None);
         }
-        tracing::warn!("{name}: run `{}` waits for a pod on a lost node", run.name);
-        left.unfinished_runs.iter_mut().for_each(|runs| runs.retain(|other| other.uid != run.uid));
+        tracing::warn!("{name}: run `{}` waits for a pod on a lost node", run.name());
+        left.unfinished_runs
+            .iter_mut()
+            .for_each(|runs| runs.retain(|other| other.uid() != run.uid()));
     }
     Ok(Some(OrphanedCanary { service, observed, image }))
 }

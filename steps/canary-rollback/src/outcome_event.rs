@@ -9,7 +9,7 @@ use cloudevent::{
     wire::{self, Mode},
 };
 use inference_service::{Mark, Observed, has_digest};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use step::{
     Failure, OwnRun,
     text::{from_trigger, short},
@@ -94,7 +94,7 @@ impl OutcomeEvent {
             datacontenttype: Some("application/json".into()),
             dataschema: None,
             extensions,
-            data: Value::Object(self.data(details, weight)).to_string().into_bytes(),
+            data: self.data(details, weight).to_string().into_bytes(),
         }
     }
 
@@ -122,65 +122,59 @@ impl OutcomeEvent {
     /// any more; of everything else, that the release failed, and where.
     fn type_and_details(&self, ended: &Result<RollbackOutcome>) -> (&'static str, Value) {
         let RollbackCause { reason, stage, message } = &self.cause;
+        let rolled_back = |reason: &str, message: &str| {
+            (ROLLED_BACK, json!({"reason": reason, "message": text(message)}))
+        };
+        let failed = |stage: &str, reason: &str, message: &str| {
+            (FAILED, json!({"stage": stage, "reason": reason, "message": text(message)}))
+        };
         match ended {
             Ok(RollbackOutcome::RolledBack { .. }) if self.was_live() => {
-                (ROLLED_BACK, json!({"reason": reason, "message": text(message)}))
+                rolled_back(reason, message)
             }
-            Ok(RollbackOutcome::Promoted) => (PROMOTED, json!({})),
+            Ok(RollbackOutcome::RolledBack { .. }) => failed(stage, reason, message),
             Ok(RollbackOutcome::Replaced) => {
                 let newer = first(&[&self.mark().release.version, "another one"]);
-                let message = format!("a newer release, {newer}, has taken its place");
-                (ROLLED_BACK, json!({"reason": "replaced", "message": text(&message)}))
+                rolled_back("replaced", &format!("a newer release, {newer}, has taken its place"))
             }
-            Ok(RollbackOutcome::RolledBack { .. }) => {
-                (FAILED, json!({"stage": stage, "reason": reason, "message": text(message)}))
-            }
+            Ok(RollbackOutcome::Promoted) => (PROMOTED, json!({})),
             Ok(RollbackOutcome::Nothing(why)) => {
-                let message = format!("{message}; nothing to roll back: {why}");
-                (FAILED, json!({"stage": stage, "reason": reason, "message": text(&message)}))
+                failed(stage, reason, &format!("{message}; nothing to roll back: {why}"))
             }
             Err(error) => {
                 let message = format!("{error:#}; it was to be taken back because: {message}");
-                (
-                    FAILED,
-                    json!({"stage": "canary-rollback", "reason": "error", "message": text(&message)}),
-                )
+                failed("canary-rollback", "error", &message)
             }
         }
     }
 
-    fn data(&self, details: Value, weight: u8) -> Map<String, Value> {
-        let mark = self.mark();
-        let desired = self.context.service_version.as_deref().unwrap_or_default();
-        let noted = if mark.is_of(self.image()) { mark.release.version.as_str() } else { "" };
-        let mut data = Map::from_iter([
-            ("serviceName".to_owned(), Value::from(self.observed.name.as_str())),
-            ("serviceVersion".to_owned(), first(&[desired, noted, "unknown"]).into()),
-            ("namespace".to_owned(), self.observed.namespace.as_str().into()),
-        ]);
-        if let Value::Object(details) = details {
+    fn data(&self, details: Value, weight: u8) -> Value {
+        let (mark, run, image) = (self.mark(), &self.run, self.image());
+        let given = self.context.service_version.as_deref().unwrap_or_default();
+        let noted = if mark.is_of(image) { mark.release.version.as_str() } else { "" };
+        let run = (!run.uid().is_empty()).then(|| {
+            known(json!({"uid": run.uid(), "name": run.name(), "pipeline": run.pipeline}))
+        });
+        let baseline_image = Some(&mark.baseline_image).filter(|image| has_digest(image));
+        let canary = has_digest(image).then(|| {
+            known(json!({
+                "image": image,
+                "weight": weight,
+                "revision": self.revision(),
+                "baselineRevision": mark.baseline_revision,
+                "baselineImage": baseline_image,
+                "startedAt": mark.live_since,
+            }))
+        });
+        let mut data = known(json!({
+            "serviceName": self.observed.name,
+            "serviceVersion": first(&[given, noted, "unknown"]),
+            "namespace": self.observed.namespace,
+            "run": run,
+            "canary": canary,
+        }));
+        if let (Value::Object(data), Value::Object(details)) = (&mut data, details) {
             data.extend(details);
-        }
-        if !self.run.uid().is_empty() {
-            let pipeline = self.run.pipeline.as_deref().unwrap_or_default();
-            let run = object(&[
-                ("uid", self.run.uid()),
-                ("name", self.run.name()),
-                ("pipeline", pipeline),
-            ]);
-            data.insert("run".into(), run);
-        }
-        if has_digest(self.image()) {
-            let baseline = Some(mark.baseline_image.as_str()).filter(|image| has_digest(image));
-            let mut canary = object(&[
-                ("image", self.image()),
-                ("revision", self.revision()),
-                ("baselineRevision", &mark.baseline_revision),
-                ("baselineImage", baseline.unwrap_or_default()),
-                ("startedAt", &mark.live_since),
-            ]);
-            canary["weight"] = weight.into();
-            data.insert("canary".into(), canary);
         }
         data
     }
@@ -192,9 +186,11 @@ fn first<'a>(texts: &[&'a str]) -> &'a str {
 }
 
 /// The fields that are not empty
-fn object(fields: &[(&str, &str)]) -> Value {
-    let given = fields.iter().filter(|(_, value)| !value.is_empty());
-    Value::Object(given.map(|(name, value)| ((*name).to_owned(), (*value).into())).collect())
+fn known(mut fields: Value) -> Value {
+    if let Value::Object(fields) = &mut fields {
+        fields.retain(|_, value| !value.is_null() && *value != "");
+    }
+    fields
 }
 
 /// One line, as long as the schema allows

@@ -63,43 +63,34 @@ fn take_back(desired: &Desired, observed: &Observed) -> Result<Action<RollbackOu
     }
     if !observed.is_latest_of_spec() && !observed.is_refused_by_kserve() {
         // Taken back before KServe has seen it, the old revision at 0 % would read as a rollback of itself.
-        return Ok(Action::Wait(
-            observed.waiting_for("canary").unwrap_or_else(|diagnosis| diagnosis.why),
-        ));
+        let waiting = observed.waiting_for("canary");
+        return Ok(Action::Wait(waiting.unwrap_or_else(|diagnosis| diagnosis.why)));
     }
+    let baseline = desired.baseline(observed);
     let Some(image) = desired.baseline_image(observed) else {
-        bail!(refusal(
-            desired,
-            observed,
-            &format!(
-                "the image of its baseline `{}` is not known any more",
-                desired.baseline(observed)
-            )
-        ));
+        let why = format!("the image of its baseline `{baseline}` is not known any more");
+        bail!(refusal(desired, observed, &why));
     };
-    let (fields, annotations) =
-        (desired.fields_before(observed), observed.deadline_like(desired.baseline(observed)));
-    let change = DesiredSpec { fields, annotations, ..DesiredSpec::image(image) };
+    let (fields, annotations) = (desired.fields_before(observed), observed.deadline_like(baseline));
+    let spec = DesiredSpec { fields, annotations, ..DesiredSpec::image(image) };
     if let Some(mark) = rejected(desired, observed, image) {
         return Ok(Action::Mark(Box::new(mark)));
     }
     if !observed.is_latest_of_spec() {
-        return Ok(Action::Patch(GuardedPatch::image_alone(observed, &change))); // KServe never took it: as it was before
+        // KServe never took it: as it was before.
+        return Ok(Action::Patch(GuardedPatch::image_alone(observed, &spec)));
     }
-    if is_promoted && observed.component().previous_rolledout_revision == desired.baseline(observed)
-    {
+    if is_promoted && observed.component().previous_rolledout_revision == baseline {
         if observed.percent() != Some(0) {
             return Ok(Action::Patch(GuardedPatch::percent(observed, 0)));
         }
         if observed.is_ready(latest) && observed.waited < ROUTE_SETTLES {
-            return Ok(Action::Wait(format!(
-                "wait for KServe to give the requests back to `{}`",
-                desired.baseline(observed)
-            )));
+            let line = format!("wait for KServe to give the requests back to `{baseline}`");
+            return Ok(Action::Wait(line));
         }
     }
     // Both at once: percent 0 alone moves nothing while the canary crashes.
-    Ok(Action::Patch(GuardedPatch::restore_at_zero(observed, &change)))
+    Ok(Action::Patch(GuardedPatch::restore_at_zero(observed, &spec)))
 }
 
 /// The canary is not in the spec: finish what an earlier run or patch began, or leave it alone.
@@ -115,47 +106,37 @@ fn finish(desired: &Desired, observed: &Observed) -> Result<Action<RollbackOutco
     if !is_ours {
         let still_serves =
             desired.canary_revision.as_deref().filter(|canary| observed.has_traffic(canary));
-        let is_replaced = desired
-            .canary_image
-            .as_ref()
-            .is_some_and(|canary| same_image(canary, &observed.mark.replaced));
         let Some(canary) = still_serves else {
-            if is_replaced {
+            let canary = desired.canary_image.as_deref();
+            if canary.is_some_and(|canary| same_image(canary, &observed.mark.replaced)) {
                 return Ok(Action::Done(RollbackOutcome::Replaced));
             }
             // It was taken back before, and a newer release has begun meanwhile.
-            let is_rejected = desired
-                .canary_image
-                .as_ref()
-                .is_some_and(|canary| observed.mark.has_rejected(canary));
+            let is_rejected = canary.is_some_and(|canary| observed.mark.has_rejected(canary));
             if let Some(image) = observed.image_of(observed.rolled_out()).filter(|_| is_rejected) {
                 return Ok(Action::Done(RollbackOutcome::RolledBack { image: image.to_owned() }));
             }
             return Ok(nothing(&format!("the service asks for another image, `{image}`")));
         };
         let manager = observed.last_changed_by();
-        bail!(refusal(
-            desired,
-            observed,
-            &format!("`{canary}` has requests, but the service asks for `{image}`{manager}")
-        ));
+        let why = format!("`{canary}` has requests, but the service asks for `{image}`{manager}");
+        bail!(refusal(desired, observed, &why));
     }
     if let Some(revision) = in_the_way(desired, observed) {
         return Ok(Action::Delete(revision.to_owned()));
     }
     let draining = desired.canary_image.as_deref().filter(|_| !observed.cannot_delete);
     let draining = draining.and_then(|canary| observed.leftovers(canary).next());
-    match (observed.percent(), observed.stable()) {
-        (_, Some(_)) if draining.is_some() => Ok(Action::Wait(format!(
-            "wait for the last requests of `{}`",
-            draining.unwrap_or_default()
-        ))),
-        (_, Some(_)) => Ok(Action::Done(RollbackOutcome::RolledBack { image: image.to_owned() })),
+    if observed.stable().is_some() {
+        return Ok(match draining {
+            Some(canary) => Action::Wait(format!("wait for the last requests of `{canary}`")),
+            None => Action::Done(RollbackOutcome::RolledBack { image: image.to_owned() }),
+        });
+    }
+    match observed.percent() {
         // Judged by the revision and not by the route, which stays stuck until this patch when the
         // old revision is gone. Before the revision is ready it would give the bad one all requests.
-        (Some(_), None) if is_ready(observed) => {
-            Ok(Action::Patch(GuardedPatch::without_percent(observed)))
-        }
+        Some(_) if is_ready(observed) => Ok(Action::Patch(GuardedPatch::without_percent(observed))),
         _ => {
             let waiting = observed.waiting_for("restored revision");
             Ok(Action::Wait(waiting.map_err(|diagnosis| not_restored(observed, &diagnosis))?))
@@ -171,11 +152,10 @@ fn not_restored(observed: &Observed, Diagnosis { why, hint, .. }: &Diagnosis) ->
         "" => "make room or repair the image's registry",
         hint => hint,
     };
-    let route =
-        observed.condition("PredictorRouteReady").map(|condition| condition.status.as_str());
-    let traffic = match route {
-        Some("True") => "the old revision still serves all requests",
-        _ => "the route is stuck and some requests fail",
+    let traffic = if observed.is_true("PredictorRouteReady") {
+        "the old revision still serves all requests"
+    } else {
+        "the route is stuck and some requests fail"
     };
     Failure { what, hint: format!("{helps}, and run it again; {traffic}") }
 }

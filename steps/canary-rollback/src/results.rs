@@ -7,13 +7,12 @@ use step::ResultFile;
 use crate::{desired::Desired, plan::RollbackOutcome};
 
 #[derive(clap::Args, Default)]
-#[command(next_help_heading = "Results")]
 pub(crate) struct Results {
     /// rolled-back, or nothing (the canary was not there)
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_outcome: ResultFile,
     /// Image that serves again; written as soon as it is known
-    #[arg(long, value_name = "FILE", default_value_t, hide_default_value = true)]
+    #[arg(long)]
     pub(crate) result_restored_image: ResultFile,
 }
 
@@ -34,15 +33,11 @@ impl Results {
     }
 
     pub(crate) fn end(&self, ended: &RollbackOutcome) -> Result<()> {
-        match ended {
-            RollbackOutcome::RolledBack { image } => {
-                self.result_restored_image.write(image)?;
-                self.result_outcome.write("rolled-back")
-            }
-            RollbackOutcome::Replaced | RollbackOutcome::Promoted | RollbackOutcome::Nothing(_) => {
-                self.result_restored_image.write("")?;
-                self.result_outcome.write("nothing")
-            }
-        }
+        let (outcome, image) = match ended {
+            RollbackOutcome::RolledBack { image } => ("rolled-back", image.as_str()),
+            _ => ("nothing", ""),
+        };
+        self.result_restored_image.write(image)?;
+        self.result_outcome.write(outcome)
     }
 }

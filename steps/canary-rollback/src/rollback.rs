@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use inference_service::{Action, Observed, Service};
+use inference_service::{Action, Observed, SETTLES_WITHIN, Service};
 
 use crate::{
     desired::Desired,
@@ -12,9 +12,6 @@ use crate::{
 };
 
 const USUALLY_WITHIN: Duration = Duration::from_mins(9);
-
-/// What KServe and Knative need besides, before the model starts and after it has.
-const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 
 /// `observed` is what the last look found: the event tells of it.
 pub(crate) async fn take_back(

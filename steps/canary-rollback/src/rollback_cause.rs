@@ -45,10 +45,10 @@ impl RollbackCause {
             tracing::warn!("{}: failed to list its runs: {error}", observed.full_name());
             Vec::new()
         });
-        let last = with_it.into_iter().max_by_key(|run| run.created);
+        let last = with_it.into_iter().max_by_key(|run| run.created());
         let made = observed.mark.release.run.as_str();
-        if let Some(Run { name, .. }) = &last {
-            Self::of_run(client, namespace, name, "").await
+        if let Some(last) = &last {
+            Self::of_run(client, namespace, last.name(), "").await
         } else if made.is_empty() {
             Self::new("error", "canary-sweep", "no run will end this canary")
         } else if has_succeeded(client, namespace, made).await {
@@ -76,16 +76,16 @@ async fn read(
         return Ok(RollbackCause::new("cancelled", "canary-rollback", message));
     };
     let of_run = format!("tekton.dev/pipelineRun={name}");
-    let tasks = runs(client, namespace, TASK_RUN, &of_run, |task| task.uid != ours).await?;
+    let tasks = runs(client, namespace, TASK_RUN, &of_run, |task| task.uid() != ours).await?;
     Ok(of_tasks(&run, tasks))
 }
 
 /// The first thing that went wrong
 fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
-    tasks.sort_by_key(|task| task.started);
+    tasks.sort_by_key(|task| task.started());
     let stage = |task: &Run| task.label("tekton.dev/pipelineTask").to_owned();
     let last = || tasks.last().map_or_else(|| "canary-rollback".into(), stage);
-    let name = &run.name;
+    let name = &run.name();
     if run.is_cancelled() {
         return RollbackCause::new("cancelled", &last(), format!("run `{name}` was cancelled"));
     }
@@ -109,7 +109,7 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
         };
         return RollbackCause::new(reason, &stage(task), message);
     }
-    match &run.succeeded {
+    match &run.succeeded() {
         Some(condition) if condition.reason == "PipelineRunTimeout" => {
             let message = format!("run `{name}` took longer than its timeout");
             RollbackCause::new("timeout", &last(), message)

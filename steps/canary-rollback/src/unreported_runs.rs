@@ -46,7 +46,7 @@ async fn unreported(
     namespace: &str,
     run: &Run,
 ) -> Result<Option<UnreportedRun>, kube::Error> {
-    let of_run = format!("tekton.dev/pipelineRun={}", run.name);
+    let of_run = format!("tekton.dev/pipelineRun={}", run.name());
     let tasks = runs(client, namespace, TASK_RUN, &of_run, |_| true).await?;
     if tasks.iter().any(has_sent_an_event) {
         return Ok(None);
@@ -54,7 +54,7 @@ async fn unreported(
     let service = Service::new(client.clone(), Some(namespace.to_owned()), run.param("service"));
     let Ok(observed) = service.observe().await else { return Ok(None) }; // the next sweep tries again
     let mark = &observed.mark;
-    let made = if mark.release.run_uid == run.uid { mark.image.as_str() } else { "" };
+    let made = if mark.release.run_uid == run.uid() { mark.image.as_str() } else { "" };
     // A first release makes no canary, and has no mark.
     let is_first = tasks.iter().any(|task| {
         matches!(task.result("outcome"), "first" | "unchanged")
@@ -88,11 +88,11 @@ async fn unreported(
     };
     let own = OwnRun {
         pipeline: given(run.pipeline()),
-        pipeline_run: Some(run.name.clone()),
-        pipeline_run_uid: Some(run.uid.clone()),
+        pipeline_run: given(run.name()),
+        pipeline_run_uid: given(run.uid()),
         ..OwnRun::default()
     };
-    let cause = RollbackCause::of_run(client, namespace, &run.name, "").await;
+    let cause = RollbackCause::of_run(client, namespace, &run.name(), "").await;
     let source = source_of(namespace, &own);
     let event = OutcomeEvent { desired, observed, cause, context, run: own, source };
     Ok(Some(UnreportedRun { event, outcome }))

@@ -1,7 +1,7 @@
 //! A request to the API server that failed: what that means, and what helps.
 
 use anyhow::anyhow;
-use step::Failure;
+use step::{Failure, chain};
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -77,23 +77,6 @@ fn cause(error: &kube::Error) -> String {
         kube::Error::Service(source) => chain(source.as_ref()), // its own name says nothing
         _ => chain(error),
     }
-}
-
-/// An error and its sources, each sentence once: some print their source as well.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut sentences: Vec<String> = Vec::new();
-    let mut source = Some(error);
-    while let Some(error) = source {
-        let text = error.to_string();
-        match sentences.last_mut() {
-            Some(last) if last.contains(&text) => *last = last.replace(&format!(": {text}"), ""),
-            _ => {}
-        }
-        sentences.push(text);
-        source = error.source();
-    }
-    sentences.dedup();
-    sentences.join(": ")
 }
 
 #[cfg(test)]

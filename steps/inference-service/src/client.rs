@@ -1,6 +1,6 @@
 //! The API server: what is read of a service, and each single write.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::{
@@ -12,11 +12,12 @@ use kube::{
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ApiResource, DynamicResourceScope},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use step::{Failure, api_server};
+use step::{Failure, api_server, chain};
 
 use crate::{
-    api_error::{ApiError, Meaning, chain},
+    api_error::{ApiError, Meaning},
     objects::{FIELD_MANAGER, InferenceService, Revision, inference_services, revisions},
     observed::Observed,
     owner_lease::{Mark, lease_name},
@@ -67,7 +68,6 @@ pub async fn services(client: &Client, namespace: &str) -> Result<Vec<String>> {
 
 impl Service {
     /// Without a namespace: the pod's own, or the kubeconfig's.
-    #[must_use]
     pub fn new(client: Client, namespace: Option<String>, name: &str) -> Self {
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let name = name.to_owned();
@@ -76,14 +76,17 @@ impl Service {
 
     /// The same, but each look also finds the runs of the namespace that have not ended. That is a
     /// long list, so it looks less often.
-    #[must_use]
     pub fn with_runs(&self) -> Self {
         Self { with_runs: true, observe_every: OBSERVE_RUNS_EVERY, ..self.clone() }
     }
 
-    #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// As people name it: `NAMESPACE/NAME`
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
     }
 
     /// What there is now.
@@ -94,7 +97,7 @@ impl Service {
     /// Whether a run waits for a pod on a node that does not answer any more
     pub async fn is_lost(&self, run: &Run) -> Result<bool> {
         let lost = tekton_runs::is_lost(&self.client, &self.namespace, run).await;
-        lost.map_err(self.error("list pods of run", &run.name)).map_err(ApiError::into_failure)
+        lost.map_err(self.error("list pods of run", &run.name())).map_err(ApiError::into_failure)
     }
 
     pub(crate) async fn look(&self) -> Result<Observed, ApiError> {
@@ -222,10 +225,7 @@ impl Service {
 
     pub(crate) async fn create(&self, object: Value) -> Result<(), ApiError> {
         let services = self.api::<DynamicObject>(&inference_services());
-        let created = match serde_json::from_value(object) {
-            Ok(object) => services.create(&created_by_us(), &object).await,
-            Err(error) => Err(kube::Error::SerdeError(error)),
-        };
+        let created = create_in(&services, object).await;
         match created {
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()), // somebody was faster: look again
             created => created.map(drop).map_err(self.error("create InferenceService", &self.name)),
@@ -240,10 +240,7 @@ impl Service {
             let params = PatchParams::apply(FIELD_MANAGER);
             self.leases().patch(&name, &params, &Patch::Merge(lease)).await
         } else {
-            match serde_json::from_value(lease) {
-                Ok(lease) => self.leases().create(&created_by_us(), &lease).await,
-                Err(error) => Err(kube::Error::SerdeError(error)),
-            }
+            create_in(&self.leases(), lease).await
         };
         match written {
             Ok(_) => Ok(true),
@@ -274,8 +271,12 @@ impl Service {
     }
 }
 
-fn created_by_us() -> PostParams {
-    PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() }
+async fn create_in<K>(api: &Api<K>, object: Value) -> Result<K, kube::Error>
+where
+    K: Clone + DeserializeOwned + Serialize + fmt::Debug,
+{
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    api.create(&params, &serde_json::from_value(object).map_err(kube::Error::SerdeError)?).await
 }
 
 /// Whether a pod waits for a node, or on its node for its volumes.

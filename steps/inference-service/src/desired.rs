@@ -26,7 +26,6 @@ pub struct DesiredSpec {
 
 impl DesiredSpec {
     /// The image alone.
-    #[must_use]
     pub fn image(image: &str) -> Self {
         Self { image: image.to_owned(), ..Self::default() }
     }
@@ -34,7 +33,6 @@ impl DesiredSpec {
 
 impl Observed {
     /// The same as they were before the canary that the spec asks for, if it asks for one
-    #[must_use]
     pub fn fields_before(&self) -> Fields {
         let image = self.image().unwrap_or_default();
         let before = if self.is_latest_of_spec() && self.latest() == self.rolled_out() {
@@ -51,7 +49,6 @@ impl Observed {
     ///
     /// Both revisions have the defaults of KServe and Knative, so that those do not differ, and the
     /// variables that KServe adds to all.
-    #[must_use]
     pub fn fields_lost(&self, baseline: &str) -> Fields {
         let latest = Some(self.latest()).filter(|_| self.is_latest_of_spec());
         let fields = |revision: &str| {
@@ -76,7 +73,6 @@ impl Observed {
 
     /// What gives the next revision the progress deadline that this one has; nothing where the revision
     /// is gone, or where another place than the service's annotation says it.
-    #[must_use]
     pub fn deadline_like(&self, revision: &str) -> BTreeMap<String, Option<String>> {
         let latest = self.annotation_of(self.latest(), PROGRESS_DEADLINE);
         let is_known = self.revisions.contains_key(revision)

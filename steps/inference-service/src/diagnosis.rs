@@ -50,8 +50,8 @@ impl Finding {
         Self { why: clean_message(what, message), patience, hint }
     }
 
-    fn heals(why: String) -> Self {
-        Self { why, patience: HEALS, hint: "" }
+    fn heals(what: &str, message: &str) -> Self {
+        Self { why: clean_message(what, message), patience: HEALS, hint: "" }
     }
 
     fn after(self, waited: Duration) -> Diagnosis {
@@ -62,7 +62,6 @@ impl Finding {
 
 impl Observed {
     /// Why the latest revision is not ready; none when it is, or when nothing is known yet.
-    #[must_use]
     pub fn diagnosis(&self) -> Option<Diagnosis> {
         let conditions = self
             .revisions
@@ -97,7 +96,6 @@ impl Observed {
 
     /// Why KServe could not hand the spec on, so that no revision will come of it. Just after a change
     /// it says so of the spec before, and its own troubles pass.
-    #[must_use]
     pub fn refusal(&self) -> Option<Diagnosis> {
         let found =
             Finding::new(Reporter::Admission, "KServe cannot hand it on", self.kserve_refuses()?);
@@ -106,7 +104,6 @@ impl Observed {
     }
 
     /// Why the service is not ready, in the words of its own conditions
-    #[must_use]
     pub fn unready(&self) -> Option<String> {
         let kinds = [
             "PredictorConfigurationReady",
@@ -162,14 +159,12 @@ impl Observed {
     }
 
     /// Whether KServe could not even hand the spec on, so that no revision will come of it
-    #[must_use]
     pub fn is_refused_by_kserve(&self) -> bool {
         self.kserve_refuses().is_some()
     }
 
     /// Whether KServe could not hand the spec on because a quota has no room for one more pod. It
     /// tries the pods of the new spec first, also when only the percent changes.
-    #[must_use]
     pub fn is_refused_by_quota(&self) -> bool {
         self.kserve_refuses().is_some_and(|message| message.contains("exceeded quota"))
     }
@@ -206,11 +201,8 @@ impl Observed {
         // Without the right to read events nobody knows.
         let is_final = self.events.as_ref().is_some_and(|events| !events.iter().any(scales_up));
         let patience = if is_final { MAY_BE_SCALED_UP } else { HEALS };
-        Some(Finding {
-            why: clean_message("no node is meant for it", message),
-            patience,
-            hint: NODES,
-        })
+        let found = Finding::heals("no node is meant for it", message);
+        Some(Finding { patience, hint: NODES, ..found })
     }
 }
 
@@ -227,13 +219,10 @@ fn of_container(status: &ContainerStatus) -> Option<Finding> {
     if let Some(ended) = ended {
         let message = ended.message.as_deref().unwrap_or_default();
         let found = match ended.reason.as_deref() {
-            Some("OOMKilled") => Finding {
-                hint: MEMORY,
-                ..Finding::heals(clean_message(
-                    "its container was killed, because it used more memory than its limit",
-                    message,
-                ))
-            },
+            Some("OOMKilled") => {
+                let what = "its container was killed, because it used more memory than its limit";
+                Finding { hint: MEMORY, ..Finding::heals(what, message) }
+            }
             Some("StartError" | "ContainerCannotRun") => {
                 Finding::new(Reporter::Runtime, "its container cannot be started", message)
             }
@@ -243,7 +232,7 @@ fn of_container(status: &ContainerStatus) -> Option<Finding> {
                 if message.contains("exec format error") {
                     Finding::new(Reporter::Runtime, &what, message)
                 } else {
-                    Finding::heals(clean_message(&what, message))
+                    Finding::heals(&what, message)
                 }
             }
         };
@@ -256,10 +245,10 @@ fn of_container(status: &ContainerStatus) -> Option<Finding> {
         "ErrImagePull" | "ImagePullBackOff" => {
             Some(Finding::new(Reporter::Registry, "its image cannot be pulled", message))
         }
-        "InvalidImageName" => Some(Finding {
-            patience: FINAL,
-            ..Finding::heals(clean_message("its image has a name that is none", message))
-        }),
+        "InvalidImageName" => {
+            let found = Finding::heals("its image has a name that is not valid", message);
+            Some(Finding { patience: FINAL, ..found })
+        }
         reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
             let what = format!("its container cannot be started ({reason})");
             Some(Finding::new(Reporter::Runtime, &what, message))
@@ -298,10 +287,7 @@ fn of_conditions(conditions: &[Condition]) -> Option<Finding> {
     {
         let code = reason.trim_start_matches("ExitCode");
         let last_lines = message.trim_start_matches("Container failed with:");
-        return Some(Finding::heals(clean_message(
-            &format!("its container exits with code {code}"),
-            last_lines,
-        )));
+        return Some(Finding::heals(&format!("its container exits with code {code}"), last_lines));
     }
     let Condition { reason, message, .. } = failed("ResourcesAvailable")?;
     (reason == "FailedCreate")
@@ -319,7 +305,7 @@ fn of_pods(pods: &[Pod]) -> Option<Finding> {
         runs && statuses.is_some_and(|statuses| statuses.iter().any(|status| !status.ready))
     };
     let why = "its container runs, but its readiness probe does not pass yet";
-    pods.iter().any(is_slow).then(|| Finding::heals(why.into()))
+    pods.iter().any(is_slow).then(|| Finding::heals(why, ""))
 }
 
 /// `what: the last lines`, on one line and not too long.

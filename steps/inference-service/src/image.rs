@@ -1,13 +1,11 @@
 //! Image references, as far as a release compares them.
 
 /// Whether a reference names its content: `…@sha256:` and 64 hexadecimal digits.
-#[must_use]
 pub fn has_digest(image: &str) -> bool {
     digest(image).is_some()
 }
 
 /// Whether two references name the same content: the same text, or the same digest.
-#[must_use]
 pub fn same_image(one: &str, other: &str) -> bool {
     one == other || digest(one).is_some_and(|digest_of_one| digest(other) == Some(digest_of_one))
 }

@@ -55,5 +55,6 @@ pub use objects::{
 pub use observed::Observed;
 pub use owner_lease::{Mark, Release};
 pub use patch::GuardedPatch;
+pub use reconcile::SETTLES_WITHIN;
 pub use route::Live;
 pub use tekton_runs::{PIPELINE_RUN, Run, TASK_RUN, pipeline_run, runs};

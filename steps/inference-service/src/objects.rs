@@ -4,7 +4,7 @@
 
 use kube::core::{ApiResource, GroupVersionKind, Object};
 use model_container::Fields;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The name under which `managedFields` shows our changes
@@ -32,30 +32,25 @@ pub const LONGEST_NAME: usize = 46;
 pub type InferenceService = Object<Spec, Status>;
 pub type Revision = Object<RevisionSpec, RevisionStatus>;
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     pub predictor: Predictor,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub transformer: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub explainer: Option<Value>,
     /// The other canary mechanism, of Standard mode
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Value>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Predictor {
     pub containers: Vec<Container>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_traffic_percent: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_secrets: Option<Vec<Value>>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Container {
     pub name: String,
@@ -64,7 +59,7 @@ pub struct Container {
     pub fields: Fields,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
     pub deployment_mode: String,
@@ -73,14 +68,14 @@ pub struct Status {
     pub components: Components,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Components {
     pub predictor: Component,
 }
 
 /// KServe's own record of revisions, and a copy of the route's traffic.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Component {
     pub latest_created_revision: String,
@@ -91,7 +86,7 @@ pub struct Component {
     pub traffic: Vec<Target>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Target {
     pub revision_name: String,
@@ -101,7 +96,7 @@ pub struct Target {
     pub url: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Condition {
     #[serde(rename = "type")]
@@ -111,20 +106,20 @@ pub struct Condition {
     pub message: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RevisionSpec {
     pub containers: Vec<Container>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RevisionStatus {
     pub conditions: Vec<Condition>,
     pub container_statuses: Vec<ContainerStatus>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
     pub name: String,

@@ -46,18 +46,15 @@ static NOTHING: LazyLock<Component> = LazyLock::new(Component::default);
 
 impl Observed {
     /// Before the first look
-    #[must_use]
     pub fn nothing_of(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), name: name.into(), ..Self::default() }
     }
 
     /// The name a person would look for: `NAMESPACE/NAME`
-    #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    #[must_use]
     pub fn uid(&self) -> &str {
         self.service
             .as_ref()
@@ -70,7 +67,6 @@ impl Observed {
     }
 
     /// The image that the spec asks for, literally
-    #[must_use]
     pub fn image(&self) -> Option<&str> {
         Some(&model(&self.predictor()?.containers)?.image)
     }
@@ -82,13 +78,11 @@ impl Observed {
     }
 
     /// Fields of the model's container that a release can bring, as the spec has them
-    #[must_use]
     pub fn fields(&self) -> Fields {
         Fields(BROUGHT.iter().map(|name| ((*name).to_owned(), self.field(name))).collect())
     }
 
     /// Whether the pods of the service pull with this Secret
-    #[must_use]
     pub fn has_pull_secret(&self, secret: &str) -> bool {
         self.pull_secrets().is_some_and(|secrets| secrets.iter().any(|one| one["name"] == secret))
     }
@@ -98,30 +92,25 @@ impl Observed {
     }
 
     /// The percent that the spec asks for; none and 0 differ
-    #[must_use]
     pub fn percent(&self) -> Option<i64> {
         self.predictor()?.canary_traffic_percent
     }
 
     /// KServe's record of revisions and traffic, empty before the first
-    #[must_use]
     pub fn component(&self) -> &Component {
         let status = self.service.as_ref().and_then(|service| service.status.as_ref());
         status.map_or(&*NOTHING, |status| &status.components.predictor)
     }
 
-    #[must_use]
     pub fn latest(&self) -> &str {
         &self.component().latest_created_revision
     }
 
     /// The revision that had 100 % last
-    #[must_use]
     pub fn rolled_out(&self) -> &str {
         &self.component().latest_rolledout_revision
     }
 
-    #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.service.as_ref()?.metadata.annotations.as_ref()?.get(key).map(String::as_str)
     }
@@ -131,13 +120,11 @@ impl Observed {
     }
 
     /// How long Knative waits for the next revision to become ready, if the service says so
-    #[must_use]
     pub fn progress_deadline(&self) -> Option<Duration> {
         duration(self.annotation(PROGRESS_DEADLINE)?)
     }
 
     /// How long it waits for one that is made like this
-    #[must_use]
     pub fn progress_deadline_of(&self, revision: &str) -> Option<Duration> {
         duration(self.annotation_of(revision, PROGRESS_DEADLINE)?)
     }
@@ -148,7 +135,6 @@ impl Observed {
     }
 
     /// A condition of the service, such as `PredictorRouteReady`
-    #[must_use]
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         condition(self.conditions(), kind)
     }
@@ -160,12 +146,12 @@ impl Observed {
             .map_or(&[], |status| &status.conditions)
     }
 
-    pub(crate) fn is_true(&self, kind: &str) -> bool {
+    /// Whether that condition is true
+    pub fn is_true(&self, kind: &str) -> bool {
         is_true(self.conditions(), kind)
     }
 
     /// Whether a revision was made from an image
-    #[must_use]
     pub fn runs_image(&self, revision: &str, image: &str) -> bool {
         let spec = self.image_in_spec_of(revision);
         spec.is_some_and(|spec| same_image(spec, image))
@@ -173,7 +159,6 @@ impl Observed {
     }
 
     /// The image of a revision by digest, if the revision is still there
-    #[must_use]
     pub fn image_of(&self, revision: &str) -> Option<&str> {
         let spec = self.image_in_spec_of(revision)?;
         if has_digest(spec) { Some(spec) } else { self.resolved_image_of(revision) }
@@ -190,7 +175,6 @@ impl Observed {
     }
 
     /// Whether a revision says that it can serve
-    #[must_use]
     pub fn is_ready(&self, revision: &str) -> bool {
         let status = self.revisions.get(revision).and_then(|revision| revision.status.as_ref());
         status.is_some_and(|status| is_true(&status.conditions, "Ready"))
@@ -198,13 +182,11 @@ impl Observed {
 
     /// Whether the latest revision was made from the image that the spec asks for. Just after a
     /// patch it was not, and everything else in the status is about the past.
-    #[must_use]
     pub fn is_latest_of_spec(&self) -> bool {
         self.image().is_some_and(|image| self.runs_image(self.latest(), image))
     }
 
     /// Who else changed the spec last, as the end of a sentence; empty where the object does not say
-    #[must_use]
     pub fn last_changed_by(&self) -> String {
         self.manager().map_or_else(String::new, |manager| format!(", last changed by `{manager}`"))
     }

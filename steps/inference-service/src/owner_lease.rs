@@ -62,68 +62,55 @@ pub struct Release {
 }
 
 impl Mark {
-    #[must_use]
     pub fn is_of(&self, image: &str) -> bool {
         !self.image.is_empty() && same_image(&self.image, image)
     }
 
     /// Whether an image was put there by a release that has not gone live yet
-    #[must_use]
     pub fn is_fresh(&self, image: &str) -> bool {
         self.is_of(image) && self.live_since.is_empty() && !self.is_rejected()
     }
 
     /// The image of a baseline, as it was noted when the canary beside it began
-    #[must_use]
     pub fn image_of_baseline(&self, revision: &str) -> Option<&str> {
         let is_noted = self.baseline_revision == revision && !self.baseline_image.is_empty();
         is_noted.then_some(self.baseline_image.as_str())
     }
 
     /// Whether the canary that this mark is of was taken back
-    #[must_use]
     pub fn is_rejected(&self) -> bool {
         self.has_rejected_of(&self.image, &self.release)
     }
 
     /// Whether an image was taken back, whatever it brought
-    #[must_use]
     pub fn has_rejected(&self, image: &str) -> bool {
         self.rejected.iter().any(|rejected| same_image(parts(rejected).0, image))
     }
 
     /// Whether an image was taken back that brought the same as this release does: with other
     /// resources it may do better.
-    #[must_use]
     pub fn has_rejected_of(&self, image: &str, release: &Release) -> bool {
         self.rejected.iter().any(|rejected| is_of(rejected, image, release))
     }
 
     /// The same of its bento
-    #[must_use]
     pub fn has_rejected_bento(&self, release: &Release) -> bool {
         !release.bento.is_empty() && self.rejected.contains(&bento(release))
     }
 
     /// The mark of a release that begins now.
-    #[must_use]
     pub fn begin(&self, image: &str, baseline_revision: &str, baseline_image: &str) -> Self {
         Self {
             image: image.into(),
-            canary_revision: String::new(),
             baseline_revision: baseline_revision.into(),
             baseline_image: baseline_image.into(),
-            before: Fields::default(),
-            live_since: String::new(),
             rejected: self.rejected.clone(),
-            replaced: String::new(),
-            release: Release::default(),
             version: self.version.clone(),
+            ..Self::default()
         }
     }
 
     /// The mark of a release that is this one's. It is no longer rejected: someone asked to try again.
-    #[must_use]
     pub fn of(&self, release: &Release) -> Self {
         let again = |rejected: &&String| {
             is_of(rejected, &self.image, release) || **rejected == bento(release)
@@ -133,25 +120,21 @@ impl Mark {
     }
 
     /// The mark of a release that changes fields of the container, which were these before.
-    #[must_use]
     pub fn from_fields(&self, before: Fields) -> Self {
         Self { before, ..self.clone() }
     }
 
     /// The mark of a release that takes the place of an unfinished canary of this image.
-    #[must_use]
     pub fn replacing(&self, image: &str) -> Self {
         Self { replaced: image.into(), ..self.clone() }
     }
 
     /// The mark of a canary that has requests since then, RFC 3339.
-    #[must_use]
     pub fn go_live(&self, since: &str) -> Self {
         Self { live_since: since.into(), ..self.clone() }
     }
 
     /// The mark of a canary that is taken back.
-    #[must_use]
     pub fn reject(&self, image: &str, canary_revision: &str) -> Self {
         let bento = Some(&self.release).filter(|release| !release.bento.is_empty()).map(bento);
         let others = self.rejected.iter().filter(|rejected| {

@@ -120,19 +120,14 @@ impl GuardedPatch {
     /// Puts another image at 0 %, and gives the routes their addresses if they have none yet.
     ///
     /// Image and percent at once: percent alone reads to KServe as a rollback, image alone goes to 100 %.
-    #[must_use]
     pub fn image_at_zero(observed: &Observed, spec: &DesiredSpec) -> Self {
         let mut spec = spec.clone();
         // It makes a new revision, which the new image makes anyway.
         spec.annotations.insert(TAG_ROUTING.into(), Some("true".into()));
-        Draft::guard(observed)
-            .put(&spec)
-            .then("add", PERCENT, 0)
-            .done(format!("set image `{}` at 0 %", spec.image))
+        Self::at_zero(observed, &spec, "set")
     }
 
     /// Puts another image and leaves the percent out: it serves everybody once it is ready.
-    #[must_use]
     pub fn image_alone(observed: &Observed, spec: &DesiredSpec) -> Self {
         let draft = Draft::guard(observed).put(spec);
         let draft = if observed.percent().is_some() { draft.remove(PERCENT) } else { draft };
@@ -141,7 +136,6 @@ impl GuardedPatch {
 
     /// Has everybody look again at a service that has never served: its next revision is a new one,
     /// which is tried at once.
-    #[must_use]
     pub fn again(observed: &Observed, spec: &DesiredSpec, now: &str) -> Self {
         let mut spec = spec.clone();
         spec.annotations.insert(TRIED_AT.into(), Some(now.into()));
@@ -149,23 +143,22 @@ impl GuardedPatch {
     }
 
     /// Puts back an image at 0 %.
-    #[must_use]
     pub fn restore_at_zero(observed: &Observed, spec: &DesiredSpec) -> Self {
-        Draft::guard(observed)
-            .put(spec)
-            .then("add", PERCENT, 0)
-            .done(format!("restore image `{}` at 0 %", spec.image))
+        Self::at_zero(observed, spec, "restore")
+    }
+
+    fn at_zero(observed: &Observed, spec: &DesiredSpec, verb: &str) -> Self {
+        let what = format!("{verb} image `{}` at 0 %", spec.image);
+        Draft::guard(observed).put(spec).then("add", PERCENT, 0).done(what)
     }
 
     /// Moves traffic alone; no new revision.
-    #[must_use]
     pub fn percent(observed: &Observed, percent: u8) -> Self {
         Draft::guard(observed).then("add", PERCENT, percent).done(format!("set {percent} %"))
     }
 
     /// Gives the latest revision all traffic and leaves no percent behind, so that the next image
     /// does not inherit it.
-    #[must_use]
     pub fn without_percent(observed: &Observed) -> Self {
         Draft::guard(observed)
             .remove(PERCENT)

@@ -1,8 +1,8 @@
 //! What a step would do first, for people, without doing it.
 
-use std::{fmt, io::Write as _};
+use std::fmt;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use model_container::Fields;
 use serde_json::{Value, json};
 use step::text::{self, clean};
@@ -50,8 +50,7 @@ impl Service {
                 format!("would create:\n{:#}", without_variables(json!(object)))
             }
         };
-        writeln!(std::io::stdout(), "{}\n{}", clean(&found), text::json(&plan))
-            .context("failed to print the plan")
+        step::print(format!("{}\n{}\n", clean(&found), text::json(&plan)))
     }
 }
 

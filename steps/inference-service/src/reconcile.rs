@@ -2,7 +2,7 @@
 //!
 //! It polls by `get` and never watches, so that a Role needs no `watch`.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, convert::identity, time::Duration};
 
 use anyhow::{Result, anyhow};
 use backon::{ExponentialBuilder, Retryable as _};
@@ -17,6 +17,9 @@ use crate::{
 /// attempts would only add to that.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// What KServe and Knative need besides, before a model starts and after it has.
+pub const SETTLES_WITHIN: Duration = Duration::from_mins(2);
+
 /// What this process remembers between two looks; nothing that a later run would miss.
 struct Progress {
     changed_at: Instant,
@@ -25,12 +28,6 @@ struct Progress {
     cannot_delete: bool,
     /// What was logged last
     line: String,
-}
-
-enum ReconcileError {
-    /// The step itself says no
-    Refused(anyhow::Error),
-    Api(ApiError),
 }
 
 impl Service {
@@ -52,12 +49,16 @@ impl Service {
         loop {
             let ended = (|| self.reconcile_once(&decide, &progress))
                 .retry(pauses)
-                .when(ReconcileError::is_retryable)
+                .when(|error| error.downcast_ref().is_some_and(ApiError::is_retryable))
                 .adjust(|_, pause| pause.filter(|pause| Instant::now() + *pause < deadline))
                 .notify(|error, _| progress.borrow_mut().warn_once(error))
                 .await;
-            if let Some(ended) = ended.map_err(ReconcileError::into_failure)? {
-                return Ok(ended);
+            match ended {
+                Ok(Some(ended)) => return Ok(ended),
+                Ok(None) => {}
+                Err(error) => {
+                    return Err(error.downcast().map_or_else(identity, ApiError::into_failure));
+                }
             }
             if Instant::now() + self.observe_every > deadline {
                 return Err(self.too_late(timeout, &progress.borrow().line));
@@ -71,10 +72,10 @@ impl Service {
         &self,
         decide: &RefCell<impl FnMut(&Observed) -> Result<Action<T>>>,
         progress: &RefCell<Progress>,
-    ) -> Result<Option<T>, ReconcileError> {
+    ) -> Result<Option<T>> {
         let mut observed = self.look().await?;
         progress.borrow().add_to(&mut observed);
-        let action = decide.borrow_mut()(&observed).map_err(ReconcileError::Refused)?;
+        let action = decide.borrow_mut()(&observed)?;
         let log = |what: &str| {
             progress.borrow_mut().log_once(format!("{}: {what}", observed.full_name()));
         };
@@ -83,7 +84,7 @@ impl Service {
             Action::Wait(line) => progress.borrow_mut().log_once(line),
             Action::Patch(patch) => {
                 if progress.borrow().patches.contains(&patch) {
-                    return Err(ReconcileError::Refused(undone(&observed, &patch)));
+                    return Err(undone(&observed, &patch));
                 }
                 log(&patch.what);
                 if self.patch(&patch).await? {
@@ -113,13 +114,9 @@ impl Service {
 
     fn too_late(&self, timeout: Duration, line: &str) -> anyhow::Error {
         let line = if line.is_empty() { String::new() } else { format!(": {line}") };
+        let (name, seconds) = (self.full_name(), timeout.as_secs());
         anyhow!(Failure {
-            what: format!(
-                "failed to wait any longer than {} s for `{}/{}`{line}",
-                timeout.as_secs(),
-                self.namespace,
-                self.name
-            ),
+            what: format!("failed to wait any longer than {seconds} s for `{name}`{line}"),
             hint: format!(
                 "`kubectl get -n {} inferenceservice,revision,pod` shows what it waits for; run it again to go on, or raise `timeout`",
                 self.namespace
@@ -154,32 +151,12 @@ impl Progress {
         }
     }
 
-    fn warn_once(&mut self, error: &ReconcileError) {
-        let ReconcileError::Api(error) = error else { return };
+    fn warn_once(&mut self, error: &anyhow::Error) {
         let line = format!("{error}; trying again");
         if self.line != line {
             tracing::warn!("{line}");
             self.line = line;
         }
-    }
-}
-
-impl ReconcileError {
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Api(error) if error.is_retryable())
-    }
-
-    fn into_failure(self) -> anyhow::Error {
-        match self {
-            Self::Refused(error) => error,
-            Self::Api(error) => error.into_failure(),
-        }
-    }
-}
-
-impl From<ApiError> for ReconcileError {
-    fn from(error: ApiError) -> Self {
-        Self::Api(error)
     }
 }
 

@@ -23,7 +23,6 @@ pub struct Live<'a> {
 
 impl Observed {
     /// The one revision that serves all requests, when spec, status and route agree on it
-    #[must_use]
     pub fn stable(&self) -> Option<&str> {
         let Component {
             latest_created_revision,
@@ -42,7 +41,6 @@ impl Observed {
     }
 
     /// The canary beside its baseline, when it is ready and spec, status and route agree
-    #[must_use]
     pub fn live(&self) -> Option<Live<'_>> {
         let Component {
             latest_created_revision: canary,
@@ -79,20 +77,17 @@ impl Observed {
     }
 
     /// Whether the route gives a revision any requests
-    #[must_use]
     pub fn has_traffic(&self, revision: &str) -> bool {
         self.shares().get(revision).is_some_and(|percent| *percent > 0)
     }
 
     /// The address of the latest revision alone, if the route has one
-    #[must_use]
     pub fn canary_url(&self) -> Option<&str> {
         let latest = self.component().traffic.iter().find(|target| target.tag == "latest");
         latest.map(|target| target.url.as_str()).filter(|url| !url.is_empty())
     }
 
     /// What the route says, for people: `iris-predictor-00002 10 %, iris-predictor-00001 90 %`
-    #[must_use]
     pub fn route(&self) -> String {
         let targets = self
             .component()
@@ -124,7 +119,6 @@ impl Observed {
     /// Whether a revision may go: it is not ready, so that nobody waits for it, or it has had no requests
     /// for a while. The route's status is ahead of the gateway, and of requests that wait in Knative's
     /// activator: those would get a 404.
-    #[must_use]
     pub fn is_drained(&self, revision: &str) -> bool {
         !self.is_ready(revision) || self.waited >= DRAINS_WITHIN
     }

@@ -29,7 +29,6 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -91,7 +90,6 @@ impl Simulator {
     }
 
     /// Names of the revisions that there are
-    #[must_use]
     pub fn revisions(&self) -> Vec<String> {
         self.world().revisions.keys().cloned().collect()
     }
@@ -160,7 +158,6 @@ impl Simulator {
     }
 
     /// The share of the requests that each image gets, in percent, as the route really is.
-    #[must_use]
     pub fn traffic(&self) -> BTreeMap<String, i64> {
         let world = self.world();
         let mut traffic = BTreeMap::new();
@@ -173,7 +170,6 @@ impl Simulator {
     }
 
     /// Image and percent that the spec asks for
-    #[must_use]
     pub fn spec(&self) -> (String, Option<i64>) {
         let world = self.world();
         let spec = world
@@ -185,14 +181,12 @@ impl Simulator {
     }
 
     /// The model's container as the spec has it
-    #[must_use]
     pub fn container(&self) -> Value {
         let service = self.world().service.clone().unwrap_or_default();
         service["spec"]["predictor"]["containers"][0].clone()
     }
 
     /// The container that all requests reach, when it is one
-    #[must_use]
     pub fn serving(&self) -> Value {
         let world = self.world();
         let mut names = world.route.iter().filter(|(_, _, percent)| *percent == 100);
@@ -205,18 +199,15 @@ impl Simulator {
         self.world().leases.clear();
     }
 
-    #[must_use]
     pub fn service(&self) -> Option<Value> {
         self.world().service.clone()
     }
 
     /// Every write that was accepted, such as `image c, percent 0`
-    #[must_use]
     pub fn writes(&self) -> Vec<String> {
         self.world().writes.clone()
     }
 
-    #[must_use]
     pub fn client(&self) -> Client {
         let simulator = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {

@@ -1,6 +1,6 @@
 //! PipelineRuns and TaskRuns of Tekton, as far as a canary has to do with them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::{
     api::core::v1::Pod,
@@ -8,11 +8,11 @@ use k8s_openapi::{
     jiff::{SignedDuration, Timestamp},
 };
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt as _,
     api::ListParams,
     core::{ApiResource, GroupVersionKind, Object},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
@@ -26,36 +26,19 @@ pub const TASK_RUN: &str = "TaskRun";
 /// A node that answers ends a pod within its grace period, which is 30 s for a step's.
 const ENDS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
 
-/// A PipelineRun or a TaskRun.
+/// A PipelineRun or a TaskRun. What it does not say is empty.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Run(Object<RunSpec, RunStatus>);
+
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(from = "TektonRun")]
-pub struct Run {
-    pub name: String,
-    pub uid: String,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-    params: Vec<Named>,
-    results: Vec<Named>,
-    pub created: Option<Timestamp>,
-    pub started: Option<Timestamp>,
-    ended: Option<Timestamp>,
-    /// Its `spec.status`: `Cancelled`, `PipelineRunPending` … when somebody asks for it
-    requested: String,
-    is_being_deleted: bool,
-    /// Its condition `Succeeded`
-    pub succeeded: Option<Condition>,
-}
-
-type TektonRun = Object<RunSpec, RunStatus>;
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct RunSpec {
     params: Vec<Named>,
     status: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct RunStatus {
     conditions: Vec<Condition>,
@@ -65,97 +48,89 @@ struct RunStatus {
 }
 
 /// A param or a result
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Named {
     name: String,
     value: Value,
 }
 
-impl From<TektonRun> for Run {
-    fn from(run: TektonRun) -> Self {
-        let status = run.status.unwrap_or_default();
-        let time = |time: Option<Time>| time.map(|Time(time)| time);
-        Self {
-            name: run.metadata.name.unwrap_or_default(),
-            uid: run.metadata.uid.unwrap_or_default(),
-            labels: run.metadata.labels.unwrap_or_default(),
-            annotations: run.metadata.annotations.unwrap_or_default(),
-            params: run.spec.params,
-            results: status.results,
-            created: time(run.metadata.creation_timestamp),
-            started: time(status.start_time),
-            ended: time(status.completion_time),
-            requested: run.spec.status,
-            is_being_deleted: run.metadata.deletion_timestamp.is_some(),
-            succeeded: condition(&status.conditions, "Succeeded").cloned(),
-        }
-    }
-}
-
-/// A value by its name, empty where there is none.
 impl Run {
-    #[must_use]
-    pub fn param(&self, name: &str) -> &str {
-        value(&self.params, name)
+    pub fn name(&self) -> &str {
+        self.0.metadata.name.as_deref().unwrap_or_default()
     }
 
-    #[must_use]
-    pub fn result(&self, name: &str) -> &str {
-        value(&self.results, name)
+    pub fn uid(&self) -> &str {
+        self.0.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    #[must_use]
     pub fn label(&self, name: &str) -> &str {
-        self.labels.get(name).map_or("", String::as_str)
+        self.0.labels().get(name).map_or("", String::as_str)
     }
 
-    #[must_use]
     pub fn annotation(&self, name: &str) -> &str {
-        self.annotations.get(name).map_or("", String::as_str)
+        self.0.annotations().get(name).map_or("", String::as_str)
+    }
+
+    pub fn param(&self, name: &str) -> &str {
+        value(&self.0.spec.params, name)
+    }
+
+    pub fn result(&self, name: &str) -> &str {
+        self.0.status.as_ref().map_or("", |status| value(&status.results, name))
+    }
+
+    pub fn created(&self) -> Option<Timestamp> {
+        self.0.creation_timestamp().map(|Time(time)| time)
+    }
+
+    pub fn started(&self) -> Option<Timestamp> {
+        self.0.status.as_ref()?.start_time.as_ref().map(|Time(time)| *time)
+    }
+
+    /// Its condition `Succeeded`
+    pub fn succeeded(&self) -> Option<&Condition> {
+        condition(&self.0.status.as_ref()?.conditions, "Succeeded")
     }
 
     /// Empty for a TaskRun that no PipelineRun made
-    #[must_use]
     pub fn pipeline(&self) -> &str {
         self.label("tekton.dev/pipeline")
     }
 
-    #[must_use]
     pub fn has_succeeded(&self) -> bool {
-        self.succeeded.as_ref().is_some_and(|condition| condition.status == "True")
+        self.succeeded().is_some_and(|condition| condition.status == "True")
     }
 
     /// The condition of a run that has failed
-    #[must_use]
     pub fn failure(&self) -> Option<&Condition> {
-        self.succeeded.as_ref().filter(|condition| condition.status == "False")
+        self.succeeded().filter(|condition| condition.status == "False")
     }
 
     /// Whether it has failed within that time
-    #[must_use]
     pub fn has_failed_within(&self, time: Duration) -> bool {
-        let ago = self.ended.map(|ended| Timestamp::now().duration_since(ended));
+        let ended = self.0.status.as_ref().and_then(|status| status.completion_time.as_ref());
+        let ago = ended.map(|Time(ended)| Timestamp::now().duration_since(*ended));
         self.failure().is_some()
             && ago.is_some_and(|ago| !ago.is_negative() && ago.unsigned_abs() < time)
     }
 
     /// Whether somebody has asked for its end, with or without its `finally`
-    #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.requested.starts_with("Cancelled") || self.requested.starts_with("Stopped")
+        let requested = &self.0.spec.status;
+        requested.starts_with("Cancelled") || requested.starts_with("Stopped")
     }
 
     /// Whether it has not ended and is meant to go on
     fn is_unfinished(&self) -> bool {
-        let has_ended = self.succeeded.as_ref().is_some_and(|found| found.status != "Unknown");
+        let has_ended = self.succeeded().is_some_and(|found| found.status != "Unknown");
         // One that was cancelled runs nothing more, not even `finally`; one that is pending does
         // nothing until somebody starts it. A graceful cancel, CancelledRunFinally, runs `finally`.
         let is_given_up = matches!(
-            self.requested.as_str(),
+            self.0.spec.status.as_str(),
             "Cancelled" | "TaskRunCancelled" | "PipelineRunPending"
         );
-        !has_ended && !is_given_up && !self.is_being_deleted
+        !has_ended && !is_given_up && self.0.metadata.deletion_timestamp.is_none()
     }
 }
 
@@ -172,7 +147,7 @@ pub async fn runs(
     labels: &str,
     keep: impl Fn(&Run) -> bool,
 ) -> Result<Vec<Run>, kube::Error> {
-    let kept = |run: TektonRun| Some(Run::from(run)).filter(&keep);
+    let kept = |run| Some(Run(run)).filter(&keep);
     list_all(&api(client, namespace, kind), labels, kept).await
 }
 
@@ -181,7 +156,7 @@ pub async fn pipeline_run(
     namespace: &str,
     name: &str,
 ) -> Result<Option<Run>, kube::Error> {
-    Ok(api(client, namespace, PIPELINE_RUN).get_opt(name).await?.map(Run::from))
+    Ok(api(client, namespace, PIPELINE_RUN).get_opt(name).await?.map(Run))
 }
 
 /// Every run of the namespace that has not ended and is meant to go on. `TaskRuns` of a PipelineRun are
@@ -193,7 +168,7 @@ pub(crate) async fn unfinished(client: &Client, namespace: &str) -> Result<Vec<R
     Ok(found)
 }
 
-fn api(client: &Client, namespace: &str, kind: &str) -> Api<TektonRun> {
+fn api(client: &Client, namespace: &str, kind: &str) -> Api<Object<RunSpec, RunStatus>> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tekton.dev", "v1", kind));
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
@@ -207,7 +182,7 @@ pub(crate) async fn is_lost(
     run: &Run,
 ) -> Result<bool, kube::Error> {
     let label = if run.pipeline().is_empty() { "taskRun" } else { "pipelineRun" };
-    let of_run = ListParams::default().labels(&format!("tekton.dev/{label}={}", run.name));
+    let of_run = ListParams::default().labels(&format!("tekton.dev/{label}={}", run.name()));
     let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&of_run).await?;
     Ok(pods.items.iter().any(|pod| will_not_end(pod, Timestamp::now())))
 }

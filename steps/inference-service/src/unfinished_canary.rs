@@ -5,7 +5,6 @@ use crate::{image::same_image, observed::Observed, tekton_runs::Run};
 impl Observed {
     /// The image of a canary that the mark names and that has not ended: it is in the spec at less
     /// than 100 %, or the old image is back and its rollback was not finished.
-    #[must_use]
     pub fn unfinished_canary(&self) -> Option<&str> {
         let image = self.image().filter(|_| self.percent().is_some_and(|percent| percent < 100))?;
         let mark = &self.mark;
@@ -17,9 +16,8 @@ impl Observed {
     }
 
     /// The unfinished run, other than `ours`, that will give the unfinished canary all requests or none
-    #[must_use]
     pub fn ending_run(&self, ours: &str) -> Option<&Run> {
-        self.runs().find(|run| run.uid != ours && self.is_ended_by(run))
+        self.runs().find(|run| run.uid() != ours && self.is_ended_by(run))
     }
 
     /// Whether a run ends the canary that has not ended: the one that made it, until it has handed
@@ -29,17 +27,16 @@ impl Observed {
         let revision = run.param("canary-revision");
         let has_it = same_image(run.param("canary-image"), image)
             || !revision.is_empty() && self.runs_image(revision, image);
-        let has_made_it = !run.uid.is_empty() && run.uid == self.mark.release.run_uid;
+        let has_made_it = !run.uid().is_empty() && run.uid() == self.mark.release.run_uid;
         run.param("service") == self.name && (has_it || has_made_it)
     }
 
     /// Unfinished runs of the same Pipeline for the same service that are older than `ours`, oldest first
-    #[must_use]
     pub fn runs_before(&self, ours: &str) -> Vec<&Run> {
-        let Some(own) = self.runs().find(|run| run.uid == ours) else {
+        let Some(own) = self.runs().find(|run| run.uid() == ours) else {
             return Vec::new();
         };
-        let order = |run: &Run| (run.created, run.name.clone());
+        let order = |run: &Run| (run.created(), run.name().to_owned());
         let is_before = |run: &&Run| {
             run.param("service") == own.param("service")
                 && !run.pipeline().is_empty()
@@ -80,9 +77,8 @@ mod tests {
             name: "iris".into(),
             ..Observed::default()
         };
-        let names = |ours| {
-            observed.runs_before(ours).iter().map(|run| run.name.clone()).collect::<Vec<_>>()
-        };
+        let names =
+            |ours| observed.runs_before(ours).iter().map(|run| run.name()).collect::<Vec<_>>();
         assert_eq!(names("c"), ["a", "b"]);
         assert_eq!(names("a"), [""; 0]);
         assert_eq!(names("of nobody"), [""; 0]);

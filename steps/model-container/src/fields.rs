@@ -34,7 +34,6 @@ impl Fields {
     }
 
     /// Tells two releases of one image apart; empty for one that brings nothing.
-    #[must_use]
     pub fn fingerprint(&self) -> String {
         if self.is_empty() {
             return String::new();
@@ -42,19 +41,16 @@ impl Fields {
         hex(&Sha256::digest(json!(self).to_string())[..8])
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Null where there is none
-    #[must_use]
     pub fn get(&self, name: &str) -> Value {
         self.0.get(name).cloned().unwrap_or_default()
     }
 
     /// These, and of `others` those that are missing here.
-    #[must_use]
     pub fn or(mut self, others: Self) -> Self {
         for (name, value) in others.0 {
             self.0.entry(name).or_insert(value);
@@ -64,7 +60,6 @@ impl Fields {
 
     /// The fields of a container after a release has brought these. Of `resources` each quantity comes
     /// by its name, of `env` each variable; null takes one away, and what is not named stays.
-    #[must_use]
     pub fn onto(&self, container: &Self) -> Self {
         let mut fields = container.clone();
         if let Some(resources) = self.0.get("resources") {
@@ -81,7 +76,6 @@ impl Fields {
     /// Whether a container has all that these bring. The API server may write a quantity in another
     /// way than it was asked for, 2Gi for 2048Mi, and KServe sets one of its own for one that was taken
     /// away.
-    #[must_use]
     pub fn are_in(&self, container: &Self) -> bool {
         let mut brought = self.clone();
         if let Some(kinds) = brought.0.get_mut("resources").and_then(Value::as_object_mut) {
@@ -127,7 +121,6 @@ fn is_removed(variable: &Value) -> bool {
 }
 
 /// What is empty is not stored, and read as missing.
-#[must_use]
 pub fn or_null(value: Value) -> Value {
     let is_empty = value == json!({}) || value == json!([]);
     if is_empty { Value::Null } else { value }

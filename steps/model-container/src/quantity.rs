@@ -28,28 +28,18 @@ fn is_form(text: &str) -> bool {
 }
 
 /// Its amount, also of one that the API server has written its own way: `2Gi` for `2048Mi`.
-#[must_use]
 pub fn quantity(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
     let (number, suffix) = split(text);
-    let factor = match suffix {
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "" => 1.0,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1024_f64.powi(2),
-        "Gi" => 1024_f64.powi(3),
-        "Ti" => 1024_f64.powi(4),
-        "Pi" => 1024_f64.powi(5),
-        "Ei" => 1024_f64.powi(6),
-        exponent => 10_f64.powi(exponent.strip_prefix(['e', 'E'])?.parse().ok()?),
+    let power = |suffixes: &[&str]| {
+        suffixes.iter().zip(0..).find(|(one, _)| **one == suffix).map(|(_, power)| power)
+    };
+    let factor = if let Some(power) = power(&["n", "u", "m", "", "k", "M", "G", "T", "P", "E"]) {
+        1000_f64.powi(power - 3)
+    } else if let Some(power) = power(&["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]) {
+        1024_f64.powi(power + 1)
+    } else {
+        10_f64.powi(suffix.strip_prefix(['e', 'E'])?.parse().ok()?)
     };
     Some(number.parse::<f64>().ok()? * factor)
 }

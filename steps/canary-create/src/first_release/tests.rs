@@ -17,7 +17,7 @@ fn service(template: Option<&str>, flags: &[&str], brought: Value) -> Result<Val
     }
     let path = format!("--template={}", folder.display());
     let line = ["canary-create", "--service=iris", "--image", IMAGE, &path];
-    let args = Args::try_parse_from(line.iter().chain(flags)).unwrap();
+    let args: Args = step::parse(line.iter().chain(flags)).unwrap();
     let change = DesiredSpec {
         fields: serde_json::from_value(brought).unwrap(),
         ..DesiredSpec::image(IMAGE)
