@@ -12,7 +12,7 @@ use crate::{desired::WhenBusy, first_release::Flags, results::Results};
 ///
 /// A service that does not exist yet is created and gets all requests: there is nothing to compare
 /// it with. Otherwise the image starts at 0 %, and gets its percent once it is ready, so that no
-/// user meets a model that does not load. Run again, or killed and run again, it ends the same.
+/// request meets a model that does not load. Run again, or killed and run again, it ends the same.
 ///
 /// While another canary of the service has not ended, a release waits for its turn: runs of one
 /// Pipeline go in the order in which they were created.
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// names already stay. One that does not exist is passed over
     #[arg(long, value_name = "SECRET")]
     pub(crate) pull_secret: Option<String>,
-    /// Version of the service that this release brings, as events tell it
+    /// Version of the service that this release brings, as events name it
     #[arg(long, value_name = "VERSION")]
     pub(crate) service_version: Option<String>,
     /// SHA-256 of the bento's archive: one that was rolled back is recognised by it, however often its

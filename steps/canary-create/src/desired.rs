@@ -45,7 +45,7 @@ pub(crate) enum WhenBusy {
 }
 
 impl Desired {
-    /// Keeps what a later look cannot tell any more.
+    /// Keeps what a later look does not show any more.
     pub(crate) fn learn(&mut self, observed: &Observed) {
         self.is_first |= observed.service.is_none() || observed.rolled_out().is_empty();
         if observed.patches == 0 && observed.rolled_out().is_empty() {

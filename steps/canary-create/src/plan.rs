@@ -298,7 +298,7 @@ fn rejected(observed: &Observed, image: &str) -> Failure {
 }
 
 const ANOTHER_IMAGE: &str =
-    "a canary and its rollback are told apart by their image: release a new version with them";
+    "a canary and its rollback are distinguished by their image: release a new version with them";
 
 const TRY_AGAIN: &str =
     "release a new version, or set `retry-rejected` to true to try this one again";

@@ -80,7 +80,7 @@ impl Template {
         tracing::info!("{namespace}/{name}: a first release, from template `{file}`");
         serde_saphyr::from_str(&self.text)
             // A snippet of it might show a secret.
-            .map_err(|error| format!("it is no YAML: {}", error.without_snippet()))
+            .map_err(|error| format!("it is not valid YAML: {}", error.without_snippet()))
             .and_then(|template| named(template, namespace, name))
             .map_err(|why| Failure {
                 what: format!("failed to create `{namespace}/{name}`: `{file}` is not a valid template: {why}"),
@@ -160,10 +160,10 @@ fn predictor(predictor: &mut Value) -> Result<(), String> {
             *containers = json!([{"name": CONTAINER}]);
             return Ok(());
         }
-        _ => return Err("`predictor.containers` is no list".into()),
+        _ => return Err("`predictor.containers` is not a list".into()),
     };
     if containers.iter().any(|container| !container.is_object()) {
-        return Err("one of `predictor.containers` is no map".into());
+        return Err("one of `predictor.containers` is not a map".into());
     }
     match containers.as_mut_slice() {
         [] => containers.push(json!({"name": CONTAINER})),
@@ -207,7 +207,7 @@ fn map<'a>(object: &'a mut Value, name: &str) -> Result<&'a mut Value, String> {
     match value {
         Value::Object(_) => {}
         Value::Null => *value = json!({}),
-        _ => return Err(format!("`{name}` is no map")),
+        _ => return Err(format!("`{name}` is not a map")),
     }
     Ok(value)
 }

@@ -28,7 +28,7 @@ pub(crate) fn unsupported(observed: &Observed) -> Option<(&'static str, &'static
         Some(("it is stopped", "remove its annotation serving.kserve.io/stop"))
     } else if is_set("serving.kserve.io/disable-auto-update") {
         Some((
-            "KServe is told not to update it",
+            "its annotation keeps KServe from updating it",
             "remove its annotation serving.kserve.io/disable-auto-update",
         ))
     } else if observed.image().is_none() {

@@ -11,8 +11,8 @@ use crate::results::Results;
 ///
 /// Gives it no more requests, restores the old image, ends the canary's pods, waits until the old
 /// image serves 100 %, and leaves a spec that says what runs. Works on a canary that is starting,
-/// live, crashing or promoted, whatever revision runs its image by now; only on the one that it was
-/// told of. When that one is not there, nothing is done and the outcome is `nothing`. Run again, or
+/// live, crashing or promoted, whatever revision runs its image by now; only on the one that is
+/// named. When that one is not there, nothing is done and the outcome is `nothing`. Run again, or
 /// killed and run again, it ends the same.
 ///
 /// With `--sweep` it takes back every canary of the namespace that no unfinished run will end.
@@ -66,14 +66,14 @@ pub(crate) struct Args {
 #[derive(clap::Args, Clone)]
 #[command(next_help_heading = "Event")]
 pub(crate) struct EventArgs {
-    /// Folder for the event that tells what was done, SERVICE.json, as `cloudevent-send --event-file`
+    /// Folder for the event that says what was done, SERVICE.json, as `cloudevent-send --event-file`
     /// takes it; why, it asks the run that this step belongs to
     #[arg(long, value_name = "FOLDER")]
     pub(crate) event_folder: Option<PathBuf>,
-    /// Version of the service that the canary brought [default: the one that canary-create was told]
+    /// Version of the service that the canary brought [default: the one that canary-create was given]
     #[arg(long, value_name = "VERSION")]
     pub(crate) service_version: Option<String>,
-    /// What all events of one release have in common [default: what canary-create was told, or the uid of the run]
+    /// What all events of one release have in common [default: what canary-create was given, or the uid of the run]
     #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
     pub(crate) correlation_id: Option<String>,
     /// Id of the event that led to this run

@@ -56,7 +56,7 @@ impl Desired {
         self.is_marked(mark) && mark.is_rejected()
     }
 
-    /// The revision that served before: as told, as noted when the canary began, or as KServe says
+    /// The revision that served before: as given, as noted when the canary began, or as KServe says
     pub(crate) fn baseline<'a>(&'a self, observed: &'a Observed) -> &'a str {
         let noted = Some(observed.mark.baseline_revision.as_str())
             .filter(|noted| !noted.is_empty() && self.is_marked(&observed.mark));
@@ -77,7 +77,7 @@ impl Desired {
         })
     }
 
-    /// Its image: of the revision itself, or what was told or noted of it when it is gone
+    /// Its image: of the revision itself, or what was given or noted of it when it is gone
     pub(crate) fn baseline_image<'a>(&'a self, observed: &'a Observed) -> Option<&'a str> {
         let noted = Some(observed.mark.baseline_image.as_str())
             .filter(|noted| !noted.is_empty() && self.is_marked(&observed.mark));
@@ -85,7 +85,7 @@ impl Desired {
     }
 
     /// Fields of the container that the canary changed, as they were: noted when it began, or else as
-    /// its revision and the baseline's tell them
+    /// its revision and the baseline's show them
     pub(crate) fn fields_before(&self, observed: &Observed) -> Fields {
         let mark = &observed.mark;
         if self.is_marked(mark) {

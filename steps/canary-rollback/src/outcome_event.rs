@@ -1,4 +1,4 @@
-//! The event that tells what became of a canary, as a file for `cloudevent-send`.
+//! The event that says what became of a canary, as a file for `cloudevent-send`.
 
 use std::{fs, path::Path, time::SystemTime};
 
@@ -113,7 +113,7 @@ impl OutcomeEvent {
         ])
     }
 
-    /// Whether the canary had requests, as far as the mark tells
+    /// Whether the canary had requests, as far as the mark knows
     fn was_live(&self) -> bool {
         !(self.mark().is_of(self.image()) && self.mark().live_since.is_empty())
     }

@@ -13,7 +13,7 @@ use crate::{
 
 const USUALLY_WITHIN: Duration = Duration::from_mins(9);
 
-/// `observed` is what the last look found: the event tells of it.
+/// `observed` is what the last look found: the event is about it.
 pub(crate) async fn take_back(
     service: &Service,
     desired: &mut Desired,

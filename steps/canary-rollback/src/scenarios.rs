@@ -106,18 +106,18 @@ async fn killed_at_any_write_and_run_again_it_ends_in_the_same_place() {
                 let killed =
                     simulator.until_killed(run(&simulator, desired.clone())).await.is_none();
                 let ended = run(&simulator, desired.clone()).await.unwrap();
-                let story = format!(
+                let case = format!(
                     "{state}, killed at write {number} ({killed}), applied {applied}, {desired:?}"
                 );
-                assert_eq!(ended, rolled_back(), "{story}");
-                assert_on(&simulator, B, &story);
+                assert_eq!(ended, rolled_back(), "{case}");
+                assert_on(&simulator, B, &case);
             }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_promoted_canary_loses_its_users_before_the_old_image_has_started_again() {
+async fn a_promoted_canary_loses_its_traffic_before_the_old_image_has_started_again() {
     let simulator = simulator("promoted");
     run(&simulator, by_image(C)).await.unwrap();
     let patches: Vec<_> =
@@ -222,7 +222,7 @@ async fn a_route_that_is_stuck_on_a_crashed_canary_is_free_before_the_old_image_
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_right_to_delete_revisions_the_users_are_served_all_the_same() {
+async fn without_the_right_to_delete_revisions_requests_are_served_all_the_same() {
     for state in STATES {
         let simulator = simulator(state);
         simulator.forbid("revisions");
@@ -262,7 +262,7 @@ fn began(mark: &Mark) -> Mark {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_revision_that_was_collected_is_made_again_from_what_was_told_or_noted() {
+async fn an_old_revision_that_was_collected_is_made_again_from_what_was_given_or_noted() {
     for state in ["promoted", "promoted and crashed", "live"] {
         let simulator = simulator(state);
         simulator.collect("iris-predictor-00002");
@@ -281,7 +281,7 @@ async fn an_old_image_that_nobody_knows_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn users_matter_more_than_the_mark() {
+async fn requests_matter_more_than_the_mark() {
     for state in STATES {
         let simulator = simulator(state);
         simulator.forbid("leases");
@@ -298,7 +298,7 @@ async fn an_api_server_that_comes_back_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_image_that_cannot_start_again_is_told_and_tried_again_by_the_next_run() {
+async fn an_old_image_that_cannot_start_again_is_reported_and_tried_again_by_the_next_run() {
     let simulator = simulator("live");
     simulator.behave(B, Behaviour::Exits);
     let error = run(&simulator, by_image(C)).await.unwrap_err();
@@ -312,7 +312,7 @@ async fn an_old_image_that_cannot_start_again_is_told_and_tried_again_by_the_nex
 }
 
 #[tokio::test(start_paused = true)]
-async fn run_again_it_says_the_same_and_writes_nothing() {
+async fn run_again_it_ends_the_same_and_writes_nothing() {
     for desired in [by_image(C), by_revision("iris-predictor-00003")] {
         let simulator = simulator("live");
         run(&simulator, desired.clone()).await.unwrap();

@@ -175,7 +175,7 @@ impl Observed {
         (status == "False" && reason == "ReconcileFailed").then_some(message)
     }
 
-    /// Events tell of a volume that cannot be mounted, and nothing else does.
+    /// Events report a volume that cannot be mounted, and nothing else does.
     fn of_events(&self) -> Option<Finding> {
         let failed = self.events.iter().flatten().rev().find(|event| {
             matches!(event.reason.as_deref(), Some("FailedMount" | "FailedAttachVolume"))

@@ -206,3 +206,6 @@ impl Observed {
 fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ pub struct Mark {
     pub before: Fields,
     /// RFC 3339; empty until the canary has had requests
     pub live_since: String,
-    /// Images, and bentos as `bento:SHA256`; newest first. `#` and a fingerprint tell what one brought
+    /// Images, and bentos as `bento:SHA256`; newest first. after a `#` the fingerprint of what one brought
     pub rejected: Vec<String>,
     /// The image of an unfinished canary whose place this one took
     pub replaced: String,
@@ -44,11 +44,11 @@ pub struct Mark {
     pub(crate) version: Option<String>,
 }
 
-/// Who released the canary, as far as it was told; for whoever has to end it when that one is gone.
+/// Who released the canary, as far as it is known; for whoever has to end it when that one is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Release {
-    /// Version of the service, as events tell it
+    /// Version of the service, as events name it
     pub version: String,
     /// SHA-256 of the bento's archive, which stays the same when its image is built again
     pub bento: String,

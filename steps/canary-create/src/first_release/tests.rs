@@ -1,7 +1,5 @@
 //! First releases with and without a template.
 
-use clap::Parser as _;
-
 use super::*;
 use crate::Args;
 
@@ -201,13 +199,13 @@ fn a_template_that_makes_no_canary_is_refused_with_what_is_wrong() {
     let with = |predictor: &str| template(&format!("spec: {{predictor: {{{predictor}}}}}\n"));
     for (template, why) in [
         ("- a\n".to_owned(), "`apiVersion` is not `serving.kserve.io/v1beta1`"),
-        (": :\n\t-".to_owned(), "it is no YAML"),
+        (": :\n\t-".to_owned(), "it is not valid YAML"),
         (HEAD.replace("InferenceService", "Deployment"), "`kind` is not `InferenceService`"),
         (HEAD.replace("v1beta1", "v1alpha1"), "`apiVersion` is not"),
-        (format!("{HEAD}---\n{HEAD}"), "it is no YAML"),
+        (format!("{HEAD}---\n{HEAD}"), "it is not valid YAML"),
         (template("metadata: {name: rose}\n"), "`metadata.name` is `rose`, not `iris`"),
         (template("metadata: {namespace: other}\n"), "`metadata.namespace` is `other`"),
-        (template("metadata: [a]\n"), "`metadata` is no map"),
+        (template("metadata: [a]\n"), "`metadata` is not a map"),
         (
             template(
                 "metadata: {annotations: {serving.kserve.io/deploymentMode: RawDeployment}}\n",
@@ -223,16 +221,16 @@ fn a_template_that_makes_no_canary_is_refused_with_what_is_wrong() {
             with("model: {modelFormat: {name: sklearn}}"),
             "it has `predictor.model` and no custom container",
         ),
-        (with("containers: {name: kserve-container}"), "`predictor.containers` is no list"),
-        (with("containers: [a]"), "one of `predictor.containers` is no map"),
+        (with("containers: {name: kserve-container}"), "`predictor.containers` is not a list"),
+        (with("containers: [a]"), "one of `predictor.containers` is not a map"),
         (with("containers: [{name: model}]"), "none of its containers is named `kserve-container`"),
         (
             with("containers: [{name: kserve-container}, {name: kserve-container}]"),
             "two of its containers are named",
         ),
-        (with("containers: [{env: {A: b}}]"), "`env` of `kserve-container` is no list"),
+        (with("containers: [{env: {A: b}}]"), "`env` of `kserve-container` is not a list"),
         (with("containers: [{env: [{name: PORT, value: '80'}]}]"), "it sets the variable PORT"),
-        (with("containers: [{resources: 1Gi}]"), "`resources` of `kserve-container` is no map"),
+        (with("containers: [{resources: 1Gi}]"), "`resources` of `kserve-container` is not a map"),
     ] {
         let error = service(Some(&template), &[], json!({})).unwrap_err();
         let begin = "failed to create `models/iris`: `default.yaml` is not a valid template: ";
@@ -240,5 +238,5 @@ fn a_template_that_makes_no_canary_is_refused_with_what_is_wrong() {
     }
     let secret = with("containers: [{env: [{name: A, value: \"hunter2}]}]");
     let error = service(Some(&secret), &[], json!({})).unwrap_err();
-    assert!(error.contains("it is no YAML") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("it is not valid YAML") && !error.contains("hunter2"), "{error}");
 }

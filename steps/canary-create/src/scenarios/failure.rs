@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_canary_that_does_not_start_gets_no_user_and_is_explained() {
+async fn a_canary_that_does_not_start_gets_no_request_and_is_explained() {
     for (behaviour, why) in [
         (Behaviour::Exits, "its container exits with code 1: no such file: model.pkl"),
         (Behaviour::Missing, "its image cannot be pulled: not found"),

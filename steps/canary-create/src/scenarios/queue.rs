@@ -48,7 +48,7 @@ async fn a_release_waits_until_the_canary_in_progress_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_that_waits_too_long_tells_for_whom() {
+async fn a_release_that_waits_too_long_says_for_whom() {
     let simulator = serving(B);
     run(&simulator, by_run(D, "release-1")).await.unwrap();
     let error = run(&simulator, by_run(C, "release-2")).await.unwrap_err().to_string();

@@ -60,7 +60,7 @@ async fn a_first_release_killed_at_any_write_ends_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_release_writes_nothing_and_says_the_same() {
+async fn a_repeated_release_writes_nothing_and_ends_the_same() {
     let simulator = serving(B);
     let ended = run(&simulator, desired(C)).await.unwrap();
     let writes = simulator.writes();
@@ -175,7 +175,7 @@ proptest! {
 
     /// KServe, configuration, kubelet, route and status act late, twice, or in any order.
     #[test]
-    fn in_whatever_order_the_cluster_acts_users_keep_the_old_image_until_the_new_one_is_ready(
+    fn in_whatever_order_the_cluster_acts_requests_stay_with_the_old_image_until_the_new_one_is_ready(
         schedule in proptest::collection::vec(0..5_u8, 0..120), kill in proptest::option::of((0..4_usize, any::<bool>())),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();

@@ -38,15 +38,15 @@ async fn what_the_canary_brought_goes_with_it_and_the_container_is_as_it_was() {
             simulator.kill_at_write(kill, true);
             simulator.until_killed(run(&simulator, by_image(C))).await;
             let ended = run(&simulator, by_image(C)).await.unwrap();
-            let story = format!(
+            let case = format!(
                 "{state}, noted {is_noted}, killed after write {kill}, {baseline} {canary}"
             );
-            assert_eq!(ended, rolled_back(), "{story}");
-            assert_on(&simulator, B, &story);
+            assert_eq!(ended, rolled_back(), "{case}");
+            assert_on(&simulator, B, &case);
             let mut wanted = json!({"name": "kserve-container", "image": B});
             json_patch::merge(&mut wanted, &baseline);
-            assert_eq!(simulator.container(), wanted, "{story}: the spec");
-            assert_eq!(simulator.serving(), wanted, "{story}: what serves");
+            assert_eq!(simulator.container(), wanted, "{case}: the spec");
+            assert_eq!(simulator.serving(), wanted, "{case}: what serves");
         }
     }
 }

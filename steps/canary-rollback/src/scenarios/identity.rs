@@ -84,7 +84,7 @@ async fn a_canary_whose_place_was_taken_is_said_to_be_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_elses_image_over_a_canary_with_requests_is_told_and_left_alone() {
+async fn somebody_elses_image_over_a_canary_with_requests_is_reported_and_left_alone() {
     let simulator = simulator("live");
     simulator.behave(D, Behaviour::NeverReady);
     simulator.ask(D, Some(10));

@@ -9,7 +9,7 @@ async fn found(simulator: &Simulator) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_canary_is_left_behind_when_no_unfinished_run_made_it_or_was_told_of_it() {
+async fn a_canary_is_left_behind_when_no_unfinished_run_made_it_or_was_given_it() {
     let simulator = made_by_run("live");
     mark(&simulator, began).await;
     assert_eq!(found(&simulator).await, [""; 0]);

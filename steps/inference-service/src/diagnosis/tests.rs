@@ -61,7 +61,7 @@ fn a_ready_revision_has_no_diagnosis() {
 }
 
 #[test]
-fn a_crash_is_told_by_code_and_last_lines_and_is_hopeless_after_three_restarts() {
+fn a_crash_is_reported_by_code_and_last_lines_and_is_hopeless_after_three_restarts() {
     for (restarts, is_final) in [(2, false), (3, true)] {
         let why = "its container exits with code 1: loading | no such file: model.pkl".into();
         let found = diagnosis(&json!([]), &exits(restarts));

@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// The revisions rolled out last and before that, as the traffic tells of a promotion or a rollback.
+    /// The revisions rolled out last and before that, as the traffic shows a promotion or a rollback.
     pub(crate) fn recorded(
         &self,
         mut rolled_out: String,
