@@ -47,7 +47,7 @@ fn desired(image: &str) -> Desired {
 
 async fn run(simulator: &Simulator, desired: Desired) -> Result<Released> {
     let service = Service::new(simulator.client(), None, "iris");
-    release(&service, desired, Duration::from_hours(1), &Results::default()).await
+    Box::pin(release(&service, desired, Duration::from_hours(1), &Results::default())).await
 }
 
 /// What a rollback leaves in the mark, without a rollback.

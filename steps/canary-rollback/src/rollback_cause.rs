@@ -45,7 +45,7 @@ impl RollbackCause {
             tracing::warn!("{}: failed to list its runs: {error}", observed.full_name());
             Vec::new()
         });
-        let last = with_it.into_iter().max_by_key(|run| run.created());
+        let last = with_it.into_iter().max_by_key(Run::created);
         let made = observed.mark.release.run.as_str();
         if let Some(last) = &last {
             Self::of_run(client, namespace, last.name(), "").await

@@ -97,7 +97,7 @@ impl Service {
     /// Whether a run waits for a pod on a node that does not answer any more
     pub async fn is_lost(&self, run: &Run) -> Result<bool> {
         let lost = tekton_runs::is_lost(&self.client, &self.namespace, run).await;
-        lost.map_err(self.error("list pods of run", &run.name())).map_err(ApiError::into_failure)
+        lost.map_err(self.error("list pods of run", run.name())).map_err(ApiError::into_failure)
     }
 
     pub(crate) async fn look(&self) -> Result<Observed, ApiError> {

@@ -8,7 +8,7 @@
 //! - `objects`: the fields that matter of an `InferenceService` and of a Knative revision
 //! - `image`: image references, as far as a release compares them
 //! - `paging`: lists of many objects, read page by page
-//! - `tekton_runs`: PipelineRuns and TaskRuns, and whether one waits for a pod that is lost
+//! - `tekton_runs`: `PipelineRuns` and `TaskRuns`, and whether one waits for a pod that is lost
 //! - `owner_lease`: the mark in a Lease: what the last release was, and which images were rejected
 //! - `observed`: what one look found
 //! - `route`: which revision gets which share of the requests, and what that makes of it

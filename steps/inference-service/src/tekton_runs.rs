@@ -1,4 +1,4 @@
-//! PipelineRuns and TaskRuns of Tekton, as far as a canary has to do with them.
+//! `PipelineRuns` and `TaskRuns` of Tekton, as far as a canary has to do with them.
 
 use std::time::Duration;
 
