@@ -82,7 +82,7 @@ async fn read(
 
 /// The first thing that went wrong
 fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
-    tasks.sort_by_key(|task| task.started());
+    tasks.sort_by_key(Run::started);
     let stage = |task: &Run| task.label("tekton.dev/pipelineTask").to_owned();
     let last = || tasks.last().map_or_else(|| "canary-rollback".into(), stage);
     let name = &run.name();

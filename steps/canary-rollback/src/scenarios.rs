@@ -67,13 +67,13 @@ fn by_revision(revision: &str) -> Desired {
 async fn run(simulator: &Simulator, desired: Desired) -> Result<RollbackOutcome> {
     let service = Service::new(simulator.client(), None, "iris");
     let (mut desired, mut observed) = (desired, Observed::default());
-    take_back(
+    Box::pin(take_back(
         &service,
         &mut desired,
         &mut observed,
         Some(Duration::from_mins(9)),
         &Results::default(),
-    )
+    ))
     .await
 }
 

@@ -92,7 +92,7 @@ async fn unreported(
         pipeline_run_uid: given(run.uid()),
         ..OwnRun::default()
     };
-    let cause = RollbackCause::of_run(client, namespace, &run.name(), "").await;
+    let cause = RollbackCause::of_run(client, namespace, run.name(), "").await;
     let source = source_of(namespace, &own);
     let event = OutcomeEvent { desired, observed, cause, context, run: own, source };
     Ok(Some(UnreportedRun { event, outcome }))
