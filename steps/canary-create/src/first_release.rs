@@ -118,7 +118,7 @@ impl FirstRelease {
             }
         }
         let predictor = &mut service["spec"]["predictor"];
-        set(predictor, "minReplicas", self.flags.min_replicas, || json!(1));
+        set(predictor, "minReplicas", self.flags.min_replicas.map(Value::from), json!(1));
         if let Some(secret) = pull_secret {
             add(&mut predictor["imagePullSecrets"], json!({"name": secret}));
         }
@@ -132,33 +132,27 @@ impl FirstRelease {
     fn complete(&self, container: &mut Value, brought: &Fields) {
         let Flags { port, readiness_path, run_as_user, .. } = &self.flags;
         let ports = port.map(|port| json!([{"containerPort": port}]));
-        set(container, "ports", ports, || json!([{"containerPort": 3000}]));
+        set(container, "ports", ports, json!([{"containerPort": 3000}]));
         let probe = |path: &str| json!({"httpGet": {"path": path}, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 6});
-        set(container, "readinessProbe", readiness_path.as_deref().map(probe), || probe("/readyz"));
-        set(container, "securityContext", None::<Value>, || {
-            json!({
-                "runAsNonRoot": true,
-                "runAsUser": 1034,
-                "allowPrivilegeEscalation": false,
-                "capabilities": {"drop": ["ALL"]},
-                "seccompProfile": {"type": "RuntimeDefault"},
-            })
+        set(container, "readinessProbe", readiness_path.as_deref().map(probe), probe("/readyz"));
+        let restricted = json!({
+            "runAsNonRoot": true,
+            "runAsUser": 1034,
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
         });
-        match (run_as_user, container["securityContext"].as_object_mut()) {
-            (Some(User::Uid(uid)), Some(context)) => {
-                context.insert("runAsUser".into(), json!(uid));
+        set(container, "securityContext", None, restricted);
+        if let Some(context) = container["securityContext"].as_object_mut() {
+            match run_as_user {
+                Some(User::Uid(uid)) => drop(context.insert("runAsUser".into(), json!(uid))),
+                Some(User::OfPlatform) => drop(context.remove("runAsUser")),
+                None => {}
             }
-            (Some(User::OfPlatform), Some(context)) => {
-                context.remove("runAsUser");
-            }
-            _ => {}
         }
-        set(
-            container,
-            "resources",
-            None::<Value>,
-            || json!({"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}}),
-        );
+        let resources =
+            json!({"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}});
+        set(container, "resources", None, resources);
         let own = ["resources", "env"].map(|name| (name.to_owned(), container[name].clone()));
         let fields = brought.onto(&self.flags.fields().onto(&Fields(Map::from_iter(own))));
         for (name, value) in fields.0 {
@@ -171,16 +165,10 @@ impl FirstRelease {
 }
 
 /// What was given wins, and a default fills what is missing.
-fn set(
-    object: &mut Value,
-    name: &str,
-    given: Option<impl Into<Value>>,
-    default: impl FnOnce() -> Value,
-) {
-    let is_missing = object.get(name).is_none_or(Value::is_null);
+fn set(object: &mut Value, name: &str, given: Option<Value>, default: Value) {
     match given {
-        Some(given) => object[name] = given.into(),
-        None if is_missing => object[name] = default(),
+        Some(given) => object[name] = given,
+        None if object[name].is_null() => object[name] = default,
         None => {}
     }
 }

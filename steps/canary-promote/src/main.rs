@@ -11,7 +11,7 @@ use clap::Parser;
 use inference_service::{Service, connect};
 use step::{Outcome, ResultFile};
 
-use crate::plan::{Desired, Promoted, is_changed, next};
+use crate::plan::{Desired, is_changed, next};
 
 /// Give a live canary all requests
 ///
@@ -90,7 +90,7 @@ async fn promote(args: Args) -> Result<Outcome> {
     if is_other && ended.is_err() {
         result_outcome.write("changed")?;
     }
-    let Promoted = result_error.write_error(ended)?;
+    result_error.write_error(ended)?;
     result_outcome.write("promoted")?;
     tracing::info!("{}: `{}` serves all requests", service.full_name(), desired.canary);
     Ok(Outcome::Done)

@@ -1,6 +1,6 @@
 //! What `canary-promote` does next, from what it sees.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use inference_service::{Action, GuardedPatch, Live, Observed};
@@ -16,17 +16,7 @@ pub(crate) struct Desired {
     pub(crate) pause: Duration,
 }
 
-/// The canary serves all requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Promoted;
-
-impl fmt::Display for Promoted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the canary serves all requests")
-    }
-}
-
-pub(crate) fn next(desired: &Desired, observed: &Observed) -> Result<Action<Promoted>> {
+pub(crate) fn next(desired: &Desired, observed: &Observed) -> Result<Action<&'static str>> {
     let canary = desired.canary.as_str();
     let refuse = |why: &str| Err(refusal(desired, observed, why).into());
     if observed.service.is_none() {
@@ -40,7 +30,9 @@ pub(crate) fn next(desired: &Desired, observed: &Observed) -> Result<Action<Prom
         return refuse(&format!("the service asks for another image by now, `{image}`"));
     }
     match (observed.percent(), observed.live()) {
-        (None, _) if observed.stable() == Some(canary) => Ok(Action::Done(Promoted)),
+        (None, _) if observed.stable() == Some(canary) => {
+            Ok(Action::Done("the canary serves all requests"))
+        }
         (Some(100..), _) => Ok(Action::Patch(GuardedPatch::without_percent(observed))),
         (Some(0), _) => refuse("it has 0 %: it was taken back, or its release did not end"),
         (Some(_), Some(live)) => Ok(climb(desired, observed, live)),
@@ -55,7 +47,11 @@ pub(crate) fn is_changed(desired: &Desired, observed: &Observed) -> bool {
 }
 
 /// The next percent of the ladder, or all.
-fn climb(desired: &Desired, observed: &Observed, Live { percent, .. }: Live) -> Action<Promoted> {
+fn climb(
+    desired: &Desired,
+    observed: &Observed,
+    Live { percent, .. }: Live,
+) -> Action<&'static str> {
     if observed.patches > 0 && observed.waited < desired.pause {
         let (name, pause) = (observed.full_name(), desired.pause.as_secs());
         return Action::Wait(format!("{name}: stay at {percent} % for {pause} s"));

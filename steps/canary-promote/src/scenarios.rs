@@ -17,7 +17,7 @@ fn desired(ladder: &[u8]) -> Desired {
     Desired { canary: CANARY.into(), ladder: ladder.into(), pause: Duration::from_secs(30) }
 }
 
-async fn run(simulator: &Simulator, desired: &Desired) -> Result<Promoted> {
+async fn run(simulator: &Simulator, desired: &Desired) -> Result<&'static str> {
     Service::new(simulator.client(), None, "iris")
         .reconcile(Duration::from_mins(5), |observed| next(desired, observed))
         .await

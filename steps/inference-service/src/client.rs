@@ -204,18 +204,17 @@ impl Service {
         observed: &Observed,
         revision: &str,
     ) -> Result<bool, ApiError> {
-        let uid =
-            observed.revisions.get(revision).and_then(|revision| revision.metadata.uid.clone());
+        let uid = observed.revisions.get(revision).and_then(|found| found.metadata.uid.clone());
         let only_this = Preconditions { uid, resource_version: None };
         let params = DeleteParams::default().preconditions(only_this);
         match self.api::<Revision>(&revisions()).delete(revision, &params).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 403 => {
+                let name = format!("{}/{revision}", self.namespace);
+                let message = status.message;
                 tracing::warn!(
-                    "failed to delete revision `{}/{revision}`, whose pods may go on: {}",
-                    self.namespace,
-                    status.message
+                    "failed to delete revision `{name}`, whose pods may go on: {message}"
                 );
                 Ok(false)
             }
@@ -225,8 +224,7 @@ impl Service {
 
     pub(crate) async fn create(&self, object: Value) -> Result<(), ApiError> {
         let services = self.api::<DynamicObject>(&inference_services());
-        let created = create_in(&services, object).await;
-        match created {
+        match create_in(&services, object).await {
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()), // somebody was faster: look again
             created => created.map(drop).map_err(self.error("create InferenceService", &self.name)),
         }

@@ -18,17 +18,12 @@ impl Service {
         mut decide: impl FnMut(&Observed) -> Result<Action<T>>,
     ) -> Result<()> {
         let mut observed = self.observe().await?;
-        let name = observed.full_name();
+        let (name, image) = (observed.full_name(), observed.image().unwrap_or("none"));
+        let percent =
+            observed.percent().map_or("no percent".into(), |one| format!("percent {one}"));
         let found = match &observed.service {
             None => format!("{name}: there is no such service"),
-            Some(_) => format!(
-                "{name}: image {}, {}; route: {}",
-                observed.image().unwrap_or("none"),
-                observed
-                    .percent()
-                    .map_or("no percent".into(), |percent| format!("percent {percent}")),
-                observed.route()
-            ),
+            Some(_) => format!("{name}: image {image}, {percent}; route: {}", observed.route()),
         };
         let mut first = decide(&observed)?;
         if let Action::Mark(mark) = first {
