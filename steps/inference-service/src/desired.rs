@@ -32,7 +32,8 @@ impl DesiredSpec {
 }
 
 impl Observed {
-    /// The same as they were before the canary that the spec asks for, if it asks for one
+    /// Fields of the model's container that a release can bring, as they were before the canary that the
+    /// spec asks for, if it asks for one
     pub fn fields_before(&self) -> Fields {
         let image = self.image().unwrap_or_default();
         let before = if self.is_latest_of_spec() && self.latest() == self.rolled_out() {

@@ -1,12 +1,12 @@
 //! Why a revision does not start, from its conditions, its pods and their events, and whether
 //! waiting helps.
 
+mod known_causes;
+
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
 use step::text::clean;
-
-mod known_causes;
 
 use self::known_causes::{
     FINAL, HEALS, MAY_BE_SCALED_UP, MEMORY, NODES, Patience, Reporter, SLOW, known,

@@ -8,19 +8,21 @@
 mod api_server;
 mod world;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use http::{Method, Request, Response, StatusCode};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-pub use self::{api_server::apply, world::Behaviour};
+#[cfg(test)]
+pub(crate) use self::api_server::apply;
+pub use self::world::{Behaviour, NAMESPACE};
 use self::{api_server::refusal, world::World};
 use crate::objects::{CONTAINER, TAG_ROUTING};
-
-pub use self::world::NAMESPACE;
 
 #[derive(Clone, Default)]
 pub struct Simulator {

@@ -126,7 +126,7 @@ pub(crate) fn refusal(code: u16, message: &str) -> (StatusCode, Value) {
 }
 
 /// Applies a JSON Patch as the API server does: a `test` of null passes when the field is absent.
-pub fn apply(object: &mut Value, patch: &Patch) -> Result<(), String> {
+pub(crate) fn apply(object: &mut Value, patch: &Patch) -> Result<(), String> {
     let mut changed = object.clone();
     for operation in &patch.0 {
         if let PatchOperation::Test(test) = operation
