@@ -18,7 +18,7 @@ use crate::{
 
 /// Restarts after which a container that exits is not expected to heal. One may be bad luck,
 /// such as a database that came up late; Kubernetes takes about a minute for three.
-const HOPELESS_RESTARTS: i32 = 3;
+const FINAL_RESTARTS: i32 = 3;
 
 /// The end of a log says what went wrong; a Tekton pod's log should not repeat all of it.
 const LOG_BYTES: usize = 600;
@@ -236,7 +236,7 @@ fn of_container(status: &ContainerStatus) -> Option<Finding> {
                 }
             }
         };
-        let is_final = status.restart_count >= HOPELESS_RESTARTS;
+        let is_final = status.restart_count >= FINAL_RESTARTS;
         return Some(if is_final { Finding { patience: FINAL, ..found } } else { found });
     }
     let waiting = status.state.as_ref()?.waiting.as_ref()?;
