@@ -20,6 +20,8 @@ mod names;
 mod pipelines;
 #[path = "catalog/proxies.rs"]
 mod proxies;
+#[path = "catalog/rights.rs"]
+mod rights;
 #[path = "catalog/secrets.rs"]
 mod secrets;
 #[path = "catalog/tasks.rs"]

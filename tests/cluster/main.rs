@@ -22,6 +22,7 @@ mod pod_security;
 mod proxies;
 mod release;
 mod reverse_proxy;
+mod rights;
 mod samples;
 mod service;
 mod sink;

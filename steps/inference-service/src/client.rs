@@ -1,6 +1,11 @@
 //! The API server: what is read of a service, and each single write.
 
-use std::{fmt, time::Duration};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use k8s_openapi::api::{
@@ -42,6 +47,8 @@ pub struct Service {
     pub name: String,
     with_runs: bool,
     pub(crate) observe_every: Duration,
+    /// What was said of rights that are missing
+    warned: Arc<Mutex<HashSet<&'static str>>>,
 }
 
 /// A client for the cluster of the pod, or of the kubeconfig.
@@ -71,7 +78,8 @@ impl Service {
     pub fn new(client: Client, namespace: Option<String>, name: &str) -> Self {
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let name = name.to_owned();
-        Self { client, namespace, name, with_runs: false, observe_every: OBSERVE_EVERY }
+        let (observe_every, warned) = (OBSERVE_EVERY, Arc::default());
+        Self { client, namespace, name, with_runs: false, observe_every, warned }
     }
 
     /// The same, but each look also finds the runs of the namespace that have not ended. That is a
@@ -115,15 +123,17 @@ impl Service {
         match self.leases().get_opt(&lease).await {
             Ok(Some(lease)) => observed.mark = Mark::read(&lease, observed.uid()),
             Ok(None) => {}
-            // Whoever needs the mark learns of it when it is written.
-            Err(kube::Error::Api(status)) if status.code == 403 => {}
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                self.warn_once("it is not known whose canary this is", &status.message);
+            }
             Err(error) => return Err(self.error("read Lease", &lease)(error)),
         }
         if self.with_runs {
             match tekton_runs::unfinished(&self.client, &self.namespace).await {
                 Ok(unfinished) => observed.unfinished_runs = Some(unfinished),
-                // Whoever cannot do without says so.
-                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {}
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
+                    self.warn_once("the order of runs is not known", &status.message);
+                }
                 Err(error) => return Err(self.error("list Tekton runs for", &self.name)(error)),
             }
         }
@@ -163,7 +173,10 @@ impl Service {
                 found.items.sort_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
                 Ok(Some(found.items))
             }
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                self.warn_once("it is not known why a pod has no container", &status.message);
+                Ok(None)
+            }
             Err(error) => {
                 let name = pod.metadata.name.as_deref().unwrap_or_default();
                 Err(self.error("list events of pod", name)(error))
@@ -249,6 +262,13 @@ impl Service {
                 Ok(false)
             }
             Err(error) => Err(self.error("write Lease", &name)(error)),
+        }
+    }
+
+    /// A right that it can do without, at a price.
+    fn warn_once(&self, price: &'static str, message: &str) {
+        if self.warned.lock().is_ok_and(|mut warned| warned.insert(price)) {
+            tracing::warn!("{price}: {message}");
         }
     }
 
