@@ -1,27 +1,23 @@
-//! How the registry is reached: as whom, over what, and whom to trust.
+//! How the registry is reached: credentials, TLS, additional CA certificates.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use registry::{Access, Credentials, Reference, Registry};
+use registry::{Access, Credentials, Reference, Repository};
 use reqwest::Certificate;
-use step::Failure;
+use step::{Failure, SecretFolder};
 
 #[derive(Args)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct AccessArgs {
     /// Folder that may have `config.json`, as `docker login` writes it. Programs that it names for
     /// credentials are not run
-    #[arg(long, value_name = "DIR")]
-    registry_auth: Option<PathBuf>,
-    /// Folder that may have `ca.crt`, authorities to trust beside the system's, in PEM
-    #[arg(long, value_name = "DIR")]
-    credentials: Option<PathBuf>,
+    #[arg(long)]
+    registry_auth: Option<SecretFolder>,
+    /// Folder that may have `ca.crt`, additional CA certificates, in PEM
+    #[arg(long)]
+    credentials: Option<SecretFolder>,
     /// Whether plain HTTP will do where the registry speaks no TLS
     #[arg(long)]
     registry_insecure: bool,
@@ -30,7 +26,7 @@ pub(crate) struct AccessArgs {
     timeout: Duration,
 }
 
-pub(crate) fn registry(image: &Reference, args: AccessArgs) -> Result<Registry> {
+pub(crate) fn repository(image: &Reference, args: AccessArgs) -> Result<Repository> {
     let AccessArgs { registry_auth, credentials, registry_insecure, timeout } = args;
     let what = || format!("failed to prepare for the registry `{}`", image.host);
     let known = registry_auth.map(|folder| Credentials::read(&folder)).transpose();
@@ -48,7 +44,7 @@ pub(crate) fn registry(image: &Reference, args: AccessArgs) -> Result<Registry> 
             image.host
         );
     }
-    let authorities = credentials.map(|folder| authorities(&folder.join("ca.crt"))).transpose();
+    let authorities = credentials.map(|folder| authorities(&folder)).transpose();
     let authorities = authorities.with_context(|| Failure {
         what: what(),
         hint: "`ca.crt` of the Secret that `build-secret` names holds certificates in PEM".into(),
@@ -59,19 +55,14 @@ pub(crate) fn registry(image: &Reference, args: AccessArgs) -> Result<Registry> 
         authorities: authorities.unwrap_or_default(),
         timeout,
     };
-    Ok(Registry::new(image.clone(), access)?)
+    Ok(Repository::new(image.clone(), access)?)
 }
 
-/// Those of a file, if it is there.
-fn authorities(file: &Path) -> Result<Vec<Certificate>> {
-    let pem = match fs::read(file) {
-        Ok(pem) => pem,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(error).with_context(|| format!("failed to read `{}`", file.display()));
-        }
-    };
+/// Those of a Secret, if it has any.
+fn authorities(folder: &SecretFolder) -> Result<Vec<Certificate>> {
+    let Some(pem) = folder.bytes("ca.crt")? else { return Ok(Vec::new()) };
     let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    ensure!(!found.is_empty(), "`{}` holds no certificate in PEM", file.display());
+    let path = folder.path().join("ca.crt");
+    ensure!(!found.is_empty(), "`{}` holds no certificate in PEM", path.display());
     Ok(found)
 }

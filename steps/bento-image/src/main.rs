@@ -1,4 +1,8 @@
 //! Knows an image in a registry by the archive that it was built from.
+//!
+//! - `access`: credentials, TLS and additional CA certificates, from flags and Secrets
+//!
+//! Here: the flags, what the tag holds, and whether a build's digest is there.
 
 mod access;
 
@@ -10,10 +14,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use registry::{Image, Reference, Registry};
+use registry::{Image, Reference, Repository};
 use step::{Failure, Outcome, ResultFile, text::clean};
 
-use crate::access::registry;
+use crate::access::repository;
 
 /// Carries the archive's SHA-256 in an image's configuration.
 const LABEL: &str = "kanaria.dev/bento-sha256";
@@ -59,12 +63,12 @@ Examples:
 Exit codes: 0 done, 1 the image that was built is not in the registry, 2 usage, 143 stopped by a signal.";
 
 fn main() -> ExitCode {
-    step::run(tell)
+    step::run(find)
 }
 
-async fn tell(args: Args) -> Result<Outcome> {
+async fn find(args: Args) -> Result<Outcome> {
     let Args { image, sha256, rebuild, pushed, found, access, result_digest } = args;
-    let registry = registry(&image, access)?;
+    let repository = repository(&image, access)?;
     let digest = match pushed {
         Some(file) => {
             let digest = built(&file)?.or(found).with_context(|| Failure {
@@ -74,11 +78,11 @@ async fn tell(args: Args) -> Result<Outcome> {
                 ),
                 hint: "did kaniko end before it pushed? Its log says why".into(),
             })?;
-            confirm(&image, &registry, &digest).await?;
+            confirm(&image, &repository, &digest).await?;
             digest
         }
         None if rebuild => String::new(),
-        None => look(&image, &sha256, &registry).await.unwrap_or_default(),
+        None => look(&image, &sha256, &repository).await.unwrap_or_default(),
     };
     result_digest.write(digest)?;
     Ok(Outcome::Done)
@@ -97,8 +101,8 @@ fn built(file: &Path) -> Result<Option<String>> {
 }
 
 /// The image's digest, where the tag holds one of this archive. Where nobody can tell, it is built.
-async fn look(image: &Reference, sha256: &str, registry: &Registry) -> Option<String> {
-    match registry.image().await {
+async fn look(image: &Reference, sha256: &str, repository: &Repository) -> Option<String> {
+    match repository.image().await {
         Ok(Some(Image { digest, labels })) => {
             let built_from = labels.get(LABEL).map(|from| clean(from));
             if built_from.as_deref() == Some(sha256) {
@@ -116,16 +120,16 @@ async fn look(image: &Reference, sha256: &str, registry: &Registry) -> Option<St
             );
         }
         Ok(None) => tracing::info!("{image} is not there yet"),
-        Err(trouble) => tracing::warn!(
-            "failed to look for {image}: {trouble}; it is built as if it were not there"
+        Err(error) => tracing::warn!(
+            "failed to look for {image}: {error}; it is built as if it were not there"
         ),
     }
     None
 }
 
 /// Whether the registry has what is about to be reported. Where it does not tell, the builder's word stands.
-async fn confirm(image: &Reference, registry: &Registry, digest: &str) -> Result<()> {
-    match registry.has(digest).await {
+async fn confirm(image: &Reference, repository: &Repository, digest: &str) -> Result<()> {
+    match repository.has(digest).await {
         Ok(true) => tracing::info!("{image} is there, {digest}"),
         Ok(false) => {
             return Err(Failure {
@@ -136,8 +140,8 @@ async fn confirm(image: &Reference, registry: &Registry, digest: &str) -> Result
             }
             .into());
         }
-        Err(trouble) => tracing::warn!(
-            "failed to ask for {image} by its digest: {trouble}; it was pushed without an error"
+        Err(error) => tracing::warn!(
+            "failed to ask for {image} by its digest: {error}; it was pushed without an error"
         ),
     }
     Ok(())

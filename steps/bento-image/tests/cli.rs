@@ -232,7 +232,7 @@ fn what_makes_no_sense_is_a_usage_error_and_a_bad_file_is_not_quoted() {
         run(&["--image=registry.example/iris:v1", "--sha256=00", "--registry-auth=."]);
     assert_eq!(code, Some(1));
     assert!(
-        stderr.contains("is no configuration of Docker") && !stderr.contains("s3cr3t"),
+        stderr.contains("is not a valid configuration of Docker") && !stderr.contains("s3cr3t"),
         "{stderr}"
     );
 }

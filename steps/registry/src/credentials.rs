@@ -1,12 +1,13 @@
 //! `config.json` of `docker login`: who we are for which registry.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::Deserialize;
+use step::{SecretError, SecretFolder};
 use thiserror::Error;
 
-use crate::Reference;
+use crate::reference::Reference;
 
 /// What a `config.json` holds.
 #[derive(Debug, Default)]
@@ -29,11 +30,11 @@ pub enum Credential {
 }
 
 #[derive(Debug, Error)]
-pub enum NoCredentials {
-    #[error("failed to read `{0}`")]
-    Read(String, #[source] io::Error),
+pub enum CredentialsError {
+    #[error(transparent)]
+    Read(#[from] SecretError),
     /// Without the parser's words, which may quote a password
-    #[error("`{0}` is no configuration of Docker")]
+    #[error("`{0}` is not a valid configuration of Docker")]
     Parse(String),
 }
 
@@ -46,16 +47,11 @@ impl fmt::Debug for Credential {
 impl Credentials {
     /// Reads `config.json` of a folder, or what `kubectl create secret docker-registry` calls it there. A folder
     /// with neither holds none.
-    pub fn read(folder: &Path) -> Result<Self, NoCredentials> {
+    pub fn read(folder: &SecretFolder) -> Result<Self, CredentialsError> {
         for name in ["config.json", ".dockerconfigjson"] {
-            let path = folder.join(name);
-            match fs::read(&path) {
-                Ok(text) => {
-                    return Self::parse(&text)
-                        .ok_or_else(|| NoCredentials::Parse(path.display().to_string()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(NoCredentials::Read(path.display().to_string(), error)),
+            if let Some(text) = folder.bytes(name)? {
+                let path = folder.path().join(name).display().to_string();
+                return Self::parse(&text).ok_or(CredentialsError::Parse(path));
             }
         }
         Ok(Self::default())
@@ -189,21 +185,22 @@ mod tests {
 
     #[test]
     fn a_folder_may_hold_either_name_or_nothing_and_a_bad_file_is_not_quoted() {
-        let folder = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let folder = SecretFolder::from(home.path().to_owned());
         let image = "r.example/x:1".parse().unwrap();
-        assert_eq!(Credentials::read(folder.path()).unwrap().of(&image), None);
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(Credentials::read(&folder).unwrap().of(&image), None);
+        let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
         write(
             ".dockerconfigjson",
             r#"{"auths": {"r.example": {"username": "u", "password": "p:w"}}}"#,
         );
-        assert_eq!(Credentials::read(folder.path()).unwrap().of(&image), Some(&password("u")));
+        assert_eq!(Credentials::read(&folder).unwrap().of(&image), Some(&password("u")));
         write("config.json", r#"{"auths": {"r.example": "s3cr3t"}}"#);
-        let error = Credentials::read(folder.path()).unwrap_err();
+        let error = Credentials::read(&folder).unwrap_err();
         assert!(
-            error.to_string().ends_with("config.json` is no configuration of Docker"),
+            error.to_string().ends_with("config.json` is not a valid configuration of Docker"),
             "{error}"
         );
-        assert!(!format!("{:?}", Credentials::read(folder.path())).contains("s3cr3t"));
+        assert!(!format!("{:?}", Credentials::read(&folder)).contains("s3cr3t"));
     }
 }

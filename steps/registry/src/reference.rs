@@ -19,7 +19,7 @@ pub struct Reference {
 
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("an image is `HOST/REPOSITORY:TAG`, such as `registry.example/models/iris:v1`")]
-pub struct BadReference;
+pub struct ReferenceError;
 
 impl Reference {
     /// The address that speaks for the host.
@@ -45,12 +45,12 @@ impl Reference {
 }
 
 impl FromStr for Reference {
-    type Err = BadReference;
+    type Err = ReferenceError;
 
-    fn from_str(text: &str) -> Result<Self, BadReference> {
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let (path, tag) = match text.rsplit_once(':') {
             Some((path, tag)) if !tag.contains('/') => (path, tag),
-            _ => return Err(BadReference),
+            _ => return Err(ReferenceError),
         };
         let (host, repository) = match path.split_once('/') {
             Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => {
@@ -74,7 +74,7 @@ impl FromStr for Reference {
         if is_tag && is_repository && is_host {
             Ok(Self { host: host.into(), repository, tag: tag.into() })
         } else {
-            Err(BadReference)
+            Err(ReferenceError)
         }
     }
 }
@@ -115,7 +115,7 @@ mod tests {
             "x/y:v 1",
             "a@b.c/y:1",
         ] {
-            assert_eq!(text.parse::<Reference>(), Err(BadReference), "{text}");
+            assert_eq!(text.parse::<Reference>(), Err(ReferenceError), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use registry::{Access, Credential, Registry, Trouble};
+use registry::{Access, Credential, RegistryError, Repository};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wiremock::{
@@ -14,10 +14,10 @@ use wiremock::{
 
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
-fn registry(server: &MockServer, credential: Option<Credential>) -> Registry {
+fn registry(server: &MockServer, credential: Option<Credential>) -> Repository {
     let image = format!("{}/models/iris:v1", server.address()).parse().unwrap();
     let timeout = Duration::from_secs(20);
-    Registry::new(image, Access { credential, insecure: false, authorities: vec![], timeout })
+    Repository::new(image, Access { credential, insecure: false, authorities: vec![], timeout })
         .unwrap()
 }
 
@@ -44,7 +44,7 @@ async fn holds(server: &MockServer, at: &str, label: &str) -> String {
     digest(&manifest)
 }
 
-async fn label(registry: &Registry) -> Option<String> {
+async fn label(registry: &Repository) -> Option<String> {
     registry.image().await.unwrap()?.labels.get("kind").cloned()
 }
 
@@ -82,7 +82,7 @@ async fn of_an_index_the_labels_are_those_of_this_node_s_image() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_no_trouble() {
+async fn what_is_not_there_is_no_error() {
     let server = MockServer::start().await;
     holds(&server, "sha256:11", "x").await;
     let registry = registry(&server, None);
@@ -115,7 +115,7 @@ async fn a_password_goes_to_a_registry_that_asks_for_it() {
     serves(&server, "manifests/v1", wants).await;
     assert!(registry(&server, Some(password())).image().await.unwrap().is_some());
     let refused = registry(&server, None).image().await.unwrap_err();
-    assert!(matches!(refused, Trouble::Denied(_)), "{refused:?}");
+    assert!(matches!(refused, RegistryError::Denied(_)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn an_identity_token_is_exchanged() {
 }
 
 #[tokio::test]
-async fn what_may_heal_is_asked_again_and_the_rest_is_told_at_once() {
+async fn what_may_pass_is_asked_again_and_the_rest_fails_at_once() {
     let server = MockServer::start().await;
     Mock::given(path("/v2/models/iris/manifests/v1"))
         .respond_with(ResponseTemplate::new(503))
@@ -194,7 +194,7 @@ async fn what_may_heal_is_asked_again_and_the_rest_is_told_at_once() {
         .await;
     let refused = registry(&server, Some(password())).image().await.unwrap_err();
     assert_eq!(refused.to_string(), "it answered 403 Forbidden DENIED (no\\u{1b}[2J right)");
-    assert!(matches!(refused, Trouble::Denied(_)));
+    assert!(matches!(refused, RegistryError::Denied(_)));
 }
 
 #[tokio::test]
@@ -203,13 +203,13 @@ async fn what_is_not_what_its_digest_says_or_too_large_is_refused() {
     let wrong = json!({ "config": { "digest": digest("something else") } }).to_string();
     serves(&server, "manifests/v1", ok(&wrong)).await;
     serves(&server, &format!("blobs/{}", digest("something else")), ok("{}")).await;
-    assert!(matches!(registry(&server, None).image().await, Err(Trouble::Digest(_))));
+    assert!(matches!(registry(&server, None).image().await, Err(RegistryError::Digest(_))));
     server.reset().await;
     serves(&server, "manifests/v1", ok(&" ".repeat(5 << 20))).await;
-    assert!(matches!(registry(&server, None).image().await, Err(Trouble::TooLarge(_))));
+    assert!(matches!(registry(&server, None).image().await, Err(RegistryError::TooLarge(_))));
     server.reset().await;
     serves(&server, "manifests/v1", ok("<html>")).await;
-    assert!(matches!(registry(&server, None).image().await, Err(Trouble::Malformed(_))));
+    assert!(matches!(registry(&server, None).image().await, Err(RegistryError::Malformed(_))));
 }
 
 #[tokio::test]
