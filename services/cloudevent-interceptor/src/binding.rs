@@ -1,6 +1,10 @@
 //! A CloudEvent out of an HTTP request: CloudEvents' HTTP binding, structured and binary.
 
-use cloudevent::event::{Draft, ReadError, read as read_json};
+use cloudevent::{
+    event::Draft,
+    json_format::{FormatError, read as read_json},
+    validate::essence,
+};
 use cloudevents::event::ExtensionValue;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -87,21 +91,21 @@ fn structured(body: &str) -> Result<Draft, Refusal> {
         return Err(Refusal::invalid("the body is empty", "the event goes into the body, as JSON"));
     }
     read_json(body.as_bytes()).map_err(|error| match error {
-        ReadError::Version(version) => wrong_version(&version),
-        ReadError::Json(error) => Refusal::invalid(
+        FormatError::Version(version) => wrong_version(&version),
+        FormatError::Json(error) => Refusal::invalid(
             format!("the body is no event in JSON format: {error}"),
             "write one JSON object with `specversion`, `id`, `source`, `type` and `data`, each member once",
         ),
-        ReadError::NotAString(_) => Refusal::invalid(error.to_string(), "write it in double quotes"),
-        ReadError::NotAnAttribute(_) => Refusal::invalid(
+        FormatError::NotAString(_) => Refusal::invalid(error.to_string(), "write it in double quotes"),
+        FormatError::NotAnAttribute(_) => Refusal::invalid(
             error.to_string(),
             "write a string; what has a structure belongs in `data`",
         ),
-        ReadError::Base64 => Refusal::invalid(
+        FormatError::Base64 => Refusal::invalid(
             error.to_string(),
             "encode it by RFC 4648, section 4, with padding, or write JSON as `data`",
         ),
-        ReadError::TwoData => Refusal::invalid(error.to_string(), "write JSON as `data`, bytes as `data_base64`"),
+        FormatError::TwoData => Refusal::invalid(error.to_string(), "write JSON as `data`, bytes as `data_base64`"),
     })
 }
 
@@ -192,11 +196,6 @@ fn unquote(value: &str) -> String {
         unquoted.extend(if char == '\\' { chars.next() } else { Some(char) });
     }
     unquoted
-}
-
-/// `application/json` of `Application/JSON; charset=utf-8`.
-fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// JSON is UTF-8 on the wire (RFC 8259), so another charset says that something was not understood.

@@ -1,9 +1,9 @@
 //! What the triggers get of an event: its type, who it is, and the fields that a run is made of.
 
 use cloudevent::{
-    event::{Draft, is_json},
+    event::Draft,
     id::{is_label, object_name},
-    rules,
+    validate::is_json,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -93,7 +93,7 @@ pub(crate) fn normalise(mut draft: Draft, types: &Types) -> Result<Option<Event>
     // Its data is read here, once: a megabyte takes its time.
     let written = std::mem::take(&mut draft.data);
     let draft = &draft;
-    rules::check_received(draft).map_err(|broken| Refusal::invalid(broken.what, broken.hint))?;
+    draft.check_received().map_err(|broken| Refusal::invalid(broken.what, broken.hint))?;
     let purpose = types.purpose(&draft.ty)?;
     if purpose == Purpose::Told {
         return Ok(None);

@@ -5,8 +5,8 @@ use std::{fs, path::Path, time::SystemTime};
 use anyhow::{Context, Result};
 use cloudevent::{
     event::Draft,
+    http_binding::{self, Mode},
     id::derived_id,
-    wire::{self, Mode},
 };
 use inference_service::{Mark, Observed, has_digest};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl OutcomeEvent {
     ) -> Result<()> {
         let file = folder.join(format!("{name}.json"));
         let event = self.draft(ended).build().context("failed to build the event")?;
-        let body = wire::message(&event, Mode::Structured, None).body;
+        let body = http_binding::message(&event, Mode::Structured, None).body;
         fs::write(&file, body).with_context(|| Failure {
             what: format!("failed to write event `{}`", file.display()),
             hint: "`event-folder` must be a folder that exists and can be written".into(),

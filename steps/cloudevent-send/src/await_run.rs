@@ -56,7 +56,7 @@ impl Awaited {
         let deadline = Instant::now() + self.within;
         let mut resend_at = Instant::now() + self.resend_after;
         let mut accepted = 1;
-        let mut told = false;
+        let mut warned = false;
         loop {
             let looked = self.look(&name).await;
             let is_late = Instant::now() >= deadline;
@@ -65,7 +65,7 @@ impl Awaited {
                     tracing::info!("PipelineRun `{full}` is there");
                     return Ok(());
                 }
-                Ok(false) if is_late => return Err(self.never(&full, accepted)),
+                Ok(false) if is_late => return Err(self.not_started(&full, accepted)),
                 Ok(false) if Instant::now() >= resend_at => {
                     tracing::info!(
                         "PipelineRun `{full}` is not there yet; sending the event again"
@@ -74,15 +74,15 @@ impl Awaited {
                     resend_at = Instant::now() + self.resend_after;
                 }
                 Ok(false) => {}
-                Err(trouble) if trouble.may_heal() && !is_late => {
-                    if !told {
+                Err(error) if error.is_retryable() && !is_late => {
+                    if !warned {
                         tracing::warn!(
-                            "failed to read PipelineRun `{full}`: {trouble}; trying again"
+                            "failed to read PipelineRun `{full}`: {error}; trying again"
                         );
                     }
-                    told = true;
+                    warned = true;
                 }
-                Err(trouble) => return Err(trouble.into_failure(&full)),
+                Err(error) => return Err(error.into_failure(&full)),
             }
             let left = deadline.saturating_duration_since(Instant::now());
             sleep(LOOK_EVERY.min(self.resend_after).min(left)).await;
@@ -90,12 +90,12 @@ impl Awaited {
     }
 
     /// A run in whatever state counts: also one that is over by now.
-    async fn look(&self, name: &str) -> Result<bool, Trouble> {
+    async fn look(&self, name: &str) -> Result<bool, LookupError> {
         let found = timeout(ANSWER_WITHIN, self.runs.get_metadata_opt(name)).await;
-        Ok(found.map_err(|_elapsed| Trouble::Silent)??.is_some())
+        Ok(found.map_err(|_elapsed| LookupError::Silent)??.is_some())
     }
 
-    fn never(&self, full: &str, accepted: u32) -> anyhow::Error {
+    fn not_started(&self, full: &str, accepted: u32) -> anyhow::Error {
         let within = humantime::format_duration(self.within);
         let times = if accepted == 1 { "once".to_owned() } else { format!("{accepted} times") };
         anyhow!(Failure {
@@ -125,15 +125,15 @@ async fn connect() -> Result<Client> {
 
 /// Why the API server did not say whether the run is there.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum LookupError {
     #[error("{}", cause(.0))]
     Kube(#[from] kube::Error),
     #[error("no answer within {} s", ANSWER_WITHIN.as_secs())]
     Silent,
 }
 
-impl Trouble {
-    fn may_heal(&self) -> bool {
+impl LookupError {
+    fn is_retryable(&self) -> bool {
         match self {
             Self::Kube(kube::Error::Api(status)) => matches!(status.code, 408 | 429 | 500..),
             Self::Kube(kube::Error::Service(_) | kube::Error::HyperError(_)) | Self::Silent => true,
@@ -146,7 +146,7 @@ impl Trouble {
             Self::Kube(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
                 "`await-run` needs the right to get pipelineruns: give the serviceAccount the Role in the Task's README, under `Rights`"
             }
-            _ if self.may_heal() => {
+            _ if self.is_retryable() => {
                 "run it again when the API server answers; the event keeps its id"
             }
             _ => "does `kubectl get pipelineruns` work with this serviceAccount or kubeconfig?",
@@ -159,8 +159,8 @@ impl Trouble {
 /// The sentence of an API status, or the deepest cause of a connection that failed.
 fn cause(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
-        let said = Some(&status.message).filter(|message| !message.is_empty());
-        return said.cloned().unwrap_or_else(|| format!("HTTP {}", status.code));
+        let message = Some(&status.message).filter(|message| !message.is_empty());
+        return message.cloned().unwrap_or_else(|| format!("HTTP {}", status.code));
     }
     innermost(error)
 }

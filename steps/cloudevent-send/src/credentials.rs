@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::Args;
-use cloudevent::wire::percent_encode;
+use cloudevent::http_binding::percent_encode;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Certificate, Identity, Url, header::HeaderName};
 use sha2::Sha256;
@@ -42,10 +42,10 @@ pub(crate) struct CredentialArgs {
     /// Header for the signature of a verbatim secret, `sha256=` and 64 hex digits
     #[arg(long, value_name = "NAME", default_value = "X-Hub-Signature-256")]
     hmac_header: HeaderName,
-    /// PEM file of certificate authorities to trust beside the system's
+    /// PEM file of additional CA certificates
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// PEM text of certificate authorities to trust, as Knative hands it over
+    /// PEM text of additional CA certificates, as Knative hands it over
     #[arg(long, value_name = "PEM", env = "K_CA_CERTS")]
     ca_certs: Option<String>,
     /// PEM file of the certificate that this client shows; needs `--client-key`
@@ -150,7 +150,7 @@ impl CredentialArgs {
         };
         if let Some(folder) = credentials.as_ref().filter(|folder| !folder.is_dir()) {
             bail!(Usage {
-                what: format!("credentials `{}` is no folder", folder.display()),
+                what: format!("credentials `{}` is not a folder", folder.display()),
                 hint: "name the folder in which the Secret is mounted".into(),
             });
         }
@@ -263,8 +263,7 @@ fn read_file(file: &Path) -> Result<Vec<u8>> {
 }
 
 fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
-    let end = bytes.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
-    bytes.truncate(end);
+    while bytes.pop_if(|byte| b"\r\n".contains(byte)).is_some() {}
     bytes
 }
 

@@ -9,7 +9,6 @@ use reqwest::{
     Url,
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
-
 use step::text::address;
 
 use crate::credentials::Credentials;
@@ -22,7 +21,7 @@ pub(crate) enum Form {
     Curl,
 }
 
-pub(crate) fn print(
+pub(crate) fn text(
     form: Form,
     sink: &Url,
     headers: &HeaderMap,

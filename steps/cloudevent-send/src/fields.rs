@@ -1,7 +1,8 @@
-//! JSON data from `PATH[:KIND]=VALUE` arguments, so that a Task writes JSON without a shell.
+//! `NAME[:KIND]=VALUE` arguments, of which a Task makes JSON data and extensions without a shell.
 
 use std::{fmt, str::FromStr};
 
+use cloudevents::event::ExtensionValue;
 use serde_json::{Map, Number, Value};
 use step::Usage;
 
@@ -15,31 +16,55 @@ pub(crate) struct Field {
     value: Option<Value>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BadField {
-    #[error("expected PATH=VALUE, such as `serviceName=iris`")]
-    NoValue,
-    #[error("`{0}` is no path: keys of letters, digits, `_` and `-`, joined by dots")]
+/// `NAME=VALUE`, `NAME:int=VALUE` or `NAME:bool=VALUE`. No value: not given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Extension {
+    pub(crate) name: String,
+    pub(crate) value: Option<ExtensionValue>,
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum FieldError {
+    #[error("expected {0}")]
+    NoValue(&'static str),
+    #[error("`{0}` is not a valid path: keys of letters, digits, `_` and `-`, joined by dots")]
     Path(String),
-    #[error(
-        "`{0}` is no kind: write `string`, `int`, `number`, `bool` or `json`, or nothing for a string"
-    )]
-    Kind(String),
-    #[error("`{value}` is not {wanted}")]
-    Value { value: String, wanted: &'static str },
+    #[error("`{0}` is not a valid kind: write {1}, or nothing for a string")]
+    Kind(String, &'static str),
+    #[error("`{0}` is not {1}")]
+    Value(String, &'static str),
 }
 
 impl FromStr for Field {
-    type Err = BadField;
+    type Err = FieldError;
 
-    fn from_str(text: &str) -> Result<Self, BadField> {
-        let (name, value) = text.split_once('=').ok_or(BadField::NoValue)?;
-        let (path, kind) = name.split_once(':').unwrap_or((name, "string"));
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        const KINDS: &str = "`string`, `int`, `number`, `bool` or `json`";
+        let (path, kind, value) =
+            split(text, FieldError::NoValue("PATH=VALUE, such as `serviceName=iris`"))?;
         if !path.split('.').all(is_key) {
-            return Err(BadField::Path(path.to_owned()));
+            return Err(FieldError::Path(path.to_owned()));
         }
-        let parsed = parse(kind, value)?;
-        Ok(Self { path: path.to_owned(), value: (!value.is_empty()).then_some(parsed) })
+        Ok(Self { path: path.to_owned(), value: typed(kind, value, KINDS)? })
+    }
+}
+
+impl FromStr for Extension {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        const KINDS: &str = "`string`, `int` or `bool`";
+        let (name, kind, value) =
+            split(text, FieldError::NoValue("NAME=VALUE, such as `partitionkey=team/iris`"))?;
+        if matches!(kind, "number" | "json") {
+            return Err(FieldError::Kind(kind.to_owned(), KINDS));
+        }
+        let value = typed(kind, value, KINDS)?.map(|value| match value {
+            Value::Bool(value) => value.into(),
+            Value::Number(number) => number.as_i64().unwrap_or_default().into(),
+            text => text.as_str().unwrap_or_default().into(),
+        });
+        Ok(Self { name: name.to_owned(), value })
     }
 }
 
@@ -54,24 +79,27 @@ fn is_key(key: &str) -> bool {
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
+/// Name, kind and value.
+fn split(text: &str, error: FieldError) -> Result<(&str, &str, &str), FieldError> {
+    let (name, value) = text.split_once('=').ok_or(error)?;
+    let (name, kind) = name.split_once(':').unwrap_or((name, "string"));
+    Ok((name, kind, value))
+}
+
 /// An empty value is of any kind: it will be left out.
-fn parse(kind: &str, value: &str) -> Result<Value, BadField> {
-    let wanted = match kind {
-        "string" => return Ok(Value::from(value)),
-        "int" => "a whole number",
-        "number" => "a number",
-        "bool" => "`true` or `false`",
-        "json" => "JSON",
-        _ => return Err(BadField::Kind(kind.to_owned())),
+fn typed(kind: &str, value: &str, kinds: &'static str) -> Result<Option<Value>, FieldError> {
+    let (parsed, wanted) = match kind {
+        "string" => (Some(value.into()), "a string"),
+        "int" => (value.parse::<i64>().ok().map(Value::from), "a whole number"),
+        "number" => (value.parse::<Number>().ok().map(Value::from), "a number"),
+        "bool" => (value.parse::<bool>().ok().map(Value::from), "`true` or `false`"),
+        "json" => (serde_json::from_str(value).ok(), "JSON"),
+        _ => return Err(FieldError::Kind(kind.to_owned(), kinds)),
     };
-    let parsed = match kind {
-        _ if value.is_empty() => Some(Value::Null),
-        "int" => value.parse::<i64>().ok().map(Value::from),
-        "number" => value.parse::<Number>().ok().map(Value::from),
-        "bool" => value.parse::<bool>().ok().map(Value::from),
-        _ => serde_json::from_str(value).ok(),
-    };
-    parsed.ok_or_else(|| BadField::Value { value: value.to_owned(), wanted })
+    if value.is_empty() {
+        return Ok(None);
+    }
+    parsed.map(Some).ok_or_else(|| FieldError::Value(value.to_owned(), wanted))
 }
 
 /// The object that the fields describe; none when every one of them is left out.
@@ -166,6 +194,18 @@ mod tests {
         ];
         for field in refused {
             assert!(field.parse::<Field>().is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn an_extension_has_a_kind() {
+        let value = |text: &str| text.parse::<Extension>().map(|extension| extension.value);
+        assert_eq!(value("a=5"), Ok(Some("5".into())));
+        assert_eq!(value("a:int=5"), Ok(Some(5.into())));
+        assert_eq!(value("a:bool=true"), Ok(Some(true.into())));
+        assert_eq!(value("a="), Ok(None));
+        for refused in ["a", "a:int=x", "a:bool=1", "a:time=now"] {
+            assert!(value(refused).is_err(), "{refused}");
         }
     }
 

@@ -59,9 +59,9 @@ mod tests {
 
     #[test]
     fn an_id_that_fits_a_label_is_its_own_correlation() {
-        let told = |id: &str| Identity::new(Some(id.into()), None, |_| unreachable!());
-        assert_eq!(told("build-7").correlation, "build-7");
-        assert_ne!(told("build/7").correlation, "build/7");
+        let known = |id: &str| Identity::new(Some(id.into()), None, |_| unreachable!());
+        assert_eq!(known("build-7").correlation, "build-7");
+        assert_ne!(known("build/7").correlation, "build/7");
     }
 
     #[test]

@@ -1,40 +1,51 @@
 //! Sends CloudEvents: checked before they leave, the same bytes on every try, and no answer taken for
 //! more than it says.
+//!
+//! - `args`: the command line
+//! - `pod_info`: what the pod's labels add to an event
+//! - `fields`: data and extensions from `NAME:KIND=VALUE`
+//! - `identity`: id, correlation id and type
+//! - `event`: the events that flags, a file or a folder describe, each checked
+//! - `credentials`: tokens, signatures and certificates, from files
+//! - `request`: an event as an HTTP request, and its size
+//! - `dry_run`: the request as text
+//! - `delivery`: one POST, its answer, and when to try again
+//! - `sender`: one event after the other, with results and hints
+//! - `await_run`: whether the run that an event should start is there
+//! - `exit_code`: how the step before this one ended
+//!
+//! The rules of events and their HTTP binding are the crate `cloudevent`.
 
 mod args;
 mod await_run;
-mod compose;
 mod credentials;
+mod delivery;
 mod dry_run;
+mod event;
 mod exit_code;
 mod fields;
 mod identity;
-mod run;
+mod pod_info;
+mod request;
 mod sender;
-mod sink;
-mod size;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use cloudevent::wire::{self, Mode};
+use cloudevent::http_binding::{self, Mode};
 use cloudevents::{AttributesReader as _, Event};
-use reqwest::{
-    Url,
-    header::{HeaderName, HeaderValue},
-};
+use reqwest::{Url, header::HeaderValue};
 use step::Outcome;
 
 use crate::{
-    args::{Args, DeliveryArgs, Header, ResultArgs},
+    args::{Args, DeliveryArgs, ResultArgs},
     await_run::Awaited,
-    compose::Composed,
-    credentials::{Credentials, Signer},
+    credentials::Credentials,
+    delivery::{Limits, Sink},
+    event::{Composed, events},
+    request::{Request, requests},
     sender::Sender,
-    sink::{Limits, Request, Sink},
 };
-
-const WEBHOOK_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 
 fn main() -> ExitCode {
     step::run(async |args: Args| {
@@ -48,7 +59,7 @@ async fn send(args: Args) -> Result<Outcome> {
     // Tekton skips a `finally` task that reads a result which was never written.
     results.clear()?;
     let allow_large = data.allow_large;
-    let events = compose::events(event, data, &run, delivery.overrides.as_deref())?;
+    let events = events(event, data, &run, delivery.overrides.as_deref())?;
 
     let outcome = match delivery.sink.clone() {
         Some(sink) if !events.is_empty() => {
@@ -115,40 +126,6 @@ impl ResultArgs {
     }
 }
 
-/// Everything that can be wrong with an event is found before the first one is sent.
-fn requests(
-    events: Vec<Composed>,
-    delivery: &DeliveryArgs,
-    credentials: &Credentials,
-    allow_large: bool,
-) -> Result<Vec<(Event, Request)>> {
-    let given = delivery.header.iter().map(|Header(name, value)| (name.clone(), value.clone()));
-    let origin = delivery.webhook_origin.clone().map(|origin| (WEBHOOK_ORIGIN, origin));
-    let extra: Vec<(HeaderName, HeaderValue)> = given.chain(origin).collect();
-    let request = |Composed { event, verbatim }| {
-        warn(&event, delivery.mode, credentials);
-        let message = wire::message(&event, delivery.mode, verbatim);
-        size::check(message.body.len(), allow_large)?;
-        let headers = sink::headers(&message, &extra, credentials)?;
-        let request = Request { id: event.id().to_owned(), headers, body: message.body };
-        Ok((event, request))
-    };
-    events.into_iter().map(request).collect()
-}
-
-/// What is allowed and will surprise.
-fn warn(event: &Event, mode: Mode, credentials: &Credentials) {
-    if mode == Mode::Binary && wire::data(event).is_empty() {
-        tracing::warn!("a Tekton EventListener refuses a binary event without data");
-    }
-    let signs_the_body_only = credentials.signer.as_ref().is_some_and(Signer::covers_the_body_only);
-    if mode == Mode::Binary && signs_the_body_only {
-        tracing::warn!(
-            "the signature covers the data only; use structured mode to sign the attributes too"
-        );
-    }
-}
-
 /// A dry run.
 fn print(
     form: dry_run::Form,
@@ -160,24 +137,21 @@ fn print(
     for (event, request) in requests {
         results.identify(event)?;
         let mut headers = request.headers.clone();
-        for (name, value) in
-            sink::signature(credentials.signer.as_ref(), &request.id, &request.body)
-        {
+        for (name, value) in request.signature(credentials.signer.as_ref()) {
             headers.insert(name, HeaderValue::try_from(value)?);
         }
-        let text = dry_run::print(form, sink, &headers, &request.body, credentials);
-        step::print(text)?;
+        step::print(dry_run::text(form, sink, &headers, &request.body, credentials))?;
     }
     Ok(Outcome::Done)
 }
 
-/// A Task without a sink still tells its log what happened.
+/// Without a sink, what happened is in the Task's log at least.
 fn log_unsent(events: &[Composed]) {
     if events.is_empty() {
         tracing::info!("there is no event to send");
     }
     for Composed { event, .. } in events {
-        let text = wire::message(event, Mode::Structured, None).body;
+        let text = http_binding::message(event, Mode::Structured, None).body;
         let text = String::from_utf8_lossy(&text);
         tracing::info!(
             "not sent, because there is no sink: {} `{}` {text}",

@@ -1,14 +1,15 @@
-//! Sends events one after the other, and reports on each.
+//! Sends events one after the other, and reports on each by results, log and hint.
 
 use anyhow::{Error, Result};
-use cloudevent::{id::object_name, wire};
+use cloudevent::{http_binding, id::object_name};
 use cloudevents::{AttributesReader as _, Event};
 use step::{Failure, Outcome};
 
 use crate::{
     args::ResultArgs,
     await_run::Awaited,
-    sink::{Limits, Meaning, Reply, Request, Sink, Trouble},
+    delivery::{DeliveryError, Limits, Meaning, Reply, Sink},
+    request::Request,
 };
 
 pub(crate) struct Sender {
@@ -52,13 +53,18 @@ impl Sender {
         tracing::info!("sending {} `{}`{about} to {sink} ({bytes} bytes)", event.ty(), event.id());
 
         let answer = self.sink.deliver(request, self.limits).await;
-        self.results.result_status_code.write(status(&answer).unwrap_or_default())?;
-        let reply = answer.map_err(|trouble| undelivered(event.id(), &self.sink, trouble))?;
+        let status = match &answer {
+            Ok(reply) => Some(reply.status),
+            Err(error) => error.status(),
+        };
+        let status = status.map(|status| status.as_u16().to_string()).unwrap_or_default();
+        self.results.result_status_code.write(status)?;
+        let reply = answer.map_err(|error| undelivered(event.id(), &self.sink, error))?;
         let listener_event_id = reply.listener_event_id().unwrap_or_default();
         self.results.result_listener_event_id.write(&listener_event_id)?;
         let outcome = conclude(event, &sink, &reply, &listener_event_id);
         if outcome == Outcome::No {
-            let refused = format!("the sink refused it: {}", reply.said());
+            let refused = format!("the sink refused it: {reply}");
             self.results.result_error.write_text(&refused)?;
         }
         if let (Outcome::Done, Some(awaited)) = (outcome, &self.awaited) {
@@ -73,11 +79,11 @@ impl Sender {
         match self.sink.attempt(request, self.limits.attempt).await {
             Ok(reply) if Meaning::of(reply.status) == Meaning::Accepted => true,
             Ok(reply) => {
-                tracing::warn!("{}: this time it answered {}", self.sink.address(), reply.said());
+                tracing::warn!("{}: this time it answered {reply}", self.sink.address());
                 false
             }
-            Err(trouble) => {
-                tracing::warn!("{}: {trouble}", self.sink.address());
+            Err(error) => {
+                tracing::warn!("{}: {error}", self.sink.address());
                 false
             }
         }
@@ -88,15 +94,7 @@ fn hint(error: &Error) -> &str {
     error.downcast_ref::<Failure>().map(|failure| failure.hint.as_str()).unwrap_or_default()
 }
 
-fn status(answer: &Result<Reply, Trouble>) -> Option<String> {
-    match answer {
-        Ok(reply) => Some(reply.status.as_u16().to_string()),
-        Err(Trouble::Answered(said, _)) => Some(said.status.as_u16().to_string()),
-        Err(Trouble::Silent(_) | Trouble::Unreachable(_) | Trouble::Proxy) => None,
-    }
-}
-
-/// Reports an answer that stands.
+/// Reports a final answer.
 fn conclude(event: &Event, sink: &str, reply: &Reply, listener_event_id: &str) -> Outcome {
     let hint = match Meaning::of(reply.status) {
         Meaning::Accepted => {
@@ -114,7 +112,7 @@ fn conclude(event: &Event, sink: &str, reply: &Reply, listener_event_id: &str) -
             401 | 403 => {
                 "does the Secret that `sink-secret` names hold the token or HMAC secret that the sink expects?"
             }
-            400 if wire::data(event).is_empty() => {
+            400 if http_binding::data(event).is_empty() => {
                 "a Tekton EventListener wants a JSON object as data: add fields"
             }
             400 => "the sink could not read the event: try the other `mode`, and see its log",
@@ -124,35 +122,26 @@ fn conclude(event: &Event, sink: &str, reply: &Reply, listener_event_id: &str) -
             _ => "see the log of the sink",
         },
     };
-    tracing::error!(
-        hint,
-        "failed to send event `{}` to {sink}: it answered {}",
-        event.id(),
-        reply.said()
-    );
+    tracing::error!(hint, "failed to send event `{}` to {sink}: it answered {reply}", event.id());
     Outcome::No
 }
 
-fn undelivered(id: &str, sink: &Sink, trouble: Trouble) -> Error {
-    let answered = match &trouble {
-        Trouble::Answered(said, _) => Some(said.status),
-        Trouble::Silent(_) | Trouble::Unreachable(_) | Trouble::Proxy => None,
-    };
-    let hint = match &trouble {
-        Trouble::Answered(said, _) if said.status == 404 => {
+fn undelivered(id: &str, sink: &Sink, error: DeliveryError) -> Error {
+    let hint = match &error {
+        DeliveryError::Answered(reply) if reply.status == 404 => {
             "is the path of `sink` right, and does an EventListener of that name exist?"
         }
-        Trouble::Answered(..) => {
-            "the sink is there and not well: see its log, then run this again; the event keeps its id"
+        DeliveryError::Answered(_) => {
+            "the sink is overloaded or failing: see its log, then run this again; the event keeps its id"
         }
-        Trouble::Silent(_) => {
+        DeliveryError::Silent(_) => {
             "does a network policy or proxy swallow the request? A longer `timeout` may help"
         }
-        Trouble::Unreachable(_) | Trouble::Proxy => {
+        DeliveryError::Unreachable(_) | DeliveryError::Proxy => {
             "is `sink` an address that this pod can reach, and its certificate one that it trusts?"
         }
     };
     let what = format!("failed to send event `{id}` to {}", sink.address());
-    let hint = sink.proxy_hint(answered).unwrap_or_else(|| hint.to_owned());
-    Error::new(trouble).context(Failure { what, hint })
+    let hint = sink.proxy_hint(error.status()).unwrap_or_else(|| hint.to_owned());
+    Error::new(error).context(Failure { what, hint })
 }

@@ -1,7 +1,13 @@
-//! What the steps and services know of CloudEvents 1.0: the rules of their attributes, JSON format
-//! and HTTP binding, and the ids and names that follow from what an event says.
+//! What the steps and services know of CloudEvents 1.0 beyond what `cloudevents-sdk` does.
+//!
+//! - `json_format`: an event as JSON text, read
+//! - `event`: attributes and data as they were typed or read, checked, and the SDK's event of them
+//! - `validate`: the specification's rules
+//! - `http_binding`: the event as an HTTP request, structured or binary
+//! - `id`: ids of events, and the names of objects that are made from them
 
 pub mod event;
+pub mod http_binding;
 pub mod id;
-pub mod rules;
-pub mod wire;
+pub mod json_format;
+pub mod validate;

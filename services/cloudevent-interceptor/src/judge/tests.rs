@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cloudevent::{
     event::Draft,
-    wire::{Mode, message},
+    http_binding::{Mode, message},
 };
 use cloudevents::event::ExtensionValue;
 use proptest::prelude::*;
@@ -180,14 +180,14 @@ fn a_fault_of_an_attribute_is_named_with_what_to_write() {
     for (name, value, said) in [
         ("specversion", json!("(none)"), "`specversion` is missing; write `1.0`"),
         ("specversion", json!("0.3"), "`specversion` is `0.3`"),
-        ("specversion", json!(1.0), "`specversion` is no string"),
+        ("specversion", json!(1.0), "`specversion` is not a string"),
         ("id", json!("(none)"), "`id` is missing or empty; write a new UUID"),
         ("id", json!(""), "`id` is missing or empty"),
-        ("id", json!(7), "`id` is no string"),
+        ("id", json!(7), "`id` is not a string"),
         ("id", json!("a\nb"), "control character"),
         ("source", json!(""), "`source` is missing or empty"),
-        ("source", json!("my notebook"), "no URI reference"),
-        ("source", json!("/größe"), "no URI reference"),
+        ("source", json!("my notebook"), "not a valid URI reference"),
+        ("source", json!("/größe"), "not a valid URI reference"),
         ("type", json!("(none)"), "`type` is missing or empty"),
         (
             "type",

@@ -1,18 +1,11 @@
-//! The other end of the wire: one POST, its answer, and when to try again.
+//! One POST to the sink, its answer, and when to try again.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result};
-use backon::{BackoffBuilder as _, ExponentialBuilder};
-use cloudevent::{id::is_label, wire::Message};
-use reqwest::{
-    Client, Response, StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
-    redirect, retry,
-};
+use backon::{ExponentialBuilder, Retryable as _};
+use cloudevent::id::is_label;
+use reqwest::{Client, Response, StatusCode, Url, redirect, retry};
 use serde::Deserialize;
 use step::{
     Proxies, Proxy,
@@ -20,9 +13,12 @@ use step::{
     innermost, secret,
     text::{origin, short},
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::credentials::{Credentials, Signer};
+use crate::{
+    credentials::{Credentials, Signer},
+    request::Request,
+};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -42,15 +38,6 @@ pub(crate) struct Sink {
     signer: Option<Signer>,
 }
 
-/// What is sent, the same on every try but for a signature's time.
-pub(crate) struct Request {
-    /// The event's
-    pub(crate) id: String,
-    /// Without the signature
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
 /// How long and how often to try.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
@@ -60,7 +47,8 @@ pub(crate) struct Limits {
     pub(crate) retries: usize,
 }
 
-/// What a sink said.
+/// A final answer, or one more; shown as its status and the beginning of its text.
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     retry_after: Option<Duration>,
@@ -97,9 +85,9 @@ impl Meaning {
 
 /// Why the last try brought nothing.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum DeliveryError {
     #[error("it answered {0}")]
-    Answered(Said, Option<Duration>),
+    Answered(Reply),
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Silent(Duration),
     #[error("{}", innermost(.0))]
@@ -107,20 +95,6 @@ pub(crate) enum Trouble {
     /// The sink has not been asked
     #[error("the proxy answered {}", StatusCode::PROXY_AUTHENTICATION_REQUIRED)]
     Proxy,
-}
-
-/// A status and the beginning of what came with it, fit for a log.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) status: StatusCode,
-    text: String,
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.status)?;
-        if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
-    }
 }
 
 impl Sink {
@@ -159,38 +133,35 @@ impl Sink {
         may_be_its.then(|| proxy.hint())
     }
 
-    /// Sends the same bytes until the sink gives an answer that stands.
+    /// Sends the same bytes until there is a final answer.
     pub(crate) async fn deliver(
         &self,
         request: &Request,
         limits: Limits,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Reply, DeliveryError> {
         let deadline = Instant::now() + limits.total;
-        let mut pauses = ExponentialBuilder::new()
+        let pauses = ExponentialBuilder::new()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
             .with_max_times(limits.retries)
-            .with_jitter()
-            .build();
-        loop {
+            .with_jitter();
+        let attempt = || async {
             let left = deadline.saturating_duration_since(Instant::now()).min(limits.attempt);
-            let trouble = match self.attempt(request, left).await {
-                Ok(reply) if Meaning::of(reply.status) != Meaning::Later => return Ok(reply),
-                Ok(reply) => Trouble::Answered(reply.said(), reply.retry_after),
-                Err(trouble) => trouble,
-            };
-            let Some(pause) = pauses.next() else { return Err(trouble) };
-            let pause = trouble.retry_after().unwrap_or(pause);
-            if Instant::now() + pause >= deadline {
-                return Err(trouble);
-            }
-            tracing::info!(
-                "{}: {trouble}; next try in {:.1} s",
-                self.address(),
-                pause.as_secs_f32()
-            );
-            sleep(pause).await;
-        }
+            let reply = self.attempt(request, left).await?;
+            let is_final = Meaning::of(reply.status) != Meaning::Later;
+            if is_final { Ok(reply) } else { Err(DeliveryError::Answered(reply)) }
+        };
+        attempt
+            .retry(pauses)
+            .adjust(|error, pause| {
+                let pause = pause.map(|pause| error.retry_after().unwrap_or(pause))?;
+                (Instant::now() + pause < deadline).then_some(pause)
+            })
+            .notify(|error, pause| {
+                let seconds = pause.as_secs_f32();
+                tracing::info!("{}: {error}; next try in {seconds:.1} s", self.address());
+            })
+            .await
     }
 
     /// One try. The status decides, so that `within` ends with the head of the answer.
@@ -198,36 +169,26 @@ impl Sink {
         &self,
         request: &Request,
         within: Duration,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Reply, DeliveryError> {
         let mut post = self
             .client
             .post(self.url.clone())
             .headers(request.headers.clone())
             .body(request.body.clone());
-        for (name, value) in signature(self.signer.as_ref(), &request.id, &request.body) {
+        for (name, value) in request.signature(self.signer.as_ref()) {
             post = post.header(name, value);
         }
         let response = timeout(within, post.send())
             .await
-            .map_err(|_elapsed| Trouble::Silent(within))?
-            .map_err(|error| Trouble::Unreachable(error.without_url()))?;
+            .map_err(|_elapsed| DeliveryError::Silent(within))?
+            .map_err(|error| DeliveryError::Unreachable(error.without_url()))?;
         let status = response.status();
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && self.proxy.is_some() {
-            return Err(Trouble::Proxy);
+            return Err(DeliveryError::Proxy);
         }
         let retry_after = retry_after(response.headers()).map(|wait| wait.min(LONGEST_RETRY_AFTER));
         Ok(Reply { status, retry_after, body: beginning(response).await })
     }
-}
-
-/// Fresh on every try: some signatures are good for a while only.
-pub(crate) fn signature(
-    signer: Option<&Signer>,
-    id: &str,
-    body: &[u8],
-) -> Vec<(HeaderName, String)> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    signer.map(|signer| signer.sign(id, now, body)).unwrap_or_default()
 }
 
 /// A reply that hangs, drips or breaks off is kept as far as it came.
@@ -244,10 +205,6 @@ async fn beginning(mut response: Response) -> Vec<u8> {
 }
 
 impl Reply {
-    pub(crate) fn said(&self) -> Said {
-        Said { status: self.status, text: short(&String::from_utf8_lossy(&self.body), 300) }
-    }
-
     /// The `eventID` that a Tekton listener gives each request it takes in. It becomes a result, so
     /// that another sink's may be no more than a name.
     pub(crate) fn listener_event_id(&self) -> Option<String> {
@@ -261,36 +218,23 @@ impl Reply {
     }
 }
 
-impl Trouble {
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Answered(_, retry_after) => *retry_after,
-            Self::Silent(_) | Self::Unreachable(_) | Self::Proxy => None,
-        }
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        let text = short(&String::from_utf8_lossy(&self.body), 300);
+        if text.is_empty() { Ok(()) } else { write!(f, ": {text}") }
     }
 }
 
-/// All headers but the signature; a value that is a secret is marked as one.
-pub(crate) fn headers(
-    message: &Message,
-    extra: &[(HeaderName, HeaderValue)],
-    credentials: &Credentials,
-) -> Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &message.headers {
-        let name = HeaderName::try_from(name).context("failed to write a header's name")?;
-        headers.insert(
-            name,
-            HeaderValue::try_from(value).context("failed to write a header's value")?,
-        );
+impl DeliveryError {
+    fn retry_after(&self) -> Option<Duration> {
+        if let Self::Answered(reply) = self { reply.retry_after } else { None }
     }
-    headers.extend(extra.iter().cloned());
-    if let Some(token) = &credentials.token {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.text))?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
+
+    /// The status of the last answer, if there was one.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        if let Self::Answered(reply) = self { Some(reply.status) } else { None }
     }
-    Ok(headers)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The events that the arguments describe, each checked before any is sent.
+//! The events that flags, a file or a folder describe, each checked.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +10,9 @@ use std::{
 use anyhow::{Context, Error, Result, anyhow, bail};
 use chrono::{SecondsFormat, Utc};
 use cloudevent::{
-    event::{self, Draft, ReadError},
+    event::Draft,
     id::{derived_id, is_label},
+    json_format::{self, FormatError},
 };
 use cloudevents::{Event, event::ExtensionValue};
 use serde_json::{Map, Value};
@@ -51,7 +52,7 @@ pub(crate) fn events(
     }
     let read = |file: PathBuf| {
         let text = read_input(&file)?;
-        let draft = event::read(&text).map_err(|error| unreadable(&file, error))?;
+        let draft = json_format::read(&text).map_err(|error| unreadable(&file, error))?;
         finish(draft, Some(text), &overrides)
             .with_context(|| format!("failed to use `{}`", file.display()))
     };
@@ -212,9 +213,9 @@ fn unread(path: &Path) -> Failure {
     }
 }
 
-fn unreadable(file: &Path, error: ReadError) -> Error {
+fn unreadable(file: &Path, error: FormatError) -> Error {
     Error::new(error).context(Usage {
-        what: format!("`{}` is no event", file.display()),
+        what: format!("`{}` is not a valid event", file.display()),
         hint: r#"it must be one JSON object with "specversion": "1.0", id, source and type"#.into(),
     })
 }

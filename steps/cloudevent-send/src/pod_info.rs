@@ -1,4 +1,4 @@
-//! The run of Tekton's that sends: what its pod tells, and where that goes in an event.
+//! What the pod's labels say of the run, and where that goes in an event.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ impl RunArgs {
         Some(self.own.uid()).filter(|uid| !uid.is_empty())
     }
 
-    /// Who sends, when nothing else is said.
+    /// Who sends, when nothing else is given.
     pub(crate) fn source(&self) -> Option<String> {
         let namespace = self.namespace.as_deref()?;
         Some(match &self.own.pipeline {
@@ -28,12 +28,12 @@ impl RunArgs {
         let Some(uid) = &self.own.pipeline_run_uid else { return };
         let run = data.entry("run").or_insert_with(|| json!({}));
         let Some(run) = run.as_object_mut() else { return };
-        let told = [
+        let known = [
             ("uid", Some(uid)),
             ("name", self.own.pipeline_run.as_ref()),
             ("pipeline", self.own.pipeline.as_ref()),
         ];
-        for (field, value) in told {
+        for (field, value) in known {
             if let Some(value) = value {
                 run.entry(field).or_insert_with(|| json!(value));
             }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipeline_s_run_is_told_in_full() {
+    fn a_pipeline_s_run_is_in_the_data_in_full() {
         let run = of_a_pipeline();
         assert_eq!(run.uid(), Some("p-1"));
         assert_eq!(run.source().as_deref(), Some("/tekton/team/pipelines/canary-release"));

@@ -1,8 +1,9 @@
 //! An event as an HTTP request: CloudEvents' HTTP binding, structured and binary.
 //!
-//! The SDK's own writers are not used: they leave header values unescaped, re-sort JSON keys and
-//! round numbers, and the order of their extensions changes from run to run, which a signature
-//! over the body would not survive.
+//! The SDK holds the event and names its attributes. Its own writers are not used: they leave header
+//! values unescaped, re-sort JSON keys and round numbers, and the order of their extensions changes
+//! from run to run, which a signature over the body would not survive. Its HTTP client is of another
+//! version of reqwest than ours.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use clap::ValueEnum;
 use cloudevents::{AttributesReader as _, Data, Event, event::AttributeValue};
 use serde_json::value::RawValue;
 
-use crate::event::is_json;
+use crate::validate::is_json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
@@ -140,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{Draft, read};
+    use crate::{event::Draft, json_format::read};
 
     fn draft() -> Draft {
         Draft {
