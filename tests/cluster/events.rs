@@ -169,7 +169,7 @@ async fn what_is_refused_is_an_event_on_the_listener_that_names_its_field() {
             (STRUCTURED, event("loop", "chainhops", json!(8)), "`loop`", "`chainhops` is `8`"),
             (STRUCTURED, event("nobody", "source", json!("")), "`nobody`", "`source` is missing"),
             (STRUCTURED, String::new(), "an event", "the body is empty"),
-            (text, "hello".into(), "an event", "no CloudEvent"),
+            (text, "hello".into(), "an event", "not a CloudEvent"),
             (batch, format!("[{}]", requested("batched", "/ci", "v1")), "an event", "batch"),
         ];
         for (header, body, ..) in &cases {

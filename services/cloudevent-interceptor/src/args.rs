@@ -1,9 +1,10 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use clap::Parser;
 use humantime::Duration;
+use step::SecretFolder;
 
 const EXAMPLES: &str = "\
 Fields of `extensions.event`, each a text, empty where the event has no such thing:
@@ -44,8 +45,8 @@ pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
     /// Folder that may hold `hmac` and `token`, as a mounted Secret does, and is read for each event.
     /// Without either every event is taken; with either, no event without its proof
-    #[arg(long, value_name = "DIR", env = "CREDENTIALS")]
-    pub(crate) credentials: Option<PathBuf>,
+    #[arg(long, env = "CREDENTIALS")]
+    pub(crate) credentials: Option<SecretFolder>,
     /// How far the time of a signature may be from now, either way
     #[arg(long, value_name = "DURATION", env = "REPLAY_WINDOW", default_value = "5m")]
     pub(crate) replay_window: Duration,

@@ -1,23 +1,39 @@
 //! Reads every event that comes to Tekton's EventListener before a trigger sees it, and gives the
 //! triggers one plain object or nothing.
 //!
-//! A request comes in by [`server`], in the form of Tekton's [`protocol`]. [`binding`] finds the
-//! CloudEvent in it, [`signature`] asks with the [`keys`] of a Secret who sent it, [`event`] holds
-//! its type and its fields to their [`forms`]. What is refused leaves a line in the log and, by
-//! [`notice`], an Event of Kubernetes on the EventListener.
+//! - `args`: the command line
+//! - `server`: HTTP, bounded in what it reads, holds and waits for
+//! - `protocol`: the JSON that Tekton's EventListener and its interceptors exchange
+//! - `interceptor`: what becomes of a request, from the first look to the decision
+//! - `http_binding`: the event in it, structured or binary
+//! - `authentication`: its signature or token
+//! - `credentials`: the keys of a mounted Secret, with which that is checked
+//! - `normalise`: the event in the form that the triggers read
+//! - `event_type`: which types are known here
+//! - `data`: which fields the data must have, of which form
+//! - `encoding`: UTF-8 without a byte order mark
+//! - `container`: what a request brings for the model's container
+//! - `patterns`: of names, versions, stores and images
+//! - `event`: what the triggers get
+//! - `refusal`: why an event starts nothing, and what to write instead
+//! - `event_recorder`: Events of Kubernetes about refusals, on the EventListener
 
 mod args;
-mod binding;
+mod authentication;
 mod container;
+mod credentials;
+mod data;
+mod encoding;
 mod event;
-mod forms;
-mod judge;
-mod keys;
-mod notice;
+mod event_recorder;
+mod event_type;
+mod http_binding;
+mod interceptor;
+mod normalise;
+mod patterns;
 mod protocol;
 mod refusal;
 mod server;
-mod signature;
 
 use std::process::ExitCode;
 
@@ -25,7 +41,10 @@ use anyhow::{Context as _, Result};
 use step::{Failure, Outcome, Terminated};
 use tokio::net::TcpListener;
 
-use crate::{args::Args, event::Types, judge::Judge, keys::KeyRing, notice::Notices};
+use crate::{
+    args::Args, credentials::CredentialFolder, event_recorder::EventRecorder,
+    event_type::EventTypes, interceptor::Interceptor,
+};
 
 fn main() -> ExitCode {
     step::serve(serve)
@@ -33,22 +52,26 @@ fn main() -> ExitCode {
 
 async fn serve(args: Args, mut terminated: Terminated) -> Result<Outcome> {
     let Args { listen, credentials, replay_window, type_prefix, event_listener } = args;
-    let keys = KeyRing::open(credentials)?;
-    if let Some(what) = keys.asks_for() {
+    let credentials = CredentialFolder::open(credentials)?;
+    if let Some(what) = credentials.asks_for() {
         tracing::info!("an event must carry {what}");
     } else {
         tracing::warn!(
             "no key, so every event is taken, whoever sends it: a Secret `canary-listener` with the key `hmac` or `token` demands a signature"
         );
     }
-    let judge = Judge { keys, window: replay_window.into(), types: Types::new(&type_prefix) };
+    let interceptor = Interceptor {
+        credentials,
+        window: replay_window.into(),
+        types: EventTypes::new(&type_prefix),
+    };
 
     let listener = TcpListener::bind(listen).await.with_context(|| Failure {
         what: format!("failed to listen on `{listen}`"),
         hint: "choose another address with `--listen`; a port below 1024 needs a capability".into(),
     })?;
     tracing::info!("serving on {}", listener.local_addr().context("failed to read the address")?);
-    let notices = Notices::start(event_listener);
-    server::run(listener, judge, notices, &mut terminated).await;
+    let recorder = EventRecorder::start(event_listener);
+    server::run(listener, interceptor, recorder, &mut terminated).await;
     Ok(Outcome::Terminated)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{event::Event, refusal::Refusal};
 
-/// What came to the EventListener. Its body is text: bytes that are no UTF-8 arrive as `�`.
+/// What came to the EventListener. Its body is text: bytes that are not UTF-8 arrive as `�`.
 #[derive(Default, Deserialize)]
 pub(crate) struct Request<'a> {
     #[serde(borrow, default)]
@@ -57,11 +57,11 @@ impl Headers {
     }
 }
 
-/// What the EventListener is told.
+/// The answer to the EventListener.
 #[derive(Serialize)]
 pub(crate) struct Answer {
     #[serde(rename = "continue")]
-    goes_on: bool,
+    proceeds: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     extensions: Option<Extensions>,
     status: Status,
@@ -79,18 +79,18 @@ struct Status {
 }
 
 impl Answer {
-    pub(crate) fn go_on(event: Event) -> Self {
+    pub(crate) fn proceed(event: Event) -> Self {
         let status = Status { code: 0, message: String::new() };
-        Self { goes_on: true, extensions: Some(Extensions { event }), status }
+        Self { proceeds: true, extensions: Some(Extensions { event }), status }
     }
 
-    pub(crate) fn stop() -> Self {
+    pub(crate) fn ignore() -> Self {
         let message = "nothing here waits for this event".into();
-        Self { goes_on: false, extensions: None, status: Status { code: 0, message } }
+        Self { proceeds: false, extensions: None, status: Status { code: 0, message } }
     }
 
     pub(crate) fn refuse(refusal: &Refusal) -> Self {
         let status = Status { code: refusal.code as u8, message: refusal.line() };
-        Self { goes_on: false, extensions: None, status }
+        Self { proceeds: false, extensions: None, status }
     }
 }

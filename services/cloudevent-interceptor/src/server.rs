@@ -27,8 +27,8 @@ use tokio::{
 };
 
 use crate::{
-    judge::{Judge, Verdict},
-    notice::Notices,
+    event_recorder::EventRecorder,
+    interceptor::{Decision, Interceptor},
     protocol::{self, Answer},
     refusal::{Refusal, shown},
 };
@@ -48,19 +48,19 @@ const GOES_ON_FOR: Duration = Duration::from_secs(3);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 struct Server {
-    judge: Judge,
-    notices: Notices,
+    interceptor: Interceptor,
+    recorder: EventRecorder,
     reading: Semaphore,
 }
 
 /// Serves until the end is asked for, and then what has begun.
 pub(crate) async fn run(
     listener: TcpListener,
-    judge: Judge,
-    notices: Notices,
+    interceptor: Interceptor,
+    recorder: EventRecorder,
     terminated: &mut Terminated,
 ) {
-    let server = Arc::new(Server { judge, notices, reading: Semaphore::new(MOST_READ) });
+    let server = Arc::new(Server { interceptor, recorder, reading: Semaphore::new(MOST_READ) });
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let accept = async {
@@ -182,8 +182,8 @@ impl Server {
             }
         };
         drop(body);
-        match self.judge.judge(&request, SystemTime::now()) {
-            Verdict::GoOn(event) => {
+        match self.interceptor.process(&request, SystemTime::now()) {
+            Decision::Continue(event) => {
                 tracing::info!(
                     "took event `{}` from `{}`: {} of {} {}, as {}",
                     shown(&event.id),
@@ -193,13 +193,13 @@ impl Server {
                     event.version,
                     event.name
                 );
-                json(&Answer::go_on(*event))
+                json(&Answer::proceed(*event))
             }
-            Verdict::Stop { id, ty } => {
+            Decision::Ignore { id, ty } => {
                 tracing::debug!("event `{}` starts nothing here: {}", shown(&id), shown(&ty));
-                json(&Answer::stop())
+                json(&Answer::ignore())
             }
-            Verdict::Refuse { id, source, refusal } => {
+            Decision::Refuse { id, source, refusal } => {
                 self.refuse(&id, &source, &request.context.event_id, &refusal)
             }
         }
@@ -223,7 +223,7 @@ impl Server {
         };
         let line = clean(&format!("refused {event}{received}: {}", refusal.line()));
         tracing::warn!("{line}");
-        self.notices.tell(&line);
+        self.recorder.record(&line);
         json(&Answer::refuse(refusal))
     }
 }

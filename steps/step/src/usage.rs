@@ -140,7 +140,7 @@ mod tests {
 
     fn http(text: &str) -> Result<String, String> {
         let (scheme, _) = text.split_once(':').unwrap_or((text, ""));
-        Err(format!("`{}` is no `http`: write `http://HOST`", scheme.to_lowercase()))
+        Err(format!("`{}` is not `http`: write `http://HOST`", scheme.to_lowercase()))
     }
 
     fn error(line: &[&str]) -> String {
@@ -182,7 +182,7 @@ mod tests {
         let first = |line: &[&str]| error(line).lines().next().unwrap_or_default().to_owned();
         assert_eq!(
             first(&["--sink=s3cr3tpw://host"]),
-            "error: invalid value for '--sink <SINK>': `…` is no `http`: write `http://HOST`"
+            "error: invalid value for '--sink <SINK>': `…` is not `http`: write `http://HOST`"
         );
         assert_eq!(
             first(&["--percent=100"]),

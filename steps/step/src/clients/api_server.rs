@@ -38,10 +38,9 @@ async fn kubeconfig() -> Result<(Config, Option<Proxy>)> {
     let own = proxy_url(&file);
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
     let proxy = match own {
-        Some(url) => Some(
-            Proxy::new(&url, &config.cluster_url)
-                .context("the kubeconfig's `proxy-url` is no http://, https:// or socks5:// URL")?,
-        ),
+        Some(url) => Some(Proxy::new(&url, &config.cluster_url).context(
+            "the kubeconfig's `proxy-url` is not a valid http://, https:// or socks5:// URL",
+        )?),
         None => Proxies::from_env().to(&config.cluster_url.to_string()),
     };
     Ok((config, proxy))

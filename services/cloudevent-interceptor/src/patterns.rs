@@ -1,7 +1,9 @@
-//! The forms that a value must have before it ends in a name, a command, a query or JSON.
+//! The patterns that a value must have before it ends in a name, a command, a query or JSON.
 //!
 //! Written by hand, because a library for patterns weighs more than this whole program; the tests
 //! hold each one to its pattern.
+
+use step::text::is_sha256;
 
 /// `^[a-z]([a-z0-9-]{0,44}[a-z0-9])?$`: what KServe and a canary's address leave of a label.
 pub(crate) fn is_service(text: &str) -> bool {
@@ -40,12 +42,6 @@ pub(crate) fn is_store(text: &str) -> bool {
         && has_ends(bucket)
         && prefix.len() <= 200
         && prefix.bytes().all(|byte| is_word(byte) || byte == b'/')
-}
-
-/// `^[0-9a-f]{64}$`
-pub(crate) fn is_sha256(text: &str) -> bool {
-    text.len() == 64
-        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// `^[a-z0-9][a-z0-9._:/-]{0,440}@sha256:[a-f0-9]{64}$`
@@ -121,9 +117,9 @@ mod tests {
 
     use super::*;
 
-    type Form = (fn(&str) -> bool, &'static str);
+    type Pattern = (fn(&str) -> bool, &'static str);
 
-    const FORMS: [Form; 9] = [
+    const PATTERNS: [Pattern; 9] = [
         (is_service, "[a-z]([a-z0-9-]{0,44}[a-z0-9])?"),
         (is_version, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"),
         (is_bento, "[A-Za-z0-9_.-]{1,63}:[A-Za-z0-9_.-]{1,128}"),
@@ -150,11 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_its_pattern() {
-        for (is_form, pattern) in FORMS {
+    fn each_function_is_its_pattern() {
+        for (fits, pattern) in PATTERNS {
             let regex = Regex::new(&format!("^(?:{pattern})$")).unwrap();
             let check = |text: String| {
-                prop_assert_eq!(is_form(&text), regex.is_match(&text), "{} {:?}", pattern, text);
+                prop_assert_eq!(fits(&text), regex.is_match(&text), "{} {:?}", pattern, text);
                 Ok(())
             };
             let mut runner = TestRunner::new(ProptestConfig::with_cases(400));
@@ -162,20 +158,20 @@ mod tests {
             runner.run(&near(pattern), check).unwrap();
             runner.run(&"\\PC{0,20}", check).unwrap();
             for text in ["", "a", "-", "a-", "s3://", "A", "@sha256:", ":", "a:b", "v1\n"] {
-                assert_eq!(is_form(text), regex.is_match(text), "{pattern} {text:?}");
+                assert_eq!(fits(text), regex.is_match(text), "{pattern} {text:?}");
             }
         }
     }
 
     #[test]
-    fn a_form_has_a_length() {
-        for (is_form, most) in [
+    fn a_pattern_has_a_length() {
+        for (fits, most) in [
             (is_service as fn(&str) -> bool, 46),
             (is_version, 128),
             (is_any_image, 512),
             (is_revision, 253),
         ] {
-            assert!(is_form(&"a".repeat(most)) && !is_form(&"a".repeat(most + 1)), "{most}");
+            assert!(fits(&"a".repeat(most)) && !fits(&"a".repeat(most + 1)), "{most}");
         }
     }
 

@@ -16,7 +16,7 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
-use step::text::within;
+use step::{chain, text::within};
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
     time::timeout,
@@ -24,7 +24,7 @@ use tokio::{
 
 const NAME: &str = "cloudevent-interceptor";
 
-/// More that wait than this are not told of: each has its line in the log.
+/// More that wait than this are not recorded: each has its line in the log.
 const QUEUE: usize = 32;
 /// A person at work makes no more mistakes than this at a time; a broken sender makes thousands.
 const BURST: u32 = 20;
@@ -33,24 +33,24 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The API server takes no longer message; in bytes.
 const LONGEST_MESSAGE: usize = 1000;
 
-/// Where what is to be told goes in.
-pub(crate) struct Notices(Sender<String>);
+/// Where what is to be recorded goes in.
+pub(crate) struct EventRecorder(Sender<String>);
 
-impl Notices {
+impl EventRecorder {
     pub(crate) fn start(listener: String) -> Self {
         let (sender, receiver) = channel(QUEUE);
-        tokio::spawn(tell(receiver, listener));
+        tokio::spawn(record_all(receiver, listener));
         Self(sender)
     }
 
     /// Never waits.
-    pub(crate) fn tell(&self, message: &str) {
+    pub(crate) fn record(&self, message: &str) {
         // A full queue: the log has it.
         let _ = self.0.try_send(message.to_owned());
     }
 }
 
-async fn tell(mut messages: Receiver<String>, listener: String) {
+async fn record_all(mut messages: Receiver<String>, listener: String) {
     let mut pace = Pace::new(Instant::now());
     let mut client = None;
     let mut failing = false;
@@ -58,33 +58,24 @@ async fn tell(mut messages: Receiver<String>, listener: String) {
         if !pace.allows(Instant::now()) {
             continue;
         }
-        let told = async {
+        let written = async {
             let client = match &client {
                 Some(client) => client,
                 None => client.insert(connect()?),
             };
             write(client, &listener, message).await
         };
-        let told = timeout(ANSWER_WITHIN, told).await.unwrap_or_else(|late| Err(late.into()));
-        if let Err(error) = &told
+        let written = timeout(ANSWER_WITHIN, written).await.unwrap_or_else(|late| Err(late.into()));
+        if let Err(error) = &written
             && !failing
         {
             tracing::warn!(
                 "failed to write an Event, so this log alone tells of what is refused: {}",
-                causes(error)
+                chain(error.as_ref())
             );
         }
-        failing = told.is_err();
+        failing = written.is_err();
     }
-}
-
-/// The error and its causes; some of kube's repeat theirs.
-fn causes(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
-        told if told.is_empty() => cause,
-        told if told.ends_with(&cause) => told,
-        told => format!("{told}: {cause}"),
-    })
 }
 
 /// So many at once, and then one after each pause.
@@ -156,16 +147,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_told_of_at_a_pace() {
+    fn a_flood_is_recorded_at_a_pace() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        let mut told = |from: u64, seconds: u64| {
+        let mut recorded = |from: u64, seconds: u64| {
             let moments = (0..seconds * 10).map(|tenth| {
                 start + Duration::from_secs(from) + Duration::from_millis(100 * tenth)
             });
             moments.filter(|now| pace.allows(*now)).count()
         };
-        assert_eq!(told(0, 30), 29, "20 at once, then one every 3 s");
-        assert_eq!(told(1000, 1), 10, "a pause fills it again");
+        assert_eq!(recorded(0, 30), 29, "20 at once, then one every 3 s");
+        assert_eq!(recorded(1000, 1), 10, "a pause fills it again");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether an event comes from somebody who has the key.
+//! Whether an event comes from somebody who has the key: by its signature or its token.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::{
-    binding::Mode,
-    keys::{HmacKey, Keys},
+    credentials::{Credentials, HmacKey},
+    http_binding::Mode,
     protocol::Headers,
     refusal::{Refusal, shown},
 };
@@ -19,13 +19,13 @@ const GITHUB: &str = "X-Hub-Signature-256";
 /// Lets an event pass that carries the token, or a signature over all that it says. A signature
 /// that is there must be right, whatever else there is.
 pub(crate) fn check(
-    keys: &Keys,
+    credentials: &Credentials,
     mode: Option<Mode>,
     headers: &Headers,
     body: &str,
     (now, window): (SystemTime, Duration),
 ) -> Result<(), Refusal> {
-    let Keys { hmac, token } = keys;
+    let Credentials { hmac, token } = credentials;
     if hmac.is_none() && token.is_none() {
         return Ok(());
     }
@@ -53,11 +53,11 @@ pub(crate) fn check(
         (true, true) => "`Authorization` is not the token of this listener",
         _ => "nothing proves who sent the event",
     };
-    Err(Refusal::unproved(what, hint(keys)))
+    Err(Refusal::unproved(what, hint(credentials)))
 }
 
-fn hint(keys: &Keys) -> &'static str {
-    match (keys.hmac.is_some(), keys.token.is_some()) {
+fn hint(credentials: &Credentials) -> &'static str {
+    match (credentials.hmac.is_some(), credentials.token.is_some()) {
         (true, true) => {
             "sign the body (`X-Hub-Signature-256`, or Standard Webhooks) or send `Authorization: Bearer TOKEN`, with the keys of Secret `canary-listener`"
         }
@@ -83,7 +83,7 @@ fn is_github(key: &HmacKey, headers: &Headers, body: &str) -> Result<bool, Refus
     let Some(value) = headers.one(GITHUB)? else { return Ok(false) };
     let Some(given) = value.trim().strip_prefix("sha256=").and_then(unhex) else {
         return Err(Refusal::unproved(
-            format!("`{GITHUB}` is no signature: `{}`", shown(value)),
+            format!("`{GITHUB}` is not a valid signature: `{}`", shown(value)),
             "write `sha256=` and the 64 hex digits of HMAC-SHA256 over the body",
         ));
     };
@@ -182,10 +182,10 @@ mod tests {
         ("Webhook-Signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
     ];
 
-    fn keys(hmac: Option<&str>, token: Option<&str>) -> Keys {
+    fn credentials(hmac: Option<&str>, token: Option<&str>) -> Credentials {
         let decoded =
             |text: &str| text.strip_prefix("whsec_").map(|text| BASE64.decode(text).unwrap());
-        Keys {
+        Credentials {
             hmac: hmac.map(|text| HmacKey { text: text.into(), decoded: decoded(text) }),
             token: token.map(Into::into),
         }
@@ -203,39 +203,39 @@ mod tests {
         (UNIX_EPOCH + Duration::from_secs(seconds), Duration::from_mins(5))
     }
 
-    fn checked(keys: &Keys, all: &[(&str, &str)], body: &str) -> Result<(), Refusal> {
-        check(keys, Some(Mode::Structured), &headers(all), body, at(1_614_265_330))
+    fn checked(known: &Credentials, all: &[(&str, &str)], body: &str) -> Result<(), Refusal> {
+        check(known, Some(Mode::Structured), &headers(all), body, at(1_614_265_330))
     }
 
     #[test]
     fn github_s_own_example_passes_and_a_changed_body_does_not() {
-        let keys = keys(Some("It's a Secret to Everybody"), None);
+        let known = credentials(Some("It's a Secret to Everybody"), None);
         let digits = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         let signed = [(GITHUB, format!("sha256={digits}"))];
         let signed: Vec<_> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        checked(&keys, &signed, "Hello, World!").unwrap();
+        checked(&known, &signed, "Hello, World!").unwrap();
         assert!(
-            checked(&keys, &signed, "Hello, World?")
+            checked(&known, &signed, "Hello, World?")
                 .is_err_and(|refusal| refusal.what.contains("wrong"))
         );
         for bad in
             ["sha256=", "sha1=757107ea0eb2509fc211221cce984b8a37570b6d", digits, "", "sha256=éé"]
         {
-            assert!(checked(&keys, &[(GITHUB, bad)], "Hello, World!").is_err(), "{bad}");
+            assert!(checked(&known, &[(GITHUB, bad)], "Hello, World!").is_err(), "{bad}");
         }
         let twice = [signed[0], signed[0]];
-        assert!(checked(&keys, &twice, "Hello, World!").is_err());
+        assert!(checked(&known, &twice, "Hello, World!").is_err());
     }
 
     #[test]
     fn the_example_of_standard_webhooks_passes() {
-        let keys = keys(Some(SECRET), None);
-        checked(&keys, &WEBHOOK, BODY).unwrap();
+        let known = credentials(Some(SECRET), None);
+        checked(&known, &WEBHOOK, BODY).unwrap();
         let several = format!("v1a,AAAA v1,AAAA {} v2,x", WEBHOOK[2].1);
-        checked(&keys, &[WEBHOOK[0], WEBHOOK[1], (WEBHOOK[2].0, &several)], BODY).unwrap();
+        checked(&known, &[WEBHOOK[0], WEBHOOK[1], (WEBHOOK[2].0, &several)], BODY).unwrap();
         for name in ["Webhook-Id", "Webhook-Timestamp"] {
             let left: Vec<_> = WEBHOOK.into_iter().filter(|one| one.0 != name).collect();
-            assert!(checked(&keys, &left, BODY).is_err(), "{name}");
+            assert!(checked(&known, &left, BODY).is_err(), "{name}");
         }
         for (name, value) in [
             ("Webhook-Id", "msg_2"),
@@ -247,15 +247,15 @@ mod tests {
                 .iter()
                 .map(|one| if one.0 == name { (name, value) } else { *one })
                 .collect();
-            assert!(checked(&keys, &changed, BODY).is_err(), "{name}: {value}");
+            assert!(checked(&known, &changed, BODY).is_err(), "{name}: {value}");
         }
-        assert!(checked(&keys, &WEBHOOK, "{}").is_err());
+        assert!(checked(&known, &WEBHOOK, "{}").is_err());
     }
 
     #[test]
     fn a_signature_is_worth_nothing_after_its_time_nor_before() {
-        let keys = keys(Some(SECRET), None);
-        let sent = |now| check(&keys, Some(Mode::Structured), &headers(&WEBHOOK), BODY, at(now));
+        let known = credentials(Some(SECRET), None);
+        let sent = |now| check(&known, Some(Mode::Structured), &headers(&WEBHOOK), BODY, at(now));
         sent(1_614_265_330 + 300).unwrap();
         sent(1_614_265_330 - 300).unwrap();
         assert!(sent(1_614_265_330 + 301).is_err_and(|refusal| refusal.what.contains("301 s")));
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_token_serves_both_modes_and_a_signature_one() {
-        let both = keys(Some(SECRET), Some("t0ken"));
+        let both = credentials(Some(SECRET), Some("t0ken"));
         for mode in [Mode::Structured, Mode::Binary] {
             let with = |all: &[(&str, &str)]| {
                 check(&both, Some(mode), &headers(all), BODY, at(1_614_265_330))
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_wrong_signature_is_not_made_good_by_the_token() {
-        let both = keys(Some(SECRET), Some("t0ken"));
+        let both = credentials(Some(SECRET), Some("t0ken"));
         let token = ("Authorization", "Bearer t0ken");
         assert!(checked(&both, &[token, (GITHUB, "sha256=00")], BODY).is_err());
         checked(&both, &[token, WEBHOOK[0], WEBHOOK[1], WEBHOOK[2]], BODY).unwrap();
@@ -300,6 +300,6 @@ mod tests {
 
     #[test]
     fn without_keys_everybody_passes() {
-        checked(&keys(None, None), &[(GITHUB, "sha256=00")], BODY).unwrap();
+        checked(&credentials(None, None), &[(GITHUB, "sha256=00")], BODY).unwrap();
     }
 }

@@ -1,24 +1,19 @@
-//! The keys of a mounted Secret, read anew for each event, because Kubernetes changes the files
-//! under a pod that runs.
+//! What an event is checked with: keys of a mounted Secret, read anew for each event.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use step::{Failure, Usage};
+use step::{Failure, SecretFolder, Usage, chain};
 
 use crate::refusal::Refusal;
 
 /// How Standard Webhooks marks a key that is written in base64.
 const BASE64_MARK: &str = "whsec_";
 
-/// What an event is checked with. Neither key: it is not checked.
+/// Neither of them: an event is not checked.
 #[derive(Default)]
-pub(crate) struct Keys {
+pub(crate) struct Credentials {
     pub(crate) hmac: Option<HmacKey>,
     pub(crate) token: Option<Vec<u8>>,
 }
@@ -32,40 +27,41 @@ pub(crate) struct HmacKey {
 }
 
 /// The folder, and whether it ever held a key.
-pub(crate) struct KeyRing {
-    folder: Option<PathBuf>,
+pub(crate) struct CredentialFolder {
+    folder: Option<SecretFolder>,
     demanded: AtomicBool,
 }
 
-impl KeyRing {
+impl CredentialFolder {
     /// Refuses a key that would check nothing.
-    pub(crate) fn open(folder: Option<PathBuf>) -> Result<Self> {
-        if let Some(folder) = folder.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
+    pub(crate) fn open(folder: Option<SecretFolder>) -> Result<Self> {
+        let path = folder.as_ref().map(SecretFolder::path);
+        if let Some(path) = path.filter(|path| path.exists() && !path.is_dir()) {
             return Err(Usage {
-                what: format!("credentials `{}` is no folder", folder.display()),
+                what: format!("credentials `{}` is not a folder", path.display()),
                 hint: "name the folder in which the Secret is mounted".into(),
             }
             .into());
         }
-        let ring = Self { folder, demanded: AtomicBool::new(false) };
-        let keys = ring.load().context(Failure {
+        let opened = Self { folder, demanded: AtomicBool::new(false) };
+        let found = opened.load().context(Failure {
             what: "failed to use the credentials".into(),
             hint: "fill the keys `hmac` or `token` of Secret `canary-listener`; to take every event, delete the key".into(),
         })?;
-        ring.demanded.store(keys.is_there(), Ordering::Relaxed);
-        Ok(ring)
+        opened.demanded.store(found.is_there(), Ordering::Relaxed);
+        Ok(opened)
     }
 
-    /// The keys of this moment. A Secret that is gone or spoilt by now lets nobody in.
-    pub(crate) fn keys(&self) -> Result<Keys, Refusal> {
+    /// Those of this moment. A Secret that is gone or spoilt by now lets nobody in.
+    pub(crate) fn read(&self) -> Result<Credentials, Refusal> {
         let unusable = |what: String| {
             Refusal::unproved(
                 what,
-                "nothing is wrong with the event: mend Secret `canary-listener`, and send it again",
+                "nothing is wrong with the event: fix Secret `canary-listener`, and send it again",
             )
         };
         let keys = self.load().map_err(|error| {
-            unusable(format!("the keys of this listener cannot be used: {error:#}"))
+            unusable(format!("the keys of this listener cannot be used: {}", chain(error.as_ref())))
         })?;
         let demanded = self.demanded.swap(keys.is_there(), Ordering::Relaxed);
         if keys.is_there() && !demanded {
@@ -89,20 +85,20 @@ impl KeyRing {
         }
     }
 
-    fn load(&self) -> Result<Keys> {
-        let Some(folder) = &self.folder else { return Ok(Keys::default()) };
+    fn load(&self) -> Result<Credentials> {
+        let Some(folder) = &self.folder else { return Ok(Credentials::default()) };
         let hmac = read(folder, "hmac")?.map(hmac_key).transpose()?;
         let token = read(folder, "token")?;
         if token.as_ref().is_some_and(|token| !token.iter().all(u8::is_ascii_graphic)) {
             anyhow::bail!(
-                "key `token` is no token: it is one line without spaces, without `Bearer`"
+                "key `token` is not a valid token: it is one line without spaces, without `Bearer`"
             );
         }
-        Ok(Keys { hmac, token })
+        Ok(Credentials { hmac, token })
     }
 }
 
-impl Keys {
+impl Credentials {
     const fn is_there(&self) -> bool {
         self.hmac.is_some() || self.token.is_some()
     }
@@ -117,39 +113,38 @@ fn hmac_key(text: Vec<u8>) -> Result<HmacKey> {
     Ok(HmacKey { text, decoded: Some(decoded) })
 }
 
-/// A key's bytes but for a final newline; nothing if there is no such key.
-fn read(folder: &Path, name: &str) -> Result<Option<Vec<u8>>> {
-    let mut bytes = match fs::read(folder.join(name)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("failed to read key `{name}`")),
-    };
-    let end = bytes.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
-    bytes.truncate(end);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
+/// Nothing if there is no such key.
+fn read(folder: &SecretFolder, name: &str) -> Result<Option<Vec<u8>>> {
+    let bytes = folder.bytes(name)?;
+    if bytes.as_ref().is_some_and(|bytes| bytes.iter().all(u8::is_ascii_whitespace)) {
         anyhow::bail!("key `{name}` is empty, which would prove nothing");
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
     use super::*;
 
-    fn ring(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<KeyRing>) {
+    fn opened(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<CredentialFolder>) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        let ring = KeyRing::open(Some(folder.path().into()));
-        (folder, ring)
+        let opened = CredentialFolder::open(Some(folder.path().to_owned().into()));
+        (folder, opened)
     }
 
     #[test]
     fn without_a_key_nothing_is_asked_for() {
-        assert_eq!(KeyRing::open(None).unwrap().asks_for(), None);
-        assert_eq!(KeyRing::open(Some("/nowhere".into())).unwrap().asks_for(), None);
-        assert_eq!(ring(&[]).1.unwrap().asks_for(), None);
+        assert_eq!(CredentialFolder::open(None).unwrap().asks_for(), None);
+        assert_eq!(
+            CredentialFolder::open(Some(PathBuf::from("/nowhere").into())).unwrap().asks_for(),
+            None
+        );
+        assert_eq!(opened(&[]).1.unwrap().asks_for(), None);
     }
 
     #[test]
@@ -164,32 +159,32 @@ mod tests {
             [("hmac", "whsec_")],
             [("hmac", "whsec_?")],
         ] {
-            assert!(ring(&files).1.is_err(), "{files:?}");
+            assert!(opened(&files).1.is_err(), "{files:?}");
         }
     }
 
     #[test]
     fn a_key_is_read_again_for_each_event() {
-        let (folder, ring) = ring(&[]);
-        let ring = ring.unwrap();
-        assert!(ring.keys().unwrap().hmac.is_none());
+        let (folder, found) = opened(&[]);
+        let found = found.unwrap();
+        assert!(found.read().unwrap().hmac.is_none());
         fs::write(folder.path().join("hmac"), "one\n").unwrap();
-        assert_eq!(ring.keys().unwrap().hmac.unwrap().text, b"one");
+        assert_eq!(found.read().unwrap().hmac.unwrap().text, b"one");
         fs::write(folder.path().join("hmac"), "whsec_dHdv").unwrap();
-        assert_eq!(ring.keys().unwrap().hmac.unwrap().decoded.as_deref(), Some(&b"two"[..]));
+        assert_eq!(found.read().unwrap().hmac.unwrap().decoded.as_deref(), Some(&b"two"[..]));
     }
 
     #[test]
     fn a_key_that_goes_away_opens_no_door() {
-        let (folder, ring) = ring(&[("token", "t")]);
-        let ring = ring.unwrap();
+        let (folder, found) = opened(&[("token", "t")]);
+        let found = found.unwrap();
         fs::write(folder.path().join("token"), "").unwrap();
-        assert!(ring.keys().is_err_and(|refusal| refusal.what.contains("empty")));
+        assert!(found.read().is_err_and(|refusal| refusal.what.contains("empty")));
         fs::remove_file(folder.path().join("token")).unwrap();
         for _ in 0..2 {
-            assert!(ring.keys().is_err_and(|refusal| refusal.what.contains("gone")));
+            assert!(found.read().is_err_and(|refusal| refusal.what.contains("gone")));
         }
         fs::write(folder.path().join("hmac"), "one").unwrap();
-        assert!(ring.keys().unwrap().token.is_none());
+        assert!(found.read().unwrap().token.is_none());
     }
 }
