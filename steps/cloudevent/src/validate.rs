@@ -27,118 +27,106 @@ const LONGEST_NAME: usize = 20;
 
 /// An extension that this catalog sends; longer names are legal.
 pub(crate) fn short_names(extensions: &[(String, ExtensionValue)]) -> Result<(), Usage> {
-    match extensions.iter().find(|(name, _)| name.len() > LONGEST_NAME) {
-        Some((name, _)) => Err(not_a_name(name)),
-        None => Ok(()),
-    }
+    extensions.iter().try_for_each(|(name, _)| attribute_name(name, name.len() <= LONGEST_NAME))
 }
 
 pub(crate) fn source(source: &str) -> Result<(), Usage> {
     text("source", source)?;
-    if is_uri_reference(source) {
-        return Ok(());
-    }
-    Err(broken(
-        format!("source `{source}` is not a valid URI reference"),
+    require(
+        is_uri_reference(source),
+        || format!("source `{source}` is not a valid URI reference"),
         "write a path such as `/tekton/team/pipelines/canary-release`, or a URL; other characters as `%20`",
-    ))
+    )
 }
 
 pub(crate) fn time(time: &str) -> Result<(), Usage> {
-    if chrono::DateTime::parse_from_rfc3339(time).is_ok() {
-        return Ok(());
-    }
-    Err(broken(format!("time `{time}` is not of RFC 3339"), "write it as `2026-11-24T06:07:00Z`"))
+    require(
+        chrono::DateTime::parse_from_rfc3339(time).is_ok(),
+        || format!("time `{time}` is not of RFC 3339"),
+        "write it as `2026-11-24T06:07:00Z`",
+    )
 }
 
 pub(crate) fn dataschema(schema: &str) -> Result<(), Usage> {
-    if has_scheme(schema) && is_uri_reference(schema) {
-        return Ok(());
-    }
-    Err(broken(
-        format!("dataschema `{schema}` is not a valid absolute URI"),
+    require(
+        has_scheme(schema) && is_uri_reference(schema),
+        || format!("dataschema `{schema}` is not a valid absolute URI"),
         "write it as `https://schemas.example.com/release/v1/requested.schema.json`",
-    ))
+    )
 }
 
 pub(crate) fn data(media_type: Option<&str>, data: &[u8]) -> Result<(), Usage> {
     let media_type = media_type.unwrap_or("application/json");
-    if !is_media_type(media_type) {
-        return Err(broken(
-            format!("datacontenttype `{media_type}` is not a valid media type"),
-            "write it as `application/json` or `text/plain; charset=utf-8`",
-        ));
+    require(
+        is_media_type(media_type),
+        || format!("datacontenttype `{media_type}` is not a valid media type"),
+        "write it as `application/json` or `text/plain; charset=utf-8`",
+    )?;
+    if data.is_empty() || !is_json(media_type) {
+        return Ok(());
     }
-    if is_json(media_type)
-        && !data.is_empty()
-        && let Err(error) = serde_json::from_slice::<&RawValue>(data)
-    {
-        return Err(broken(
-            format!("data is not valid JSON: {error}"),
-            "fix it, or set `datacontenttype`",
-        ));
-    }
-    Ok(())
+    serde_json::from_slice::<&RawValue>(data).map(drop).map_err(|error| Usage {
+        what: format!("data is not valid JSON: {error}"),
+        hint: "fix it, or set `datacontenttype`".into(),
+    })
 }
 
 pub(crate) fn extensions(extensions: &[(String, ExtensionValue)]) -> Result<(), Usage> {
     let mut known = BTreeSet::new();
     for (name, value) in extensions {
-        let fits = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
-        if !fits {
-            return Err(not_a_name(name));
-        }
-        if CORE.contains(&name.as_str()) {
-            return Err(broken(
-                format!("extension `{name}` would shadow the attribute of that name"),
-                "use the attribute's own flag, or another name",
-            ));
-        }
-        if !known.insert(name) {
-            return Err(broken(
-                format!("extension `{name}` is given twice"),
-                "give it once; `correlationid`, `causationid` and `chainhops` have flags of their own",
-            ));
-        }
+        let fits = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        attribute_name(name, !name.is_empty() && name.bytes().all(fits))?;
+        require(
+            !CORE.contains(&name.as_str()),
+            || format!("extension `{name}` would shadow the attribute of that name"),
+            "use the attribute's own flag, or another name",
+        )?;
+        require(
+            known.insert(name),
+            || format!("extension `{name}` is given twice"),
+            "give it once; `correlationid`, `causationid` and `chainhops` have flags of their own",
+        )?;
         match value {
-            ExtensionValue::String(text) => self::text(name, text)?,
-            ExtensionValue::Integer(number) if i32::try_from(*number).is_err() => {
-                return Err(broken(
+            ExtensionValue::String(value) => text(name, value)?,
+            ExtensionValue::Integer(number) => require(
+                i32::try_from(*number).is_ok(),
+                || {
                     format!(
                         "extension `{name}` is {number}, which is not a valid Integer of 32 bits"
-                    ),
-                    "send it as a string",
-                ));
-            }
-            ExtensionValue::Integer(_) | ExtensionValue::Boolean(_) => {}
+                    )
+                },
+                "send it as a string",
+            )?,
+            ExtensionValue::Boolean(_) => {}
         }
     }
     Ok(())
 }
 
-pub(crate) fn not_a_name(name: &str) -> Usage {
-    broken(
-        format!("extension `{name}` is not a valid attribute name"),
+fn attribute_name(name: &str, fits: bool) -> Result<(), Usage> {
+    require(
+        fits,
+        || format!("extension `{name}` is not a valid attribute name"),
         "use 1 to 20 lower-case letters and digits",
     )
 }
 
 /// Present, and nothing that would end a header or hide in a log.
 pub(crate) fn text(name: &str, value: &str) -> Result<(), Usage> {
-    if value.is_empty() {
-        return Err(broken(
-            format!("attribute `{name}` is empty"),
-            "leave it out, or give it a value",
-        ));
-    }
-    if value.chars().any(is_forbidden) {
-        return Err(broken(
-            format!("attribute `{name}` has a control character: `{}`", value.escape_default()),
-            "attributes are one line of text; what has lines or tabs belongs in the data",
-        ));
-    }
-    Ok(())
+    require(
+        !value.is_empty(),
+        || format!("attribute `{name}` is empty"),
+        "leave it out, or give it a value",
+    )?;
+    require(
+        !value.chars().any(is_forbidden),
+        || format!("attribute `{name}` has a control character: `{}`", value.escape_default()),
+        "attributes are one line of text; what has lines or tabs belongs in the data",
+    )
+}
+
+fn require(kept: bool, what: impl FnOnce() -> String, hint: &str) -> Result<(), Usage> {
+    if kept { Ok(()) } else { Err(Usage { what: what(), hint: hint.into() }) }
 }
 
 /// Control characters and Unicode's non-characters.
@@ -207,10 +195,6 @@ fn is_media_type(text: &str) -> bool {
                 .split_once('=')
                 .is_some_and(|(name, value)| token(name) && (token(value) || quoted(value)))
         })
-}
-
-fn broken(what: String, hint: &str) -> Usage {
-    Usage { what, hint: hint.into() }
 }
 
 #[cfg(test)]

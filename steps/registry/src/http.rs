@@ -18,7 +18,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(authorities: Vec<Certificate>) -> Result<Self, RegistryError> {
+    pub(crate) fn new(authorities: &[Certificate]) -> Result<Self, RegistryError> {
         // One provider for the process; a second call finds it there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let stays_secret = Policy::custom(|attempt| {
@@ -38,7 +38,7 @@ impl Http {
             .proxy(Proxy::custom(move |url| {
                 Some(on_the_way.to(url.as_str())?.secret_url().to_owned())
             }))
-            .tls_certs_merge(authorities)
+            .tls_certs_merge(authorities.to_vec())
             .build()
             .map_err(|error| RegistryError::Unreachable(clean(&innermost(&error))))?;
         Ok(Self { client, proxies })
@@ -72,15 +72,11 @@ impl Http {
         let first = serde_json::from_slice::<ErrorBody>(&body)
             .ok()
             .and_then(|body| body.errors.into_iter().next());
-        let text = match first {
-            Some(ErrorDetail { code, message }) if message.is_empty() => {
-                format!("it answered {status} {}", clean(&code))
-            }
-            Some(ErrorDetail { code, message }) => {
-                format!("it answered {status} {} ({})", clean(&code), clean(&message))
-            }
-            None => format!("it answered {status}"),
-        };
+        let words = first.map_or_else(String::new, |ErrorDetail { code, message }| {
+            let message = if message.is_empty() { message } else { format!(" ({message})") };
+            format!(" {code}{message}")
+        });
+        let text = clean(&format!("it answered {status}{words}"));
         match status.as_u16() {
             401 | 403 => RegistryError::Denied(text),
             _ if is_busy(status) => RegistryError::Busy { text, retry_after },

@@ -1,6 +1,6 @@
 //! What a tag holds: an image, or an index of them.
 
-use std::{collections::BTreeMap, env::consts::ARCH};
+use std::env::consts::ARCH;
 
 use serde::Deserialize;
 
@@ -29,17 +29,6 @@ struct Platform {
     architecture: String,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Configuration {
-    config: Option<Runtime>,
-}
-
-#[derive(Deserialize)]
-struct Runtime {
-    #[serde(rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
-}
-
 impl Manifest {
     /// Of an index the image for this node, or else the first: what labels an index has, its images share.
     pub(crate) fn own_platform(self) -> Option<Descriptor> {
@@ -52,11 +41,5 @@ impl Manifest {
             |platform: &Platform| platform.os == "linux" && platform.architecture == architecture;
         let own = self.manifests.iter().position(|one| one.platform.as_ref().is_some_and(is_own));
         self.manifests.into_iter().nth(own.unwrap_or_default())
-    }
-}
-
-impl Configuration {
-    pub(crate) fn labels(self) -> BTreeMap<String, String> {
-        self.config.and_then(|config| config.labels).unwrap_or_default()
     }
 }

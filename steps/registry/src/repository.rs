@@ -7,6 +7,8 @@ use reqwest::{
     Certificate, Method, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderValue},
 };
+use serde::Deserialize as _;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use step::text::{clean, hex};
 use tokio::{sync::Mutex, time::Instant};
@@ -16,7 +18,7 @@ use crate::{
     credentials::Credential,
     error::{RegistryError, is_busy},
     http::{Http, parse},
-    manifest::{Configuration, Descriptor, MEDIA_TYPES, Manifest},
+    manifest::{Descriptor, MEDIA_TYPES, Manifest},
     reference::Reference,
 };
 
@@ -50,8 +52,7 @@ pub struct Image {
 #[derive(Debug)]
 pub struct Repository {
     http: Http,
-    credential: Option<Credential>,
-    insecure: bool,
+    access: Access,
     image: Reference,
     deadline: Instant,
     /// Found with the first request: `https://HOST/v2/`
@@ -61,13 +62,11 @@ pub struct Repository {
 
 impl Repository {
     pub fn new(image: Reference, access: Access) -> Result<Self, RegistryError> {
-        let Access { credential, insecure, authorities, timeout } = access;
         Ok(Self {
-            http: Http::new(authorities)?,
-            credential,
-            insecure,
+            http: Http::new(&access.authorities)?,
+            deadline: Instant::now() + access.timeout,
+            access,
             image,
-            deadline: Instant::now() + timeout,
             base: Mutex::default(),
             authorization: Mutex::default(),
         })
@@ -94,7 +93,7 @@ impl Repository {
         let labels = match config {
             Some(Descriptor { digest, .. }) => {
                 let text = self.known("blobs", &digest, "configuration").await?;
-                parse::<Configuration>(&text, "configuration")?.labels()
+                labels(&text)?
             }
             None => BTreeMap::new(),
         };
@@ -179,7 +178,7 @@ impl Repository {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let (repository, credential) = (&self.image.repository, self.credential.as_ref());
+        let (repository, credential) = (&self.image.repository, self.access.credential.as_ref());
         let authorization = authorize(&self.http, &answer, &base, repository, credential).await?;
         let Some(authorization) = authorization else { return Ok(answer) };
         *self.authorization.lock().await = Some(authorization.clone());
@@ -192,7 +191,7 @@ impl Repository {
         if let Some(base) = &*base {
             return Ok(base.clone());
         }
-        let plain = self.insecure || self.image.is_nearby();
+        let plain = self.access.insecure || self.image.is_nearby();
         let mut failed = RegistryError::Malformed("address");
         for scheme in ["https", "http"].into_iter().take(if plain { 2 } else { 1 }) {
             let Ok(url) = Url::parse(&format!("{scheme}://{}/v2/", self.image.authority())) else {
@@ -208,6 +207,14 @@ impl Repository {
         }
         Err(failed)
     }
+}
+
+/// Those in an image's configuration.
+fn labels(text: &[u8]) -> Result<BTreeMap<String, String>, RegistryError> {
+    let configuration: Value = parse(text, "configuration")?;
+    let labels = configuration.pointer("/config/Labels").filter(|labels| !labels.is_null());
+    let labels = labels.map(BTreeMap::deserialize).transpose();
+    labels.map(Option::unwrap_or_default).map_err(|_| RegistryError::Malformed("configuration"))
 }
 
 fn digest(text: &[u8]) -> String {
