@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
+use step::text::{hex, is_sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::{
@@ -81,14 +82,16 @@ fn has_token(token: &[u8], headers: &Headers) -> bool {
 /// `X-Hub-Signature-256: sha256=HEX` over the body, as GitHub documents it. False if it is not there.
 fn is_github(key: &HmacKey, headers: &Headers, body: &str) -> Result<bool, Refusal> {
     let Some(value) = headers.one(GITHUB)? else { return Ok(false) };
-    let Some(given) = value.trim().strip_prefix("sha256=").and_then(unhex) else {
+    let given = value.trim().strip_prefix("sha256=").map(str::to_ascii_lowercase);
+    let Some(given) = given.filter(|digits| is_sha256(digits)) else {
         return Err(Refusal::unproved(
             format!("`{GITHUB}` is not a valid signature: `{}`", shown(value)),
             "write `sha256=` and the 64 hex digits of HMAC-SHA256 over the body",
         ));
     };
     let keys = [Some(&key.text), key.decoded.as_ref()];
-    let same = keys.into_iter().flatten().map(|key| mac(key, &[body]).ct_eq(&given));
+    let wanted = keys.into_iter().flatten().map(|key| hex(&mac(key, &[body])));
+    let same = wanted.map(|wanted| wanted.as_bytes().ct_eq(given.as_bytes()));
     if bool::from(same.fold(Choice::from(0), |any, same| any | same)) {
         return Ok(true);
     }
@@ -156,17 +159,6 @@ fn mac(key: &[u8], parts: &[&str]) -> [u8; 32] {
         mac.update(part.as_bytes());
     }
     mac.finalize().into_bytes().into()
-}
-
-fn unhex(digits: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 use cloudevent::{
     event::Draft,
     json_format::{FormatError, read as read_json},
-    validate::essence,
+    validate::{escapes_are_whole, essence},
 };
 use cloudevents::event::ExtensionValue;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -165,21 +166,11 @@ fn decode(name: &str, value: &str) -> Result<String, Refusal> {
             "write UTF-8, percent-encoded: `é` is `%C3%A9`",
         );
     }
-    let mut bytes = Vec::with_capacity(unquoted.len());
-    let mut rest = unquoted.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-        let (Some(high), Some(low)) = (digit(), digit()) else {
-            return wrong("has a `%` without two hex digits", "write `%25` for a percent sign");
-        };
-        bytes.push(u8::try_from(16 * high + low).unwrap_or_default());
+    if !escapes_are_whole(&unquoted) {
+        return wrong("has a `%` without two hex digits", "write `%25` for a percent sign");
     }
-    match String::from_utf8(bytes) {
-        Ok(value) => Ok(value),
+    match percent_decode_str(&unquoted).decode_utf8() {
+        Ok(value) => Ok(value.into_owned()),
         Err(_) => wrong(
             "decodes to bytes that are not valid UTF-8",
             "percent-encode the UTF-8 bytes: `é` is `%C3%A9`",

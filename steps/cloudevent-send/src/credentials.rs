@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Certificate, Identity, Url, header::HeaderName};
 use sha2::Sha256;
 use step::{
-    Failure, Usage, secret,
+    Failure, SecretFolder, Usage, secret,
     text::{hex, origin},
 };
 
@@ -30,8 +30,8 @@ pub(crate) struct CredentialArgs {
     /// Folder that may hold `token`, `hmac`, `ca.crt`, `tls.crt` and `tls.key`, as a mounted Secret
     /// does; what is there is used, and the flags below win. Over plain `http://` a token stays at home
     /// where there is an `hmac`, whose signature tells nothing secret
-    #[arg(long, value_name = "DIR")]
-    credentials: Option<PathBuf>,
+    #[arg(long)]
+    credentials: Option<SecretFolder>,
     /// File of a token, sent as `Authorization: Bearer …` [default: /oidc/token if it is there]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -145,23 +145,25 @@ impl CredentialArgs {
             client_key,
             insecure_http: _,
         } = self;
-        let found = |name: &str| {
-            credentials.as_ref().map(|folder| folder.join(name)).filter(|file| file.exists())
+        let found = |flag: Option<PathBuf>, key: &str| {
+            let mounted = || Some(credentials.as_ref()?.path().join(key));
+            flag.or_else(|| mounted().filter(|file| file.exists()))
         };
-        if let Some(folder) = credentials.as_ref().filter(|folder| !folder.is_dir()) {
+        if let Some(folder) =
+            credentials.as_ref().map(SecretFolder::path).filter(|path| !path.is_dir())
+        {
             bail!(Usage {
                 what: format!("credentials `{}` is not a folder", folder.display()),
                 hint: "name the folder in which the Secret is mounted".into(),
             });
         }
 
-        let signer = hmac_secret_file
-            .or_else(|| found("hmac"))
+        let signer = found(hmac_secret_file, "hmac")
             .map(|file| Signer::new(&read_key(&file)?, &file, hmac_header))
             .transpose()?;
         // The signature suffices, so that the other kind of proof need not travel in the clear.
         let stays = in_clear && signer.is_some();
-        let offered = found("token").filter(|file| {
+        let offered = found(None, "token").filter(|file| {
             if stays && token_file.is_none() {
                 tracing::info!(
                     "`{}` is not sent over plain http: the signature suffices",
@@ -183,20 +185,23 @@ impl CredentialArgs {
             });
         }
 
-        let cert = client_cert.or_else(|| found("tls.crt"));
-        let client_key = client_key.or_else(|| found("tls.key"));
-        let ca_file = ca_file.or_else(|| found("ca.crt"));
         Ok(Credentials {
             token,
             signer,
-            authorities: read_authorities(ca_file.as_deref(), ca_certs.as_deref())?,
-            identity: read_identity(cert.as_deref(), client_key.as_deref())?,
+            authorities: read_authorities(
+                found(ca_file, "ca.crt").as_deref(),
+                ca_certs.as_deref(),
+            )?,
+            identity: read_identity(
+                found(client_cert, "tls.crt").as_deref(),
+                found(client_key, "tls.key").as_deref(),
+            )?,
         })
     }
 }
 
 fn read_token(file: PathBuf) -> Result<Token> {
-    let text = String::from_utf8(without_newline(read_file(&file)?)).unwrap_or_default();
+    let text = String::from_utf8(read_file(&file)?).unwrap_or_default();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         bail!(Usage {
             what: format!("`{}` holds no token", file.display()),
@@ -208,7 +213,7 @@ fn read_token(file: PathBuf) -> Result<Token> {
 }
 
 fn read_key(file: &Path) -> Result<Vec<u8>> {
-    let key = without_newline(read_file(file)?);
+    let key = read_file(file)?;
     if key.is_empty() {
         bail!(Usage {
             what: format!("the HMAC secret `{}` is empty", file.display()),
@@ -255,16 +260,14 @@ fn certificates(pem: &[u8], origin: &str) -> Result<Vec<Certificate>> {
     if found.is_empty() { Err(unusable().into()) } else { Ok(found) }
 }
 
+/// What a file holds but for line breaks at its end.
 fn read_file(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).with_context(|| Failure {
+    let mut bytes = fs::read(file).with_context(|| Failure {
         what: format!("failed to read `{}`", file.display()),
         hint: "is the Secret mounted there, and can the step's user read it?".into(),
-    })
-}
-
-fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
+    })?;
     while bytes.pop_if(|byte| b"\r\n".contains(byte)).is_some() {}
-    bytes
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -314,7 +317,11 @@ mod tests {
 
     #[test]
     fn only_the_final_newline_of_a_secret_is_dropped() {
-        assert_eq!(without_newline(b" a\nb \r\n".to_vec()), b" a\nb ");
-        assert_eq!(without_newline(b"\n".to_vec()), b"");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hmac");
+        for (text, kept) in [(" a\nb \r\n", " a\nb "), ("\n", "")] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(read_file(&file).unwrap(), kept.as_bytes());
+        }
     }
 }

@@ -5,12 +5,11 @@
 //! from run to run, which a signature over the body would not survive. Its HTTP client is of another
 //! version of reqwest than ours.
 
-use std::fmt::Write as _;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use chrono::SecondsFormat;
 use clap::ValueEnum;
 use cloudevents::{AttributesReader as _, Data, Event, event::AttributeValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::value::RawValue;
 
 use crate::validate::is_json;
@@ -120,20 +119,13 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A header value by section 3.1.3.2 of the HTTP binding: space, `"`, `%` and all outside
-/// U+0021–U+007E as upper-case escapes of their UTF-8 bytes.
+/// All but U+0021–U+007E, and of these `"` and `%`.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+/// A header value by section 3.1.3.2 of the HTTP binding.
 #[must_use]
 pub fn percent_encode(value: &str) -> String {
-    value.bytes().fold(String::with_capacity(value.len()), |mut encoded, byte| {
-        match byte {
-            b'"' | b'%' | ..=b' ' | 0x7f.. => {
-                // Writing to a string cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-            _ => encoded.push(char::from(byte)),
-        }
-        encoded
-    })
+    utf8_percent_encode(value, ESCAPED).to_string()
 }
 
 #[cfg(test)]

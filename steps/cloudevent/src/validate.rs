@@ -140,15 +140,20 @@ fn is_forbidden(char: char) -> bool {
 fn is_uri_reference(text: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte);
-    let escapes_whole = text.split('%').skip(1).all(|rest| {
-        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    });
     // A colon in the first segment ends a scheme.
     let first = text.split(['/', '?', '#']).next().unwrap_or_default();
     text.bytes().all(allowed)
         && text.matches('#').count() <= 1
-        && escapes_whole
+        && escapes_are_whole(text)
         && (!first.contains(':') || has_scheme(text))
+}
+
+/// Whether two hexadecimal digits follow each `%`.
+#[must_use]
+pub fn escapes_are_whole(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 fn has_scheme(text: &str) -> bool {
