@@ -38,7 +38,7 @@ pub(crate) enum Decision {
 }
 
 impl Interceptor {
-    pub(crate) fn process(&self, request: &Request<'_>, now: SystemTime) -> Decision {
+    pub(crate) fn process(&self, request: &Request, now: SystemTime) -> Decision {
         let decision = self.credentials.read().and_then(|known| decide(request, &known, self, now));
         decision.unwrap_or_else(|refusal| {
             let (id, source) = http_binding::id_and_source(&request.header, &request.body);
@@ -49,7 +49,7 @@ impl Interceptor {
 
 /// Who sends is asked before what: a stranger is told nothing about the rest.
 fn decide(
-    request: &Request<'_>,
+    request: &Request,
     credentials: &Credentials,
     interceptor: &Interceptor,
     now: SystemTime,

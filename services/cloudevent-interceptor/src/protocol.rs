@@ -1,27 +1,21 @@
 //! The JSON that Tekton's EventListener and its interceptors exchange.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{event::Event, refusal::Refusal};
 
 /// What came to the EventListener. Its body is text: bytes that are not UTF-8 arrive as `�`.
 #[derive(Default, Deserialize)]
-pub(crate) struct Request<'a> {
-    #[serde(borrow, default)]
-    pub(crate) body: Cow<'a, str>,
+pub(crate) struct Request {
+    #[serde(default)]
+    pub(crate) body: String,
     #[serde(default)]
     pub(crate) header: Headers,
     #[serde(default)]
     pub(crate) context: Context,
-}
-
-impl Request<'_> {
-    /// Apart from the bytes that it was read from, which then need not be kept.
-    pub(crate) fn into_owned(self) -> Request<'static> {
-        Request { body: self.body.into_owned().into(), header: self.header, context: self.context }
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -57,40 +51,19 @@ impl Headers {
     }
 }
 
-/// The answer to the EventListener.
-#[derive(Serialize)]
-pub(crate) struct Answer {
-    #[serde(rename = "continue")]
-    proceeds: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<Extensions>,
-    status: Status,
+/// Answers to the EventListener: the triggers see the event.
+pub(crate) fn proceed(event: &Event) -> Value {
+    json!({ "continue": true, "extensions": { "event": event }, "status": { "code": 0, "message": "" } })
 }
 
-#[derive(Serialize)]
-struct Extensions {
-    event: Event,
+pub(crate) fn ignore() -> Value {
+    stop(0, "nothing here waits for this event")
 }
 
-#[derive(Serialize)]
-struct Status {
-    code: u8,
-    message: String,
+pub(crate) fn refuse(refusal: &Refusal) -> Value {
+    stop(refusal.code as u8, &refusal.line())
 }
 
-impl Answer {
-    pub(crate) fn proceed(event: Event) -> Self {
-        let status = Status { code: 0, message: String::new() };
-        Self { proceeds: true, extensions: Some(Extensions { event }), status }
-    }
-
-    pub(crate) fn ignore() -> Self {
-        let message = "nothing here waits for this event".into();
-        Self { proceeds: false, extensions: None, status: Status { code: 0, message } }
-    }
-
-    pub(crate) fn refuse(refusal: &Refusal) -> Self {
-        let status = Status { code: refusal.code as u8, message: refusal.line() };
-        Self { proceeds: false, extensions: None, status }
-    }
+fn stop(code: u8, message: &str) -> Value {
+    json!({ "continue": false, "status": { "code": code, "message": message } })
 }

@@ -19,6 +19,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use serde_json::Value;
 use step::{Terminated, text::clean};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -29,7 +30,7 @@ use tokio::{
 use crate::{
     event_recorder::EventRecorder,
     interceptor::{Decision, Interceptor},
-    protocol::{self, Answer},
+    protocol,
     refusal::{Refusal, shown},
 };
 
@@ -170,7 +171,7 @@ impl Server {
     }
 
     fn answer(&self, body: Bytes) -> Response<Full<Bytes>> {
-        let request = match serde_json::from_slice(&body).map(protocol::Request::into_owned) {
+        let request = match serde_json::from_slice::<protocol::Request>(&body) {
             Ok(request) => request,
             Err(error) => {
                 tracing::warn!(
@@ -193,11 +194,11 @@ impl Server {
                     event.version,
                     event.name
                 );
-                json(&Answer::proceed(*event))
+                json(&protocol::proceed(&event))
             }
             Decision::Ignore { id, ty } => {
                 tracing::debug!("event `{}` starts nothing here: {}", shown(&id), shown(&ty));
-                json(&Answer::ignore())
+                json(&protocol::ignore())
             }
             Decision::Refuse { id, source, refusal } => {
                 self.refuse(&id, &source, &request.context.event_id, &refusal)
@@ -224,14 +225,12 @@ impl Server {
         let line = clean(&format!("refused {event}{received}: {}", refusal.line()));
         tracing::warn!("{line}");
         self.recorder.record(&line);
-        json(&Answer::refuse(refusal))
+        json(&protocol::refuse(refusal))
     }
 }
 
-fn json(answer: &Answer) -> Response<Full<Bytes>> {
-    // Texts only, which always have a form in JSON.
-    let body = serde_json::to_vec(answer).unwrap_or_default();
-    respond(StatusCode::OK, "application/json", body)
+fn json(answer: &Value) -> Response<Full<Bytes>> {
+    respond(StatusCode::OK, "application/json", answer.to_string())
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {

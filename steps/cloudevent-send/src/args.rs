@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args as Group, Parser};
 use cloudevent::http_binding::Mode;
-use humantime::Duration;
+use humantime::parse_duration;
 use reqwest::{
     Url,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
@@ -164,15 +164,8 @@ pub(crate) struct DeliveryArgs {
     /// Sent as `WebHook-Request-Origin`, for sinks that keep to the webhook specification
     #[arg(long, value_name = "NAME")]
     pub(crate) webhook_origin: Option<HeaderValue>,
-    /// Time for all tries of an event together
-    #[arg(long, value_name = "DURATION", default_value = "2m")]
-    pub(crate) timeout: Duration,
-    /// Time for one try
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pub(crate) attempt_timeout: Duration,
-    /// Tries after the first, on 404, 408, 425, 429, 500, 502, 503, 504 and when there is no answer
-    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
-    pub(crate) retries: usize,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     /// Extensions that win over all others, as Knative hands them over: `{"extensions": {"k": "v"}}`
     #[arg(long, value_name = "JSON", env = "K_CE_OVERRIDES")]
     pub(crate) overrides: Option<String>,
@@ -184,7 +177,21 @@ pub(crate) struct DeliveryArgs {
     pub(crate) print: Option<Form>,
 }
 
-#[derive(Group)]
+/// How long and how often to try.
+#[derive(Clone, Copy, Group)]
+pub(crate) struct Limits {
+    /// Time for all tries of an event together
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Time for one try
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) attempt_timeout: Duration,
+    /// Tries after the first, on 404, 408, 425, 429, 500, 502, 503, 504 and when there is no answer
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub(crate) retries: usize,
+}
+
+#[derive(Clone, Group)]
 #[command(next_help_heading = "After sending")]
 pub(crate) struct AwaitArgs {
     /// Wait until the listener has started PipelineRun `PREFIX-NAME` in the namespace of this run,
@@ -192,10 +199,10 @@ pub(crate) struct AwaitArgs {
     #[arg(long, value_name = "PREFIX", value_parser = run_prefix)]
     pub(crate) await_run: Option<String>,
     /// Time to wait for the run
-    #[arg(long, value_name = "DURATION", default_value = "1m")]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_duration)]
     pub(crate) await_timeout: Duration,
     /// While there is no run, send the same bytes again each time this has passed
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub(crate) resend_after: Duration,
     /// End with the exit code in this file if it is not 0: a step with `onError: continue` that was
     /// told of still fails its Task. Tekton writes the file `$(steps.step-NAME.exitCode.path)`

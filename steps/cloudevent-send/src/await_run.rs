@@ -23,25 +23,18 @@ pub(crate) struct Awaited {
     runs: Api<DynamicObject>,
     namespace: String,
     prefix: String,
-    within: Duration,
-    resend_after: Duration,
+    args: AwaitArgs,
 }
 
 impl Awaited {
     /// None when nobody asked to wait. Without a namespace: the pod's own, or the kubeconfig's.
-    pub(crate) async fn new(args: &AwaitArgs, namespace: Option<String>) -> Result<Option<Self>> {
+    pub(crate) async fn new(args: AwaitArgs, namespace: Option<String>) -> Result<Option<Self>> {
         let Some(prefix) = args.await_run.clone() else { return Ok(None) };
         let client = connect().await?;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let kind = GroupVersionKind::gvk("tekton.dev", "v1", "PipelineRun");
         let runs = Api::namespaced_with(client, &namespace, &ApiResource::from_gvk(&kind));
-        Ok(Some(Self {
-            runs,
-            namespace,
-            prefix,
-            within: args.await_timeout.into(),
-            resend_after: args.resend_after.into(),
-        }))
+        Ok(Some(Self { runs, namespace, prefix, args }))
     }
 
     /// Waits for the run of the event of this name, and calls `again` each time that the event had
@@ -53,8 +46,8 @@ impl Awaited {
     ) -> Result<()> {
         let name = format!("{}-{name}", self.prefix);
         let full = format!("{}/{name}", self.namespace);
-        let deadline = Instant::now() + self.within;
-        let mut resend_at = Instant::now() + self.resend_after;
+        let deadline = Instant::now() + self.args.await_timeout;
+        let mut resend_at = Instant::now() + self.args.resend_after;
         let mut accepted = 1;
         let mut warned = false;
         loop {
@@ -71,7 +64,7 @@ impl Awaited {
                         "PipelineRun `{full}` is not there yet; sending the event again"
                     );
                     accepted += u32::from(again().await);
-                    resend_at = Instant::now() + self.resend_after;
+                    resend_at = Instant::now() + self.args.resend_after;
                 }
                 Ok(false) => {}
                 Err(error) if error.is_retryable() && !is_late => {
@@ -85,7 +78,7 @@ impl Awaited {
                 Err(error) => return Err(error.into_failure(&full)),
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            sleep(LOOK_EVERY.min(self.resend_after).min(left)).await;
+            sleep(LOOK_EVERY.min(self.args.resend_after).min(left)).await;
         }
     }
 
@@ -96,7 +89,7 @@ impl Awaited {
     }
 
     fn not_started(&self, full: &str, accepted: u32) -> anyhow::Error {
-        let within = humantime::format_duration(self.within);
+        let within = humantime::format_duration(self.args.await_timeout);
         let times = if accepted == 1 { "once".to_owned() } else { format!("{accepted} times") };
         anyhow!(Failure {
             what: format!(

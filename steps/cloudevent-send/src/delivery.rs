@@ -16,6 +16,7 @@ use step::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
+    args::Limits,
     credentials::{Credentials, Signer},
     request::Request,
 };
@@ -36,15 +37,6 @@ pub(crate) struct Sink {
     proxy: Option<Proxy>,
     client: Client,
     signer: Option<Signer>,
-}
-
-/// How long and how often to try.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    /// For everything, pauses included
-    pub(crate) total: Duration,
-    pub(crate) attempt: Duration,
-    pub(crate) retries: usize,
 }
 
 /// A final answer, or one more; shown as its status and the beginning of its text.
@@ -139,14 +131,15 @@ impl Sink {
         request: &Request,
         limits: Limits,
     ) -> Result<Reply, DeliveryError> {
-        let deadline = Instant::now() + limits.total;
+        let deadline = Instant::now() + limits.timeout;
         let pauses = ExponentialBuilder::new()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
             .with_max_times(limits.retries)
             .with_jitter();
         let attempt = || async {
-            let left = deadline.saturating_duration_since(Instant::now()).min(limits.attempt);
+            let left =
+                deadline.saturating_duration_since(Instant::now()).min(limits.attempt_timeout);
             let reply = self.attempt(request, left).await?;
             let is_final = Meaning::of(reply.status) != Meaning::Later;
             if is_final { Ok(reply) } else { Err(DeliveryError::Answered(reply)) }

@@ -41,7 +41,7 @@ use crate::{
     args::{Args, DeliveryArgs, ResultArgs},
     await_run::Awaited,
     credentials::Credentials,
-    delivery::{Limits, Sink},
+    delivery::Sink,
     event::{Composed, events},
     request::{Request, requests},
     sender::Sender,
@@ -69,8 +69,8 @@ async fn send(args: Args) -> Result<Outcome> {
                 return print(form, &sink, &requests, &credentials, &results);
             }
             let sink = Sink::new(sink, credentials)?;
-            let awaited = Awaited::new(&awaiting, run.namespace).await?;
-            let sender = Sender { sink, limits: delivery.limits(), awaited, results };
+            let awaited = Awaited::new(awaiting.clone(), run.namespace).await?;
+            let sender = Sender { sink, limits: delivery.limits, awaited, results };
             sender.send_all(&requests).await?
         }
         _ => {
@@ -88,14 +88,6 @@ impl DeliveryArgs {
     /// None when the events are to be sent.
     fn form(&self) -> Option<dry_run::Form> {
         self.print.or(self.dry_run.then_some(dry_run::Form::Http))
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            total: self.timeout.into(),
-            attempt: self.attempt_timeout.into(),
-            retries: self.retries,
-        }
     }
 }
 

@@ -6,9 +6,9 @@ use cloudevents::{AttributesReader as _, Event};
 use step::{Failure, Outcome};
 
 use crate::{
-    args::ResultArgs,
+    args::{Limits, ResultArgs},
     await_run::Awaited,
-    delivery::{DeliveryError, Limits, Meaning, Reply, Sink},
+    delivery::{DeliveryError, Meaning, Reply, Sink},
     request::Request,
 };
 
@@ -76,7 +76,7 @@ impl Sender {
 
     /// One more time what was accepted before; whatever comes back, the wait for the run goes on.
     async fn send_again(&self, request: &Request) -> bool {
-        match self.sink.attempt(request, self.limits.attempt).await {
+        match self.sink.attempt(request, self.limits.attempt_timeout).await {
             Ok(reply) if Meaning::of(reply.status) == Meaning::Accepted => true,
             Ok(reply) => {
                 tracing::warn!("{}: this time it answered {reply}", self.sink.address());

@@ -102,12 +102,7 @@ impl Repository {
 
     /// Whether the repository holds a manifest of this digest.
     pub async fn has(&self, digest: &str) -> Result<bool, RegistryError> {
-        let answer = self.ask(Method::HEAD, &format!("manifests/{digest}")).await?;
-        match answer.status() {
-            StatusCode::NOT_FOUND => Ok(false),
-            status if status.is_success() => Ok(true),
-            _ => Err(self.http.refusal(answer).await),
-        }
+        Ok(self.ask(Method::HEAD, &format!("manifests/{digest}")).await?.is_some())
     }
 
     /// A document whose digest another one names.
@@ -128,18 +123,12 @@ impl Repository {
         path: &str,
         what: &'static str,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
-        let answer = self.ask(Method::GET, path).await?;
-        match answer.status() {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => {
-                self.http.whole(answer, LARGEST_DOCUMENT, what).await.map(Some)
-            }
-            _ => Err(self.http.refusal(answer).await),
-        }
+        let Some(answer) = self.ask(Method::GET, path).await? else { return Ok(None) };
+        self.http.whole(answer, LARGEST_DOCUMENT, what).await.map(Some)
     }
 
-    /// Asks until there is a final answer, within the time.
-    async fn ask(&self, method: Method, path: &str) -> Result<Response, RegistryError> {
+    /// Asks until there is a final answer, within the time. None: it has no such thing.
+    async fn ask(&self, method: Method, path: &str) -> Result<Option<Response>, RegistryError> {
         let pauses = ExponentialBuilder::new()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
@@ -149,7 +138,7 @@ impl Repository {
             let answer = self.attempt(method.clone(), path).await?;
             if is_busy(answer.status()) { Err(self.http.refusal(answer).await) } else { Ok(answer) }
         };
-        attempt
+        let answer = attempt
             .retry(pauses)
             .when(RegistryError::is_retryable)
             .adjust(|error, pause| {
@@ -157,7 +146,12 @@ impl Repository {
                 (Instant::now() + pause < self.deadline).then_some(pause)
             })
             .notify(|error, _| tracing::warn!("{}: {error}; asking again", self.image.host))
-            .await
+            .await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(answer)),
+            _ => Err(self.http.refusal(answer).await),
+        }
     }
 
     async fn attempt(&self, method: Method, path: &str) -> Result<Response, RegistryError> {

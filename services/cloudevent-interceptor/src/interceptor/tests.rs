@@ -20,7 +20,7 @@ fn open() -> Interceptor {
 }
 
 /// What the EventListener hands over.
-fn request<'a>(headers: &[(&str, &str)], body: &'a str) -> Request<'a> {
+fn request(headers: &[(&str, &str)], body: &str) -> Request {
     let mut all = Headers::default();
     for (name, value) in headers {
         all.0.entry((*name).to_owned()).or_default().push((*value).to_owned());

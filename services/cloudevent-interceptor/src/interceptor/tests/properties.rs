@@ -114,7 +114,7 @@ proptest! {
         } else {
             Credentials::default()
         };
-        let request = Request { body: body.into(), header: headers, ..Request::default() };
+        let request = Request { body, header: headers, ..Request::default() };
         let decision = crate::interceptor::decide(&request, &keys, &open(), SystemTime::now());
         if let Err(refusal) = decision {
             let _ = http_binding::id_and_source(&request.header, &request.body);
