@@ -22,7 +22,7 @@ use crate::access::repository;
 /// Carries the archive's SHA-256 in an image's configuration.
 const LABEL: &str = "kanaria.dev/bento-sha256";
 
-/// Tell the digest of a bento's image, if the registry has it
+/// Find the digest of a bento's image, if the registry has it
 ///
 /// Before a build: the image that the tag holds, if it was built from this very archive. Then nothing
 /// has to be built, and a tag that must not change is left alone. After a build, with --pushed: the

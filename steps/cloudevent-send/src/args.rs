@@ -23,7 +23,7 @@ Examples:
     cloudevent-send --sink=http://el-canary:8080 --type=build.canary.release.requested.v1 \\
       --source=/people/ada --subject=team/iris --field serviceName=iris serviceVersion=v2
 
-  Tell what a pipeline did, and wait for the run that starts; a retry sends the same id:
+  Report what a pipeline did, and wait for the run that starts; a retry sends the same id:
     cloudevent-send --sink=http://el-canary:8080 --type-prefix=build.canary.release \\
       --type=canary.created.v1 --source=/tekton/team/pipelines/canary-release --subject=team/iris \\
       --correlation-id=6e8bc430-9c3a-11d9-9669-0800200c9a66 --causation-id=6e8bc430 --chainhops=0 \\

@@ -38,7 +38,7 @@ impl Awaited {
     }
 
     /// Waits for the run of the event of this name, and calls `again` each time that the event had
-    /// better be sent once more; that tells whether the sink accepted it.
+    /// better be sent once more; it returns whether the sink accepted it.
     pub(crate) async fn wait(
         &self,
         name: &str,

@@ -23,7 +23,7 @@ use crate::{
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A sink that asks for more than this is as good as down: trying earlier tells sooner.
+/// A sink that asks for more than this is as good as down: trying earlier shows it sooner.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// A listener's reply has 300 bytes; a proxy's page of HTML is of no use to anyone.
 const LONGEST_REPLY: usize = 64 << 10;

@@ -61,7 +61,7 @@ impl Site {
         self.sink.received_requests().await.unwrap()
     }
 
-    fn told(&self, run: &Assert) -> String {
+    fn log(&self, run: &Assert) -> String {
         let text = String::from_utf8(run.get_output().stderr.clone()).unwrap();
         text.replace(&self.sink.uri(), "http://sink").replace(&self.api.uri(), "http://api")
     }
@@ -119,7 +119,7 @@ async fn a_run_that_is_there_ends_the_wait() {
     let asked = site.api.received_requests().await.unwrap();
     let path = format!("/apis/tekton.dev/v1/namespaces/team/pipelineruns/{}", run_name());
     assert_eq!(asked[0].url.path(), path);
-    insta::assert_snapshot!(site.told(&run));
+    insta::assert_snapshot!(site.log(&run));
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_run_that_never_appears_is_an_error() {
     let site = Site::new(not_there()).await;
     let run = site.send(&["--await-timeout=300ms", "--resend-after=1m"]).await.code(1);
     assert_eq!(site.sent().await.len(), 1);
-    insta::assert_snapshot!(site.told(&run));
+    insta::assert_snapshot!(site.log(&run));
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn what_the_sink_says_to_a_repetition_does_not_end_the_wait() {
     let sink = first(1, ResponseTemplate::new(202), ResponseTemplate::new(503));
     let site = Site::with_sink(sink, first(3, not_there(), there())).await;
     let run = site.send(&[]).await.success();
-    assert!(site.told(&run).contains("this time it answered 503"), "{}", site.told(&run));
+    assert!(site.log(&run).contains("this time it answered 503"), "{}", site.log(&run));
 }
 
 #[tokio::test]
@@ -170,14 +170,14 @@ async fn a_missing_right_is_told_at_once_with_the_role() {
     let site = Site::new(status(403, "Forbidden", message)).await;
     let run = site.send(&[]).await.code(1);
     assert_eq!(site.api.received_requests().await.unwrap().len(), 1);
-    insta::assert_snapshot!(site.told(&run));
+    insta::assert_snapshot!(site.log(&run));
 }
 
 #[tokio::test]
 async fn trouble_of_the_api_server_is_waited_out() {
     let site = Site::new(first(2, broken(), there())).await;
     let run = site.send(&[]).await.success();
-    assert!(site.told(&run).contains("etcdserver: request timed out; trying again"));
+    assert!(site.log(&run).contains("etcdserver: request timed out; trying again"));
     assert_eq!(site.sent().await.len(), 1, "nobody knows that the run is missing");
 }
 
@@ -185,11 +185,11 @@ async fn trouble_of_the_api_server_is_waited_out() {
 async fn an_api_server_that_stays_away_is_an_error() {
     let site = Site::new(broken()).await;
     let run = site.send(&["--await-timeout=200ms"]).await.code(1);
-    insta::assert_snapshot!(site.told(&run));
+    insta::assert_snapshot!(site.log(&run));
 
     fs::write(site.folder.path().join("kubeconfig"), kubeconfig("http://127.0.0.1:9")).unwrap();
     let run = site.send(&["--await-timeout=200ms"]).await.code(1);
-    insta::assert_snapshot!(site.told(&run));
+    insta::assert_snapshot!(site.log(&run));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The run that a step is part of.
 
-/// What a step's pod tells of its run. A Task passes it by environment variables from the labels that
+/// What a step's pod knows of its run. A Task passes it by environment variables from the labels that
 /// Tekton gives each pod; at a terminal there is none.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Run (a Task passes these from its pod's labels)")]

@@ -40,15 +40,14 @@ pub fn within(text: &str, most: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// The same for a text whose lines stay lines.
+/// The same for a text whose lines stay lines, with their indentation.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
-    text.lines().map(indented).collect::<Vec<_>>().join("\n")
-}
-
-fn indented(line: &str) -> String {
-    let text = line.trim_start_matches(' ');
-    " ".repeat(line.len() - text.len()) + &clean(text)
+    let lines = text.lines().map(|line| {
+        let text = line.trim_start_matches(' ');
+        " ".repeat(line.len() - text.len()) + &clean(text)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// JSON that no terminal obeys and that reads as the same value: what [`clean`] would escape is
