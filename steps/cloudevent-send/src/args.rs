@@ -247,11 +247,8 @@ fn http_url(text: &str) -> Result<Url, String> {
 fn run_prefix(text: &str) -> Result<String, String> {
     let dns = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let fits = (1..=26).contains(&text.len()) && text.bytes().all(dns) && !text.starts_with('-');
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("write at most 26 lower-case letters, digits and dashes, such as `promotion`".into())
-    }
+    let hint = "write at most 26 lower-case letters, digits and dashes, such as `promotion`";
+    fits.then(|| text.to_owned()).ok_or_else(|| hint.into())
 }
 
 /// `NAME=VALUE`. The event's own headers are not for taking.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, Proxy, RequestBuilder, Response, redirect::Policy};
 use serde::Deserialize;
+use serde_json::Value;
 use step::{Proxies, http::retry_after, innermost, text::clean};
 
 use crate::error::{RegistryError, is_busy};
@@ -69,14 +70,13 @@ impl Http {
         let status = answer.status();
         let retry_after = retry_after(answer.headers());
         let body = self.whole(answer, LARGEST_ERROR, "error").await.unwrap_or_default();
-        let first = serde_json::from_slice::<ErrorBody>(&body)
-            .ok()
-            .and_then(|body| body.errors.into_iter().next());
-        let words = first.map_or_else(String::new, |ErrorDetail { code, message }| {
-            let message = if message.is_empty() { message } else { format!(" ({message})") };
-            format!(" {code}{message}")
-        });
-        let text = clean(&format!("it answered {status}{words}"));
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let word = |name| body["errors"][0][name].as_str().unwrap_or_default();
+        let message = match word("message") {
+            "" => String::new(),
+            message => format!(" ({message})"),
+        };
+        let text = clean(&format!("it answered {status} {}{message}", word("code")));
         match status.as_u16() {
             401 | 403 => RegistryError::Denied(text),
             _ if is_busy(status) => RegistryError::Busy { text, retry_after },
@@ -102,17 +102,4 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(
     what: &'static str,
 ) -> Result<T, RegistryError> {
     serde_json::from_slice(text).map_err(|_| RegistryError::Malformed(what))
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    errors: Vec<ErrorDetail>,
-}
-
-#[derive(Deserialize)]
-struct ErrorDetail {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
 }

@@ -15,6 +15,9 @@ use crate::{
     text::within,
 };
 
+/// A step's results have 4,096 bytes in all.
+const TEXT_BYTES: usize = 500;
+
 /// A `--result-NAME` flag: the file that a result goes to, or nowhere when the flag is not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResultFile(Option<PathBuf>);
@@ -31,12 +34,7 @@ impl ResultFile {
             hint: "a Task passes `$(results.NAME.path)`; elsewhere, name a file in a folder that exists and can be written".into(),
         })
     }
-}
 
-/// A step's results have 4,096 bytes in all.
-const TEXT_BYTES: usize = 500;
-
-impl ResultFile {
     /// Writes a text for people, of which a part may be a stranger's: one line, and not too long.
     pub fn write_text(&self, text: &str) -> Result<()> {
         self.write(within(text, TEXT_BYTES))
