@@ -70,29 +70,13 @@ pub(crate) fn is_revision(text: &str) -> bool {
 /// `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$`:
 /// what a gate can read as RFC 3339.
 pub(crate) fn is_time(text: &str) -> bool {
-    let fits = |text: &str, pattern: &str| {
-        text.len() == pattern.len()
-            && text.bytes().zip(pattern.bytes()).all(|(byte, wanted)| match wanted {
-                b'0' => byte.is_ascii_digit(),
-                b'+' => b"+-".contains(&byte),
-                _ => byte == wanted,
-            })
-    };
-    let Some((seconds, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else {
-        return false;
-    };
-    let zone = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let zone = fraction.trim_start_matches(|digit: char| digit.is_ascii_digit());
-            let digits = fraction.len() - zone.len();
-            if !(1..=9).contains(&digits) {
-                return false;
-            }
-            zone
-        }
-        None => rest,
-    };
-    fits(seconds, "0000-00-00T00:00:00") && (zone == "Z" || fits(zone, "+00:00"))
+    let shape = text.replace(|c: char| c.is_ascii_digit(), "0");
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else { return false };
+    let zone = rest.strip_prefix('.').map_or(rest, |fraction| {
+        let zone = fraction.trim_start_matches('0');
+        if (1..=9).contains(&(fraction.len() - zone.len())) { zone } else { "" }
+    });
+    matches!(zone, "Z" | "+00:00" | "-00:00")
 }
 
 /// `a` to `z` and `0` to `9`

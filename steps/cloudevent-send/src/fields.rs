@@ -1,6 +1,6 @@
 //! `NAME[:KIND]=VALUE` arguments, of which a Task makes JSON data and extensions without a shell.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use cloudevents::event::ExtensionValue;
 use serde_json::{Map, Number, Value};
@@ -65,12 +65,6 @@ impl FromStr for Extension {
             text => text.as_str().unwrap_or_default().into(),
         });
         Ok(Self { name: name.to_owned(), value })
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)
     }
 }
 

@@ -25,9 +25,9 @@ pub(crate) async fn authorize(
     repository: &str,
     credential: Option<&Credential>,
 ) -> Result<Option<HeaderValue>, RegistryError> {
-    let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-    let mut challenges = challenges.filter_map(|value| Challenge::parse(value.to_str().ok()?));
-    let Some(challenge) = challenges.next() else { return Ok(None) };
+    let mut offered = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+    let challenge = offered.find_map(|value| Challenge::parse(value.to_str().ok()?));
+    let Some(challenge) = challenge else { return Ok(None) };
     match (challenge, credential) {
         (Challenge::Basic, Some(Credential::Password { user, password })) => {
             Ok(Some(basic(user, password)))
