@@ -8,12 +8,16 @@ mod binaries;
 mod calls;
 #[path = "catalog/documents.rs"]
 mod documents;
+#[path = "catalog/echo_server.rs"]
+mod echo_server;
 #[path = "catalog/events.rs"]
 mod events;
 #[path = "catalog/faults.rs"]
 mod faults;
 #[path = "catalog/images.rs"]
 mod images;
+#[path = "catalog/modules.rs"]
+mod modules;
 #[path = "catalog/names.rs"]
 mod names;
 #[path = "catalog/pipelines.rs"]

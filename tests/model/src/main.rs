@@ -1,19 +1,21 @@
 //! A model server in miniature for the cluster tests: it behaves as a bento does towards Knative,
 //! starts at once, and can be told to misbehave in each of the ways that a release must survive.
+//!
+//! - `prediction`: what it does with a request
 
 mod prediction;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
 };
 
-use crate::prediction::{Model, Reply};
+use crate::prediction::{Behaviour, Model, Reply};
 
 /// Serve a make-believe model
 #[derive(Parser)]
@@ -36,30 +38,6 @@ struct Args {
     /// Port to listen on; Knative sets it
     #[arg(long, env = "PORT", default_value_t = 3000)]
     port: u16,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Behaviour {
-    /// Answers
-    Good,
-    /// Answers each prediction with status 500
-    Failing,
-    /// Answers one prediction in five with status 500
-    Flaky,
-    /// Answers each prediction with status 422
-    Refusing,
-    /// Answers a hundred times later than a good one
-    Slow,
-    /// Never answers every other prediction
-    Hanging,
-    /// Resets the connection of every other prediction
-    Resetting,
-    /// Breaks off in the middle of every other answer, with status 200
-    Truncating,
-    /// Is never ready
-    Unready,
-    /// Is ready for a while, then exits; in a container, again and again
-    Crashing,
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -5,10 +5,34 @@ use std::{
     time::Duration,
 };
 
-use crate::Behaviour;
+use clap::ValueEnum;
 
 /// How many times longer a `slow` model takes.
 const SLOWER: u32 = 100;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Behaviour {
+    /// Answers
+    Good,
+    /// Answers each prediction with status 500
+    Failing,
+    /// Answers one prediction in five with status 500
+    Flaky,
+    /// Answers each prediction with status 422
+    Refusing,
+    /// Answers a hundred times later than a good one
+    Slow,
+    /// Never answers every other prediction
+    Hanging,
+    /// Resets the connection of every other prediction
+    Resetting,
+    /// Breaks off in the middle of every other answer, with status 200
+    Truncating,
+    /// Is never ready
+    Unready,
+    /// Is ready for a while, then exits; in a container, again and again
+    Crashing,
+}
 
 pub(crate) struct Model {
     version: String,
