@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{prometheus::clean, verdict::Verdict};
+use crate::judge::verdict::Verdict;
+use crate::prometheus::text::clean;
 
 /// `pass` or `fail`.
 const VERDICT: &str = "kanaria.github.io/gate";

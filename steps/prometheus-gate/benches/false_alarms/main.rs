@@ -1,14 +1,6 @@
 //! How often the tests raise a false alarm, and how soon they find what is there: releases of an
 //! hour each, looked at every 5 s. `cargo bench -p prometheus-gate` prints the tables.
 
-#![allow(dead_code, reason = "the step uses the rest")]
-
-#[path = "../../src/counts.rs"]
-mod counts;
-#[path = "../../src/dispersion.rs"]
-mod dispersion;
-#[path = "../../src/evidence.rs"]
-mod evidence;
 mod simulation;
 
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! Made-up releases, to see how often the tests are wrong and how soon they are right.
 
-use super::evidence::{Counts, Ratio, Side};
+use prometheus_gate::{Counts, Ratio, Side};
 
 /// A look every 5 s, for an hour.
 const LOOKS: usize = 720;
@@ -286,100 +286,4 @@ fn as_float(count: usize) -> f64 {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of bursts")]
 fn whole(count: f64) -> u32 {
     count as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The level is 5 %, and the benchmark finds hardly more than 3 % of any of these. In 300 releases,
-    /// 6 % are three standard errors of a binomial above 3 %.
-    const RUNS: u32 = 300;
-    const MOST: f64 = 0.06;
-
-    fn false_alarms(release: Release, past: Past) -> f64 {
-        power(release, Test { tolerated: 1.0, past }, RUNS).found
-    }
-
-    /// 0.2 % of 200 requests a second.
-    fn busy(errors: Errors) -> Release {
-        Release { requests: 200.0, share: 0.002, errors, ..Release::default() }
-    }
-
-    #[test]
-    fn a_canary_that_is_no_worse_is_seldom_refused() {
-        let quiet = Release::default();
-        for release in [
-            quiet,
-            Release { share: 0.2, ..quiet },
-            Release { ramp: true, ..quiet },
-            Release { requests: 0.2, ..quiet },
-            Release { drift: true, ..quiet },
-        ] {
-            for past in [Past::Seen, Past::None] {
-                let found = false_alarms(release, past);
-                assert!(found <= MOST, "{found} of {release:?}, past {past:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn bursts_are_no_alarm_with_and_without_a_past() {
-        for size in [3.0, 8.0, 20.0] {
-            for past in [Past::Seen, Past::None, Past::WithoutErrors] {
-                let found = false_alarms(busy(Errors::Bursts(size)), past);
-                assert!(found <= MOST, "{found} of bursts of {size}, past {past:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn bursts_that_the_past_does_not_show_are_no_alarm() {
-        let only = Release { canary: Some(Errors::Bursts(8.0)), ..busy(Errors::Single) };
-        let most = Release { weight: 0.9, ..busy(Errors::Bursts(20.0)) };
-        for release in [only, most, busy(Errors::HeavyBursts(3.0))] {
-            let found = false_alarms(release, Past::Seen).max(false_alarms(release, Past::None));
-            assert!(found <= MOST, "{found} of {release:?}");
-        }
-    }
-
-    #[test]
-    fn a_pod_that_goes_bad_now_and_then_is_no_alarm() {
-        for seconds in [5.0, 30.0] {
-            let pods = Errors::BadPods { part: 0.3, seconds, minutes: 10.0 };
-            let release = Release { share: 0.0005, ..busy(pods) };
-            for past in [Past::Seen, Past::None] {
-                let found = false_alarms(release, past);
-                assert!(found <= MOST, "{found} of {seconds} s, past {past:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_worse_is_found_with_few_requests_more_than_any_test_needs() {
-        for ratio in [2.0, 3.0] {
-            let release = Release { ratio, ..Release::default() };
-            let power = power(release, Test { tolerated: 1.0, past: Past::Seen }, RUNS);
-            assert!(power.found >= 0.98, "{ratio}: {power:?}");
-            let bound = release.bound(1.0, 0.05);
-            assert!(power.requests <= 1.5 * bound, "{ratio}: {power:?}, bound {bound}");
-        }
-    }
-
-    #[test]
-    fn three_times_the_errors_are_found_within_minutes() {
-        let minutes = |errors, past, tolerated| {
-            let release = Release { ratio: 3.0, errors, ..Release::default() };
-            power(release, Test { tolerated, past }, RUNS).minutes
-        };
-        for (past, tolerated, most) in [
-            (Past::Seen, 1.0, 4.0),
-            (Past::Seen, 1.25, 6.0),
-            (Past::None, 1.0, 8.0),
-            (Past::None, 1.25, 11.0),
-        ] {
-            let found = minutes(Errors::Single, past, tolerated);
-            assert!(found <= most, "{found} min, past {past:?}, ratio {tolerated}");
-        }
-    }
 }

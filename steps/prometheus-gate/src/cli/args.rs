@@ -10,13 +10,13 @@ use reqwest::{
 use step::{ResultFile, secret};
 
 use crate::{
-    codes::Codes,
-    expression::{Combine, Condition},
-    presets::Preset,
-    spec,
-    spec::{Ms, SECOND},
-    spec_file::{OnInconclusive, OnNoTraffic, duration},
-    subject::percent,
+    spec::{
+        expression::{Combine, Condition},
+        file::{OnInconclusive, OnNoTraffic, percent},
+        presets::Preset,
+        status_codes::Codes,
+    },
+    time::{Ms, duration, moment},
 };
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(disable_help_subcommand = true)]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
     pub(crate) job: Option<Job>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) enum Job {
         #[command(flatten)]
         server: Box<ServerArgs>,
         #[command(flatten)]
-        about: Box<AboutArgs>,
+        about: Box<RolloutArgs>,
     },
     /// Come to the verdict of a record again, without a network, and print it as JSON
     Replay {
@@ -83,7 +83,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["query", "criteria"], help_heading = "What to ask")]
     pub(crate) spec: Option<String>,
     #[command(flatten)]
-    pub(crate) about: AboutArgs,
+    pub(crate) about: RolloutArgs,
     /// How many times the baseline's share of failed, rejected or slow requests is tolerated [default: 1.25]
     #[arg(long, value_name = "RATIO", value_parser = above_zero, help_heading = "What to ask")]
     pub(crate) max_ratio: Option<f64>,
@@ -191,7 +191,7 @@ pub(crate) struct ServerArgs {
 }
 
 #[derive(clap::Args)]
-pub(crate) struct AboutArgs {
+pub(crate) struct RolloutArgs {
     /// The InferenceService, for the log and for `$service`
     #[arg(long, value_name = "NAME", help_heading = "What to ask")]
     pub(crate) service: Option<String>,
@@ -241,56 +241,6 @@ Examples:
 Exit codes:
   0 pass   3 fail or inconclusive   1 Prometheus refused   2 the question is wrong   143 stopped";
 
-/// RFC 3339 with any offset, or `@` and seconds since 1970.
-pub(crate) fn moment(text: &str) -> Result<Ms, String> {
-    /// The year 2100: what is beyond was written in milliseconds, or by mistake.
-    const LATEST: Ms = 4_102_444_800 * SECOND;
-    let moment = any_moment(text)?;
-    match moment {
-        0..LATEST => Ok(moment),
-        _ if text.starts_with('@') => {
-            Err("it is not between 1970 and 2100; write seconds since 1970, not milliseconds"
-                .to_owned())
-        }
-        _ => Err("it is not between 1970 and 2100".to_owned()),
-    }
-}
-
-fn any_moment(text: &str) -> Result<Ms, String> {
-    let wrong = || "write RFC 3339 such as `2026-11-24T12:00:00Z`, or `@1795521600`".to_owned();
-    if let Some(seconds) = text.strip_prefix('@') {
-        return seconds
-            .parse()
-            .ok()
-            .and_then(|seconds: f64| spec::millis(seconds * 1000.0))
-            .ok_or_else(wrong);
-    }
-    let (local, offset) = match text.len().checked_sub(6).and_then(|at| text.split_at_checked(at)) {
-        Some((local, offset)) if offset.starts_with(['+', '-']) => {
-            (format!("{local}Z"), Some(offset))
-        }
-        _ => (text.to_owned(), None),
-    };
-    let since = humantime::parse_rfc3339(&local)
-        .map_err(|_| wrong())?
-        .duration_since(std::time::UNIX_EPOCH);
-    let moment = Ms::try_from(since.map_err(|_| wrong())?.as_millis()).map_err(|_| wrong())?;
-    let ahead = match offset.map(|offset| (offset.starts_with('-'), offset[1..].split_once(':'))) {
-        None => 0,
-        Some((west, Some((hours, minutes)))) => {
-            let part = |text: &str| text.parse::<Ms>().map_err(|_| wrong());
-            let (hours, minutes) = (part(hours)?, part(minutes)?);
-            if hours > 23 || minutes > 59 {
-                return Err(wrong());
-            }
-            let length = (hours * 60 + minutes) * 60 * SECOND;
-            if west { -length } else { length }
-        }
-        Some((_, None)) => return Err(wrong()),
-    };
-    Ok(moment - ahead)
-}
-
 /// An address of a server.
 pub(crate) fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -330,34 +280,4 @@ fn chance(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|chance: &f64| *chance > 0.0 && *chance < 1.0)
         .ok_or("it has to be between 0 and 1".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_is_told_in_any_time_zone() {
-        let noon = Ok(1_795_521_600_000);
-        assert_eq!(moment("2026-11-24T12:00:00Z"), noon);
-        assert_eq!(moment("2026-11-24T14:00:00+02:00"), noon);
-        assert_eq!(moment("2026-11-24T07:30:00.000-04:30"), noon);
-        assert_eq!(moment("@1795521600"), noon);
-        for wrong in [
-            "yesterday",
-            "",
-            "2026-11-24",
-            "2026-11-24T12:00:00+2",
-            "@now",
-            "@1795521600000",
-            "@1e300",
-            "@-5",
-            "@NaN",
-            "9999-12-31T23:59:59Z",
-            "12000-01-01T00:00:00Z",
-            "2026-11-24T12:00:00+99999999999999:00",
-        ] {
-            assert!(moment(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -4,17 +4,25 @@ use anyhow::{Context, Result};
 use step::{Failure, Outcome};
 
 use crate::{
-    args::{AboutArgs, ServerArgs},
-    discovery::{existing, labels_there, several, shape},
-    gate::Question,
-    plan::{fill_in, refuse_impossible, server},
-    prometheus::{Prometheus, Trouble, local_clock},
-    samples::Labels,
-    say,
-    spec::{Criterion, Missing, Ms, SECOND, Several, Test, Timing},
-    spec_file::parse,
-    spec_text,
-    verdict::length,
+    cli::{
+        args::{RolloutArgs, ServerArgs},
+        output::say,
+        resolve::{fill_in, server},
+    },
+    prometheus::{
+        client::Prometheus,
+        discovery::{existing, labels_there, several, shape},
+        error::PrometheusError,
+    },
+    series::Labels,
+    spec::{
+        criteria::refuse_impossible,
+        file::{parse, spec_text},
+        model::{Criterion, ExpectedSeries, Missing, Test, Timing},
+        promql::{filters, ranges},
+        question::Question,
+    },
+    time::{Ms, SECOND, length, local_clock},
 };
 
 /// What was found, in the words of the spec.
@@ -29,7 +37,7 @@ enum Finding {
 pub(crate) async fn check(
     spec: &str,
     server_args: &ServerArgs,
-    about: &AboutArgs,
+    about: &RolloutArgs,
 ) -> Result<Outcome> {
     let mut file = parse(&spec_text(spec)?)?;
     fill_in(&mut file, about);
@@ -98,12 +106,15 @@ fn by_itself(criterion: &Criterion, timing: Timing) -> Vec<Finding> {
 }
 
 /// What a server says to it.
-async fn against(prometheus: &Prometheus, question: &Question) -> Result<Vec<Finding>, Trouble> {
+async fn against(
+    prometheus: &Prometheus,
+    question: &Question,
+) -> Result<Vec<Finding>, PrometheusError> {
     let now = local_clock() + prometheus.clock_offset().await?;
     let criterion = question.criterion();
-    if let Question::Open(ways) = question {
-        let Some(way) = existing(prometheus, ways, now).await? else {
-            let there = labels_there(prometheus, ways, now).await?;
+    if let Question::Candidates(candidates) = question {
+        let Some(way) = existing(prometheus, candidates, now).await? else {
+            let there = labels_there(prometheus, candidates, now).await?;
             return Ok(vec![Finding::Wrong(there.join("; "))]);
         };
         let doubts = way.settled(&shape(prometheus, way, now).await?).notes;
@@ -111,10 +122,14 @@ async fn against(prometheus: &Prometheus, question: &Question) -> Result<Vec<Fin
     }
     let answer = match prometheus.instant(&criterion.query, now).await {
         Ok(answer) => answer,
-        Err(trouble @ (Trouble::Query(_) | Trouble::Execution(_) | Trouble::Warned(_))) => {
-            return Ok(vec![Finding::Wrong(trouble.to_string())]);
+        Err(
+            error @ (PrometheusError::Query(_)
+            | PrometheusError::Execution(_)
+            | PrometheusError::Warned(_)),
+        ) => {
+            return Ok(vec![Finding::Wrong(error.to_string())]);
         }
-        Err(trouble) => return Err(trouble),
+        Err(error) => return Err(error),
     };
     let mut findings = Vec::new();
     let series: Vec<&Labels> = answer.series.iter().map(|series| &series.labels).collect();
@@ -123,7 +138,7 @@ async fn against(prometheus: &Prometheus, question: &Question) -> Result<Vec<Fin
             "the query gives no series now: is a name or a label wrong?".to_owned(),
         ));
     }
-    let one = matches!(&criterion.test, Test::Value(test) if test.series == Several::One);
+    let one = matches!(&criterion.test, Test::Value(test) if test.series == ExpectedSeries::One);
     if one && series.len() > 1 {
         findings.push(Finding::Wrong(several(&criterion.name, &series).what));
     }
@@ -139,7 +154,7 @@ async fn scraped_often_enough(
     selector: &str,
     range: Ms,
     now: Ms,
-) -> Result<Option<Finding>, Trouble> {
+) -> Result<Option<Finding>, PrometheusError> {
     const LOOK: Ms = 600 * SECOND;
     let answer = prometheus.instant(&format!("max(count_over_time({selector}[10m]))"), now).await?;
     let count =
@@ -166,70 +181,4 @@ async fn scraped_often_enough(
     } else {
         None
     })
-}
-
-/// The selectors that have a range, and how far each looks back.
-fn ranges(query: &str) -> Vec<(String, Ms)> {
-    let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(open) = query[from..].find('[').map(|at| from + at) {
-        let Some(close) = query[open..].find(']').map(|at| open + at) else { break };
-        let inside = &query[open..=close];
-        if let (false, Ok(range)) =
-            (inside.contains(':'), crate::spec::window(&format!("x{inside}")))
-        {
-            let before = query[..open].trim_end();
-            let name_end = if before.ends_with('}') {
-                before.rfind('{').unwrap_or(before.len())
-            } else {
-                before.len()
-            };
-            let name = before[..name_end]
-                .rfind(|c: char| !(c.is_alphanumeric() || "_:".contains(c)))
-                .map_or(0, |at| at + 1);
-            found.push((before[name..].to_owned(), range));
-        }
-        from = close + 1;
-    }
-    found
-}
-
-/// A comparison outside all parentheses, which filters.
-fn filters(query: &str) -> Option<&'static str> {
-    let mut depth = 0;
-    for (at, c) in query.char_indices() {
-        match c {
-            '(' | '{' | '[' => depth += 1,
-            ')' | '}' | ']' => depth -= 1,
-            '<' | '>' | '=' | '!' if depth == 0 => {
-                let rest = &query[at..];
-                let operator = ["<=", ">=", "==", "!=", "<", ">"]
-                    .into_iter()
-                    .find(|operator| rest.starts_with(operator))?;
-                return (!rest[operator.len()..].trim_start().starts_with("bool"))
-                    .then_some(operator);
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_is_told_from_a_comparison_that_gives_a_value() {
-        assert_eq!(filters("rate(x[5m]) > 1"), Some(">"));
-        assert_eq!(filters("x >= bool 1"), None);
-        assert_eq!(filters("sum(x > 1) / sum(x{a!=\"b\"})"), None);
-    }
-
-    #[test]
-    fn each_selector_is_found_with_its_range() {
-        let query = "sum(rate(a:b{c=\"d\"}[5m])) / sum(rate(e [1h])) + max_over_time(f[30m:1m])";
-        let found = [("a:b{c=\"d\"}".to_owned(), 300_000), ("e".to_owned(), 3_600_000)];
-        assert_eq!(ranges(query), found);
-    }
 }

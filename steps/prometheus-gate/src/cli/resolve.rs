@@ -8,20 +8,20 @@ use reqwest::header::{HeaderName, HeaderValue};
 use step::{Failure, Usage, secret, text};
 
 use crate::{
-    args::{AboutArgs, ServerArgs, WatchArgs, address, header, moment, region},
-    gate::{Gate, Question},
-    ledger::rfc3339,
-    presets,
-    prometheus::{Access, Prometheus, local_clock},
-    spec::{Ms, SECOND, Timing},
-    spec_file::{CriterionPart, Length, SpecFile, parse},
-    spec_text,
-    subject::{self, Subject},
-    verdict::length,
+    cli::args::{RolloutArgs, ServerArgs, WatchArgs, address, header, region},
+    prometheus::{access::Access, client::Prometheus},
+    spec::{
+        criteria::refuse_impossible,
+        file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text},
+        presets,
+        subject::Subject,
+    },
+    time::{Length, Ms, SECOND, local_clock, moment},
+    watch::gate::{Gate, in_the_future},
 };
 
 /// The gate that the flags ask for.
-pub(crate) fn plan(args: &WatchArgs) -> Result<Gate> {
+pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
     let mut file = match &args.spec {
         Some(spec) => parse(&spec_text(spec)?)?,
         None => from_flags(args),
@@ -60,24 +60,24 @@ pub(crate) fn plan(args: &WatchArgs) -> Result<Gate> {
 fn from_flags(args: &WatchArgs) -> SpecFile {
     let mut criteria = Vec::new();
     if let (Some(query), Some(when)) = (&args.query, &args.when) {
-        criteria.push(CriterionPart {
+        criteria.push(CriterionSpec {
             name: Some("query".to_owned()),
             query: Some(query.clone()),
             when: Some(when.clone()),
-            ..CriterionPart::default()
+            ..CriterionSpec::default()
         });
     }
     let mut presets = args.criteria.as_slice();
     if presets.is_empty() && criteria.is_empty() && args.about.canary_revision.is_some() {
         presets = &presets::DEFAULT;
     }
-    criteria.extend(presets.iter().map(|preset| CriterionPart {
+    criteria.extend(presets.iter().map(|preset| CriterionSpec {
         preset: Some(*preset),
         max_ratio: args.max_ratio,
         min_requests: args.min_requests,
         objective: args.objective,
         rejection_codes: args.rejection_codes.clone(),
-        ..CriterionPart::default()
+        ..CriterionSpec::default()
     }));
     SpecFile { criteria, ..SpecFile::default() }
 }
@@ -105,11 +105,11 @@ fn overlay(file: &mut SpecFile, args: &WatchArgs) {
 }
 
 /// Whom it is about, by the flags, the file, and the pod that it runs in.
-pub(crate) fn fill_in(file: &mut SpecFile, about: &AboutArgs) {
+pub(crate) fn fill_in(file: &mut SpecFile, about: &RolloutArgs) {
     /// Where Kubernetes tells a pod its namespace.
     const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     let rollout = &mut file.rollout;
-    subject::overlay(rollout, about);
+    overlay_rollout(rollout, about);
     if rollout.namespace.is_none() {
         rollout.namespace =
             fs::read_to_string(OWN_NAMESPACE).ok().map(|name| name.trim().to_owned());
@@ -203,40 +203,22 @@ fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Option<Ms>> {
     }
 }
 
-/// What is wrong with a start that is to come.
-pub(crate) fn in_the_future(start: Ms) -> Usage {
-    Usage {
-        what: format!("the start `{}` is in the future", rfc3339(start)),
-        hint:
-            "give the moment at which the canary got its first request, in UTC or with its offset"
-                .to_owned(),
+/// Flags override what a file says of the rollout.
+fn overlay_rollout(rollout: &mut RolloutSpec, about: &RolloutArgs) {
+    for (flag, field) in [
+        (&about.service, &mut rollout.service),
+        (&about.namespace, &mut rollout.namespace),
+        (&about.canary_revision, &mut rollout.canary_revision),
+        (&about.baseline_revision, &mut rollout.baseline_revision),
+        (&about.canary_image, &mut rollout.canary_image),
+        (&about.baseline_image, &mut rollout.baseline_image),
+        (&about.canary_version, &mut rollout.canary_version),
+        (&about.baseline_version, &mut rollout.baseline_version),
+        (&about.run, &mut rollout.run),
+    ] {
+        if flag.is_some() {
+            field.clone_from(flag);
+        }
     }
-}
-
-/// A gate that can never pass says so at once, not at its deadline.
-pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Result<()> {
-    let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
-    if timing.step < SECOND {
-        return usage(
-            format!("`step` is {}", length(timing.step)),
-            "use 1s or more: no server is scraped more often",
-        );
-    }
-    if timing.hold < timing.step {
-        let what = format!("`hold` is {}, shorter than `step`", length(timing.hold));
-        return usage(what, "one look does not show that something holds: use several steps");
-    }
-    let window =
-        questions.iter().map(|question| question.criterion().window).max().unwrap_or_default();
-    let needed =
-        timing.skew + timing.warmup + window + timing.hold + timing.settle + 2 * timing.step;
-    if timing.deadline < needed {
-        let what = format!("`deadline` of {} can never be met", length(timing.deadline));
-        let hint = format!(
-            "warm-up, the query's own window, hold and settling take {} together: use at least that",
-            length(needed)
-        );
-        return usage(what, &hint);
-    }
-    Ok(())
+    rollout.percent = about.percent.or(rollout.percent);
 }

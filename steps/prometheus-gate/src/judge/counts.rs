@@ -2,20 +2,20 @@
 
 /// Requests and failed ones of one stretch of time, on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Counts {
-    pub(crate) canary: Side,
-    pub(crate) baseline: Side,
+pub struct Counts {
+    pub canary: Side,
+    pub baseline: Side,
 }
 
 /// Requests, and how many of them failed (or were slower than a bound).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Side {
-    pub(crate) errors: f64,
-    pub(crate) total: f64,
+pub struct Side {
+    pub errors: f64,
+    pub total: f64,
 }
 
 impl Side {
-    pub(crate) fn add(&mut self, more: Self) {
+    pub fn add(&mut self, more: Self) {
         self.errors += more.errors;
         self.total += more.total;
     }
@@ -24,4 +24,16 @@ impl Side {
     pub(crate) fn share(self) -> Option<f64> {
         (self.total > 0.0).then(|| self.errors / self.total)
     }
+}
+
+/// `0.0134` as `1.34 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = match percent {
+        _ if percent == 0.0 || percent >= 99.95 => 0,
+        _ if percent >= 10.0 => 1,
+        _ if percent >= 0.01 => 2,
+        _ => 4,
+    };
+    format!("{percent:.digits$} %")
 }

@@ -1,116 +1,20 @@
 //! One criterion on its way over the points: their classes, and the run of good ones.
 
-use serde::Serialize;
-
 use crate::{
-    comparison::{Comparison, Evidence},
-    expression::Say,
-    lane,
-    samples::{Material, seconds},
-    spec::{Criterion, Inf, Missing, Ms, Nan, Role, Several, Spec, Test, ValueTest},
-    verdict::{Reason, length},
+    judge::{
+        comparison::Comparison,
+        samples::Material,
+        summary::{Class, Points, Sample, TrailPoint},
+        verdict::Reason,
+    },
+    spec::{
+        expression::Truth,
+        model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest},
+    },
+    time::{Ms, length},
 };
 
-/// What one point shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The value may still reach back to before the canary, or to its cold start.
-    Warmup,
-    Good,
-    Bad,
-    /// The server answered, and there was no number.
-    Missing,
-}
-
-/// Where one criterion stands, as it is written down.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct State {
-    pub(crate) name: String,
-    pub(crate) query: String,
-    /// What its numbers count.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) unit: String,
-    pub(crate) role: Role,
-    #[serde(rename = "state")]
-    pub(crate) standing: Standing,
-    pub(crate) points: Points,
-    /// Part of the points of the run that are good, 0 to 1.
-    pub(crate) coverage: f64,
-    pub(crate) held_seconds: f64,
-    #[serde(skip)]
-    pub(crate) held: Ms,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last: Option<Sample>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) worst: Option<Sample>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) evidence: Option<Evidence>,
-    /// Requests to the canary that a pass still needs at least.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) missing_requests: Option<f64>,
-    /// Requests to the canary that were judged.
-    #[serde(skip)]
-    pub(crate) requests: f64,
-    /// Whether any were looked at yet.
-    #[serde(skip)]
-    pub(crate) has_looked: bool,
-    /// What a reader has to know about the series that it rests on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) notes: Vec<String>,
-    /// The same for a person.
-    pub(crate) told: String,
-    /// What a good point shows, for a person.
-    #[serde(skip)]
-    pub(crate) good_means: String,
-    /// What each point showed, for a picture.
-    #[serde(skip)]
-    pub(crate) trail: Vec<Step>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Standing {
-    Warmup,
-    Missing,
-    Bad,
-    Holding,
-    Held,
-    Failed,
-}
-
-/// How many points of each class there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Points {
-    pub(crate) good: usize,
-    pub(crate) bad: usize,
-    pub(crate) missing: usize,
-    pub(crate) unknown: usize,
-    pub(crate) warmup: usize,
-}
-
-/// A value and when it was; NaN and infinities are text, as JSON has no such numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Sample {
-    #[serde(serialize_with = "moment")]
-    pub(crate) t: Ms,
-    #[serde(serialize_with = "number")]
-    pub(crate) v: f64,
-}
-
-/// What one point showed, and what was known then.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Step {
-    pub(crate) at: Ms,
-    pub(crate) class: Class,
-    /// The value, or the canary's share of errors so far.
-    pub(crate) value: Option<f64>,
-    /// The baseline's share of errors so far.
-    pub(crate) usual: Option<f64>,
-    pub(crate) log_e: Option<f64>,
-    pub(crate) log_good: Option<f64>,
-    pub(crate) held: Ms,
-}
+mod describe;
 
 /// Why a criterion fails the gate.
 pub(crate) struct Failed {
@@ -118,7 +22,7 @@ pub(crate) struct Failed {
     pub(crate) message: String,
 }
 
-pub(crate) struct Track<'a> {
+pub(crate) struct CriterionState<'a> {
     pub(crate) criterion: &'a Criterion,
     material: &'a Material,
     hold: Ms,
@@ -141,13 +45,13 @@ pub(crate) struct Track<'a> {
     comparison: Option<Comparison<'a>>,
     /// A criterion that has failed stays so.
     pub(crate) failed: Option<Failed>,
-    trail: Vec<Step>,
+    trail: Vec<TrailPoint>,
 }
 
 /// What the value of another criterion is at the same point.
 pub(crate) type Other<'a> = &'a dyn Fn(&str) -> Option<f64>;
 
-impl<'a> Track<'a> {
+impl<'a> CriterionState<'a> {
     pub(crate) fn new(
         spec: &Spec,
         criterion: &'a Criterion,
@@ -210,12 +114,12 @@ impl<'a> Track<'a> {
         let value = value
             .or_else(|| self.comparison.as_ref().and_then(Comparison::share))
             .filter(|value| !value.is_nan());
-        let usual = self.comparison.as_ref().and_then(Comparison::usual);
-        self.trail.push(Step {
+        let baseline_rate = self.comparison.as_ref().and_then(Comparison::baseline_rate);
+        self.trail.push(TrailPoint {
             at: point,
             class: self.class,
             value,
-            usual,
+            baseline_rate,
             log_e,
             log_good,
             held: self.held(),
@@ -267,8 +171,8 @@ impl<'a> Track<'a> {
         let classes: Vec<(Class, f64)> = values.iter().map(|value| (one(*value), *value)).collect();
         let wanted: &[Class] = match test.series {
             // A query with several series never gets here under `one`: that is a mistake.
-            Several::One | Several::All => &[Class::Bad, Class::Missing, Class::Good],
-            Several::Any => &[Class::Good, Class::Bad, Class::Missing],
+            ExpectedSeries::One | ExpectedSeries::All => &[Class::Bad, Class::Missing, Class::Good],
+            ExpectedSeries::Any => &[Class::Good, Class::Bad, Class::Missing],
         };
         let found =
             wanted.iter().find_map(|wanted| classes.iter().find(|(class, _)| class == wanted));
@@ -337,11 +241,11 @@ impl<'a> Track<'a> {
             && self.held() >= self.hold
     }
 
-    pub(crate) fn say(&self) -> Say {
+    pub(crate) fn truth(&self) -> Truth {
         match (&self.failed, self.holds()) {
-            (Some(_), _) => Say::No,
-            (None, true) => Say::Yes,
-            (None, false) => Say::Open,
+            (Some(_), _) => Truth::False,
+            (None, true) => Truth::True,
+            (None, false) => Truth::Unknown,
         }
     }
 
@@ -385,7 +289,7 @@ impl<'a> Track<'a> {
             reason: Reason::FastFail,
             message: format!(
                 "{}, `{}` for {}",
-                self.told(),
+                self.describe(),
                 fast_fail.when,
                 length(newest - first)
             ),
@@ -400,12 +304,12 @@ impl<'a> Track<'a> {
         let failed = |message| Some(Failed { reason: Reason::Limit, message });
         if consecutive_fail.is_some_and(|limit| self.bad_in_a_row >= limit) && self.bad_in_a_row > 0
         {
-            return failed(format!("{}, {} points in a row", self.told(), self.bad_in_a_row));
+            return failed(format!("{}, {} points in a row", self.describe(), self.bad_in_a_row));
         }
         match fail_limit {
-            Some(0) if self.points.bad > 0 => failed(self.told()),
+            Some(0) if self.points.bad > 0 => failed(self.describe()),
             Some(limit) if self.points.bad > *limit => {
-                failed(format!("{}, {} bad points in all", self.told(), self.points.bad))
+                failed(format!("{}, {} bad points in all", self.describe(), self.points.bad))
             }
             _ => None,
         }
@@ -413,98 +317,12 @@ impl<'a> Track<'a> {
 
     fn proven_worse(&self) -> Option<Failed> {
         let comparison = self.comparison.as_ref().filter(|comparison| comparison.is_worse())?;
-        let message = format!("{}; {}", self.told(), comparison.verdict_told());
+        let message = format!("{}; {}", self.describe(), comparison.describe_verdict());
         Some(Failed { reason: Reason::Evidence, message })
-    }
-
-    fn standing(&self) -> Standing {
-        match self.class {
-            _ if self.failed.is_some() => Standing::Failed,
-            Class::Warmup => Standing::Warmup,
-            Class::Bad => Standing::Bad,
-            _ if self.holds() => Standing::Held,
-            _ if self.run.is_some() => Standing::Holding,
-            _ => Standing::Missing,
-        }
-    }
-
-    /// What it shows, in a few words with numbers and units.
-    pub(crate) fn told(&self) -> String {
-        let name = &self.criterion.name;
-        let seen = self.material.has_samples();
-        let told = match (&self.criterion.test, &self.comparison, self.last) {
-            _ if !seen && self.points.unknown > 0 => "no answer from Prometheus".to_owned(),
-            (_, Some(_), _) if !seen && self.class != Class::Warmup => {
-                "none of the series that it can rest on exists".to_owned()
-            }
-            (_, Some(comparison), _)
-                if comparison.requests() > 0.0 || self.class != Class::Warmup =>
-            {
-                comparison.told(&self.criterion.unit)
-            }
-            (Test::Value(test), _, Some(Sample { v, .. })) => match self.class {
-                Class::Bad => format!("{}, wanted `{}`", self.amount(v), test.when),
-                Class::Missing => format!("no data any more (last was {})", self.amount(v)),
-                Class::Good | Class::Warmup => self.amount(v),
-            },
-            _ if self.class == Class::Warmup => "warming up".to_owned(),
-            _ => "no data".to_owned(),
-        };
-        format!("{name}: {told}")
-    }
-
-    /// What kept it from holding, as the end of a sentence.
-    pub(crate) fn lacks(&self) -> String {
-        self.comparison.as_ref().and_then(Comparison::lacks).unwrap_or_else(|| {
-            format!("too late to hold for {} before the deadline", length(self.hold))
-        })
-    }
-
-    fn amount(&self, value: f64) -> String {
-        #[expect(clippy::float_cmp, reason = "just one")]
-        let one = value == 1.0 && self.criterion.unit.len() > 2;
-        let unit =
-            if one { self.criterion.unit.trim_end_matches('s') } else { &self.criterion.unit };
-        if unit.is_empty() { format!("{value}") } else { format!("{value} {unit}") }
-    }
-
-    pub(crate) fn state(&self) -> State {
-        let (held, coverage) = self.longest();
-        State {
-            name: self.criterion.name.clone(),
-            query: self.criterion.query.clone(),
-            unit: self.criterion.unit.clone(),
-            role: self.criterion.role,
-            standing: self.standing(),
-            points: self.points,
-            coverage,
-            held_seconds: seconds(held),
-            held,
-            last: self.last,
-            worst: self.worst,
-            evidence: self.comparison.as_ref().map(Comparison::evidence),
-            missing_requests: self.comparison.as_ref().map(Comparison::missing_requests),
-            requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
-            has_looked: self.comparison.as_ref().is_some_and(Comparison::has_looked),
-            notes: self.criterion.notes.clone(),
-            told: self.told(),
-            good_means: lane::good_means(self.criterion),
-            trail: self.trail.clone(),
-        }
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of points")]
 fn part(some: usize, all: usize) -> f64 {
     some as f64 / all as f64
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
-fn number<S: serde::Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
-    if value.is_finite() { to.serialize_f64(*value) } else { to.collect_str(value) }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
-fn moment<S: serde::Serializer>(at: &Ms, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&crate::ledger::rfc3339(*at))
 }

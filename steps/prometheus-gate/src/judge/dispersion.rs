@@ -1,6 +1,6 @@
 //! How large the bursts are that errors come in.
 
-use crate::counts::{Counts, Side};
+use crate::judge::counts::{Counts, Side};
 
 /// Looks in 15 s of the default step. Shorter stretches would cut many a burst in two, which then
 /// seems half as large; a step of the past is as long.
@@ -32,7 +32,7 @@ pub(crate) struct Dispersion {
 }
 
 struct Estimate {
-    phi: f64,
+    index: f64,
     /// The largest value that is still likely.
     most: f64,
 }
@@ -74,31 +74,31 @@ impl Dispersion {
 
     /// The estimate, once there were enough pairs of stretches with errors and enough bursts. An hour
     /// without errors shows nothing.
-    pub(crate) fn phi(&self) -> Option<f64> {
-        self.estimate().map(|estimate| estimate.phi)
+    pub(crate) fn index(&self) -> Option<f64> {
+        self.estimate().map(|estimate| estimate.index)
     }
 
     /// What to divide evidence by, 1 or more, where the dispersion is known.
-    pub(crate) fn caution(&self) -> Option<f64> {
+    pub(crate) fn overdispersion(&self) -> Option<f64> {
         let most = self.estimate()?.most;
         Some(if most < LIKE_SINGLE_ERRORS { 1.0 } else { most })
     }
 
     fn estimate(&self) -> Option<Estimate> {
-        let short = self.short.phi()?;
+        let short = self.short.index()?;
         if self.short.freedom < LEAST_FREEDOM || self.errors < LEAST_BURSTS * short.max(1.0) {
             return None;
         }
-        let most = |phi: f64, error: f64| phi * (1.0 + MARGIN * error);
-        if let Some(long) = self.long.phi() {
+        let most = |index: f64, error: f64| index * (1.0 + MARGIN * error);
+        if let Some(long) = self.long.index() {
             let error = self.long.relative_error(long, self.errors);
             // It rests on fewer pairs, so that only a clear difference counts.
             if long > most(short.max(1.0), error) {
-                return Some(Estimate { phi: long, most: most(long, error) });
+                return Some(Estimate { index: long, most: most(long, error) });
             }
         }
         let error = self.short.relative_error(short, self.errors);
-        Some(Estimate { phi: short, most: most(short, error) })
+        Some(Estimate { index: short, most: most(short, error) })
     }
 }
 
@@ -144,14 +144,14 @@ impl Scale {
         6.0 * parts / (4.0 * parts * parts + 5.0)
     }
 
-    fn phi(&self) -> Option<f64> {
+    fn index(&self) -> Option<f64> {
         (self.expected > 0.0).then(|| self.squares / self.expected)
     }
 
     /// Standard error of the estimate over the estimate: where there are many errors, pairs of
     /// stretches limit it, where there are few, the number of bursts.
-    fn relative_error(&self, phi: f64, errors: f64) -> f64 {
-        (2.0 / self.freedom + 2.0 * phi / errors).sqrt()
+    fn relative_error(&self, index: f64, errors: f64) -> f64 {
+        (2.0 / self.freedom + 2.0 * index / errors).sqrt()
     }
 
     /// What comes next is no neighbour of what was.
@@ -206,37 +206,37 @@ mod tests {
 
     fn known(past: &[Side]) -> (f64, f64) {
         let dispersion = Dispersion::of(past);
-        (dispersion.phi().unwrap(), dispersion.caution().unwrap())
+        (dispersion.index().unwrap(), dispersion.overdispersion().unwrap())
     }
 
     #[test]
-    fn single_errors_need_no_caution() {
-        let (phi, caution) = known(&hour(single));
-        assert!(phi < 1.0, "{phi}");
-        assert!((caution - 1.0).abs() < 1e-12);
+    fn single_errors_need_no_division() {
+        let (index, overdispersion) = known(&hour(single));
+        assert!(index < 1.0, "{index}");
+        assert!((overdispersion - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn bursts_are_as_large_as_they_seem_and_caution_is_larger() {
-        let (phi, caution) = known(&hour(|at| if at % 9 == 0 { 9 } else { 0 }));
-        assert!((8.9..9.1).contains(&phi), "{phi}");
+    fn bursts_are_as_large_as_they_seem_and_the_bound_on_them_is_larger() {
+        let (index, overdispersion) = known(&hour(|at| if at % 9 == 0 { 9 } else { 0 }));
+        assert!((8.9..9.1).contains(&index), "{index}");
         // 53 of the 239 pairs have errors, 35 degrees of freedom, and there are 27 bursts.
-        assert!((1.5..2.1).contains(&(caution / phi)), "{caution}");
+        assert!((1.5..2.1).contains(&(overdispersion / index)), "{overdispersion}");
     }
 
     #[test]
     fn bursts_longer_than_a_step_are_seen_over_a_minute() {
         // Neighbouring steps differ at the two ends of a burst only.
-        let (phi, caution) = known(&hour(|at| if at % 40 < 4 { 100 } else { 0 }));
-        assert!((150.0..400.0).contains(&phi), "{phi}, where neighbouring steps alone show 50");
-        assert!(caution > phi);
+        let (index, overdispersion) = known(&hour(|at| if at % 40 < 4 { 100 } else { 0 }));
+        assert!((150.0..400.0).contains(&index), "{index}, where neighbouring steps alone show 50");
+        assert!(overdispersion > index);
     }
 
     #[test]
     fn a_drifting_rate_is_not_taken_for_bursts() {
-        let (phi, caution) = known(&hour(|at| at / 4 + single(at)));
-        assert!(phi < 1.0, "{phi}");
-        assert!((caution - 1.0).abs() < 1e-12);
+        let (index, overdispersion) = known(&hour(|at| at / 4 + single(at)));
+        assert!(index < 1.0, "{index}");
+        assert!((overdispersion - 1.0).abs() < 1e-12);
     }
 
     #[test]
@@ -251,17 +251,17 @@ mod tests {
     #[test]
     fn too_little_shows_nothing() {
         for past in [vec![], hour(|_| 0), hour(|at| u32::from(at % 30 == 0))] {
-            assert!(Dispersion::of(&past).phi().is_none());
+            assert!(Dispersion::of(&past).index().is_none());
         }
         let one_burst = hour(|at| if at == 100 { 50 } else { 0 });
-        assert_eq!(Dispersion::of(&one_burst).caution(), None, "a burst is not many errors");
+        assert_eq!(Dispersion::of(&one_burst).overdispersion(), None, "a burst is not many errors");
     }
 
     #[test]
     fn the_watch_shows_what_the_past_did_not() {
         let mut dispersion = Dispersion::of(&hour(|_| 0));
         let mut looks = 0_u32;
-        while dispersion.phi().is_none() && looks < 720 {
+        while dispersion.index().is_none() && looks < 720 {
             let errors = f64::from(single(looks));
             let baseline = Side { errors, total: 900.0 };
             dispersion.add(Counts { baseline, canary: Side { errors: 0.0, total: 100.0 } }, 1);

@@ -4,8 +4,10 @@
 //! while that is true, whatever the traffic and however often one looks. By Ville's inequality the
 //! chance that it ever reaches 1/alpha is then at most alpha (arXiv 2205.14762, 2011.03567).
 
-pub(crate) use crate::counts::{Counts, Side};
-use crate::dispersion::Dispersion;
+use crate::judge::{
+    counts::{Counts, Side},
+    dispersion::Dispersion,
+};
 
 /// More alternatives would split the bet further, fewer would leave gaps between them.
 const ALTERNATIVES: usize = 24;
@@ -35,11 +37,11 @@ const MOST_OF_A_LOOK: f64 = 1.4;
 /// (eᵃ-1)/(eᵃ⁺ᵇ-1), at most a/(a+b) always. So the process is exact for clusters of any size and any
 /// number of errors, and so for single errors.
 #[derive(Clone, Debug)]
-pub(crate) struct Ratio {
+pub struct Ratio {
     tolerated: f64,
     dispersion: Dispersion,
     /// What the next look's evidence is divided by; none where clusters are counted.
-    caution: Option<f64>,
+    overdispersion: Option<f64>,
     /// Looks to come in which no cluster counts.
     rest: u32,
     bets: [Bet; ALTERNATIVES],
@@ -60,12 +62,12 @@ struct Bet {
 impl Ratio {
     /// `tolerated` is a ratio of shares, above 0; `past` the baseline's steps of 15 s before the
     /// canary, which may be none.
-    pub(crate) fn new(tolerated: f64, past: &[Side]) -> Self {
+    pub fn new(tolerated: f64, past: &[Side]) -> Self {
         let bets = spread(1.1 * tolerated, 30.0 * tolerated);
         let dispersion = Dispersion::of(past);
-        let caution = dispersion.caution();
+        let overdispersion = dispersion.overdispersion();
         let open = Counts::default();
-        Self { tolerated, dispersion, caution, rest: 0, bets, doubts: bets, open, looks: 0 }
+        Self { tolerated, dispersion, overdispersion, rest: 0, bets, doubts: bets, open, looks: 0 }
     }
 
     /// Takes in what happened since the last look.
@@ -73,7 +75,7 @@ impl Ratio {
     /// Where the two sides are scraped at different times, a look can see requests on one side
     /// only; it then waits for the other. That depends on requests alone, never on errors, so the
     /// bet stays fair.
-    pub(crate) fn look(&mut self, more: Counts) {
+    pub fn look(&mut self, more: Counts) {
         self.open.canary.add(more.canary);
         self.open.baseline.add(more.baseline);
         self.looks += 1;
@@ -81,12 +83,12 @@ impl Ratio {
             return;
         }
         let (counts, looks) = (std::mem::take(&mut self.open), std::mem::take(&mut self.looks));
-        let (tolerated, caution) = (self.tolerated, self.caution.unwrap_or(1.0));
+        let (tolerated, overdispersion) = (self.tolerated, self.overdispersion.unwrap_or(1.0));
         let most = MOST_OF_A_LOOK * f64::from(looks.max(1));
         // Two looks are a reason to wait, where a proof takes three.
-        bet(&mut self.doubts, tolerated, counts, (caution, 2.0 * most));
-        if self.caution.is_some() {
-            bet(&mut self.bets, tolerated, counts, (caution, most));
+        bet(&mut self.doubts, tolerated, counts, (overdispersion, 2.0 * most));
+        if self.overdispersion.is_some() {
+            bet(&mut self.bets, tolerated, counts, (overdispersion, most));
         } else if self.rest > 0 {
             self.rest = self.rest.saturating_sub(looks);
         } else {
@@ -96,7 +98,7 @@ impl Ratio {
             self.rest = if some { REST } else { 0 };
         }
         self.dispersion.add(counts, looks);
-        self.caution = self.dispersion.caution();
+        self.overdispersion = self.dispersion.overdispersion();
     }
 
     /// One cluster in place of the errors of the only side that had some.
@@ -119,28 +121,28 @@ impl Ratio {
     }
 
     /// Natural logarithm of the evidence; 0 is none, 3.0 is 20 to 1.
-    pub(crate) fn log_e(&self) -> f64 {
+    pub fn log_e(&self) -> f64 {
         mean_log(&self.bets)
     }
 
     /// Size of the bursts that errors come in, where it is known by now.
     pub(crate) fn dispersion(&self) -> Option<f64> {
-        self.dispersion.phi()
+        self.dispersion.index()
     }
 
     /// What the next look's evidence is divided by; 1 where single clusters are counted instead.
-    pub(crate) fn caution(&self) -> f64 {
-        self.caution.unwrap_or(1.0)
+    pub(crate) fn overdispersion(&self) -> f64 {
+        self.overdispersion.unwrap_or(1.0)
     }
 
     /// Whether clusters are counted in place of errors, because the dispersion is not known yet.
     pub(crate) fn counts_clusters(&self) -> bool {
-        self.caution.is_none()
+        self.overdispersion.is_none()
     }
 }
 
-/// Follows what a look counted. The evidence is divided by `caution`, and no bet wins more than `most`.
-fn bet(bets: &mut [Bet], tolerated: f64, counts: Counts, (caution, most): (f64, f64)) {
+/// Follows what a look counted. The evidence is divided by `overdispersion`, and no bet wins more than `most`.
+fn bet(bets: &mut [Bet], tolerated: f64, counts: Counts, (overdispersion, most): (f64, f64)) {
     let Counts { canary, baseline } = counts;
     let errors = canary.errors + baseline.errors;
     if errors <= 0.0 {
@@ -151,7 +153,7 @@ fn bet(bets: &mut [Bet], tolerated: f64, counts: Counts, (caution, most): (f64, 
     for bet in bets {
         // x ln(π/π₀) + y ln((1-π)/(1-π₀)), where π = rn/(rn+m).
         let won = canary.errors * (bet.on / tolerated).ln() - errors * (weight(bet.on) / fair).ln();
-        bet.log += (won / caution).min(most);
+        bet.log += (won / overdispersion).min(most);
     }
 }
 
@@ -163,7 +165,7 @@ fn bet(bets: &mut [Bet], tolerated: f64, counts: Counts, (caution, most): (f64, 
 pub(crate) struct Share {
     limit: f64,
     dispersion: Option<f64>,
-    caution: f64,
+    overdispersion: f64,
     /// What one look adds to the logarithm of a bet, at most.
     most: f64,
     bets: Vec<Bet>,
@@ -190,8 +192,8 @@ impl Share {
 
     fn new(limit: f64, past: &[Side], bets: Vec<Bet>) -> Self {
         let dispersion = Dispersion::of(past);
-        let caution = dispersion.caution().unwrap_or(1.0);
-        Self { limit, dispersion: dispersion.phi(), caution, most: f64::INFINITY, bets }
+        let overdispersion = dispersion.overdispersion().unwrap_or(1.0);
+        Self { limit, dispersion: dispersion.index(), overdispersion, most: f64::INFINITY, bets }
     }
 
     /// Takes in what happened since the last look.
@@ -205,7 +207,7 @@ impl Share {
         for bet in &mut self.bets {
             let won = more.errors * (bet.on / self.limit).ln()
                 + (more.total - more.errors) * ((1.0 - bet.on) / (1.0 - self.limit)).ln();
-            bet.log += (won / self.caution).min(most);
+            bet.log += (won / self.overdispersion).min(most);
         }
     }
 
@@ -220,8 +222,8 @@ impl Share {
     }
 
     /// What the evidence is divided by.
-    pub(crate) fn caution(&self) -> f64 {
-        self.caution
+    pub(crate) fn overdispersion(&self) -> f64 {
+        self.overdispersion
     }
 
     /// How many more requests, all without an error, would bring the evidence to `log_e`.
@@ -270,150 +272,4 @@ fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(canary: (f64, f64), baseline: (f64, f64)) -> Counts {
-        Counts {
-            canary: Side { errors: canary.0, total: canary.1 },
-            baseline: Side { errors: baseline.0, total: baseline.1 },
-        }
-    }
-
-    /// An hour whose errors come by themselves.
-    fn quiet() -> Vec<Side> {
-        (0..240).map(|at| Side { errors: f64::from(at * 7 % 3), total: 1000.0 }).collect()
-    }
-
-    #[test]
-    fn a_canary_that_only_fails_is_found_within_a_minute_with_and_without_a_past() {
-        for (past, looks) in [(quiet(), 3), (vec![], 7)] {
-            let mut test = Ratio::new(1.25, &past);
-            let found = (1..=720).find(|_| {
-                test.look(counts((5.0, 5.0), (0.0, 45.0)));
-                test.log_e() >= 20_f64.ln()
-            });
-            assert_eq!(found, Some(looks));
-        }
-    }
-
-    #[test]
-    fn one_burst_refuses_no_canary() {
-        for past in [vec![], quiet()] {
-            let mut test = Ratio::new(1.0, &past);
-            test.look(counts((500.0, 500.0), (0.0, 4500.0)));
-            test.look(counts((500.0, 500.0), (0.0, 4500.0)));
-            assert!(test.log_e() < 20_f64.ln(), "{}", test.log_e());
-        }
-    }
-
-    #[test]
-    fn equal_shares_are_no_evidence() {
-        for past in [vec![], quiet()] {
-            let mut test = Ratio::new(1.0, &past);
-            test.look(counts((100.0, 1000.0), (900.0, 9000.0)));
-            assert!(test.log_e() <= 0.0, "{}", test.log_e());
-        }
-    }
-
-    #[test]
-    fn a_look_split_at_the_same_weights_gives_the_same_evidence() {
-        let (mut whole, mut split) = (Ratio::new(1.25, &quiet()), Ratio::new(1.25, &quiet()));
-        whole.look(counts((2.0, 40.0), (1.0, 40.0)));
-        split.look(counts((1.0, 10.0), (1.0, 10.0)));
-        split.look(counts((1.0, 30.0), (0.0, 30.0)));
-        assert!((whole.log_e() - split.log_e()).abs() < 1e-12);
-    }
-
-    #[test]
-    fn sides_that_are_scraped_in_turn_are_looked_at_together() {
-        let (mut whole, mut turns) = (Ratio::new(1.25, &quiet()), Ratio::new(1.25, &quiet()));
-        whole.look(counts((2.0, 40.0), (1.0, 40.0)));
-        turns.look(counts((2.0, 40.0), (0.0, 0.0)));
-        assert!(turns.log_e().abs() < 1e-12, "one side alone says nothing");
-        turns.look(counts((0.0, 0.0), (1.0, 40.0)));
-        assert!((whole.log_e() - turns.log_e()).abs() < 1e-12);
-    }
-
-    #[test]
-    fn while_bursts_are_not_known_a_cluster_of_any_size_and_length_counts_once() {
-        let (mut one, mut many) = (Ratio::new(1.0, &[]), Ratio::new(1.0, &[]));
-        assert!(one.counts_clusters() && one.dispersion().is_none());
-        one.look(counts((1.0, 100.0), (0.0, 900.0)));
-        for errors in [30.0, 100.0, 20.0] {
-            many.look(counts((errors, 100.0), (0.0, 900.0)));
-        }
-        assert!(one.log_e() > 0.0);
-        assert!((one.log_e() - many.log_e()).abs() < 1e-12);
-        many.look(counts((1.0, 100.0), (0.0, 900.0)));
-        assert!(many.log_e() > one.log_e(), "the next one counts");
-    }
-
-    #[test]
-    fn clusters_on_both_sides_count_for_the_baseline_where_the_canary_has_most_requests() {
-        let both = |canary: f64, baseline: f64| {
-            let mut test = Ratio::new(1.0, &[]);
-            test.look(counts((9.0, canary), (9.0, baseline)));
-            test.log_e()
-        };
-        assert!(both(100.0, 900.0).abs() < 1e-12);
-        assert!(both(900.0, 100.0) < -0.5);
-    }
-
-    #[test]
-    fn what_a_look_shows_of_bursts_counts_from_the_next_one() {
-        let (mut test, mut alone) = (Ratio::new(1.0, &quiet()), Ratio::new(1.0, &quiet()));
-        (0..5).for_each(|_| test.look(counts((0.0, 100.0), (0.0, 900.0))));
-        let burst = counts((0.0, 100.0), (90.0, 900.0));
-        test.look(burst);
-        alone.look(burst);
-        assert!((test.log_e() - alone.log_e()).abs() < 1e-12);
-        assert!(test.caution() > 5.0, "{}", test.caution());
-    }
-
-    #[test]
-    fn clean_requests_prove_a_limit_after_the_published_number() {
-        // 328 clean requests for 1 %, 163 for 2 %, 65 for 5 %: computed apart from this code.
-        for (limit, needed) in [(0.01, 328), (0.02, 163), (0.05, 65)] {
-            let mut test = Share::below(limit, &[]);
-            let looks = (1..=1000)
-                .find(|_| {
-                    test.look(Side { errors: 0.0, total: 1.0 });
-                    test.log_e() >= 20_f64.ln()
-                })
-                .unwrap();
-            assert_eq!(looks, needed, "limit {limit}");
-        }
-    }
-
-    #[test]
-    fn a_share_above_the_limit_is_found() {
-        let mut test = Share::above(0.02, &[]);
-        test.look(Side { errors: 12.0, total: 100.0 });
-        assert!(test.log_e() > 20_f64.ln(), "{}", test.log_e());
-    }
-
-    #[test]
-    fn the_missing_clean_requests_are_those_that_would_be_enough() {
-        let mut test = Share::below(0.02, &[]);
-        assert!((test.clean_requests_until(20_f64.ln()) - 163.0).abs() < 1e-9);
-        test.look(Side { errors: 0.0, total: 100.0 });
-        assert!((test.clean_requests_until(20_f64.ln()) - 63.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_past_with_bursts_makes_an_objective_cautious() {
-        let bursts: Vec<Side> = (0..240)
-            .map(|at| Side { errors: if at % 6 == 0 { 20.0 } else { 0.0 }, total: 1000.0 })
-            .collect();
-        let (single, cautious) = (Share::below(0.02, &quiet()), Share::below(0.02, &bursts));
-        let needed = |test: Share| test.clean_requests_until(20_f64.ln());
-        assert!(needed(cautious) > 20.0 * needed(single));
-    }
-
-    #[test]
-    fn joined_evidence_is_the_weighted_mean() {
-        let logs = [(0.5, 3.0_f64), (0.5, 0.0)];
-        assert!((joined(logs.into_iter()) - (0.5 * 3.0_f64.exp() + 0.5).ln()).abs() < 1e-12);
-    }
-}
+mod tests;

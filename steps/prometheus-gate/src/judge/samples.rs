@@ -5,19 +5,11 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    counters::{Cadence, Counters, SeriesRole},
-    spec::{Criterion, HISTORY_STEP, Ms, SECOND, Timing, millis},
+    judge::{cadence::Cadence, counters::Counters},
+    series::{Labels, Series, SeriesRole},
+    spec::model::{Criterion, HISTORY_STEP, Timing},
+    time::{Ms, SECOND, as_float, millis},
 };
-
-pub(crate) type Labels = BTreeMap<String, String>;
-
-/// One series of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Series {
-    pub(crate) labels: Labels,
-    /// Moment and value, in any order.
-    pub(crate) values: Vec<(Ms, f64)>,
-}
 
 /// All samples that a verdict rests on.
 #[derive(Clone, Debug, Default)]
@@ -194,9 +186,9 @@ impl Answers {
     }
 
     /// The labels of the series at the first point that has more than one.
-    pub(crate) fn crowd(&self) -> Option<Vec<&Labels>> {
-        let crowd = self.points.values().find(|values| values.len() > 1)?;
-        Some(crowd.iter().map(|(id, _)| &self.series[*id]).collect())
+    pub(crate) fn duplicate_series(&self) -> Option<Vec<&Labels>> {
+        let duplicate_series = self.points.values().find(|values| values.len() > 1)?;
+        Some(duplicate_series.iter().map(|(id, _)| &self.series[*id]).collect())
     }
 
     /// Whether the server has ever given a sample.
@@ -214,20 +206,10 @@ impl Answers {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a moment in milliseconds has 41 bits")]
-pub(crate) fn as_float(moment: Ms) -> f64 {
-    moment as f64
-}
-
-/// Milliseconds as seconds, for people and for the server.
-pub(crate) fn seconds(length: Ms) -> f64 {
-    as_float(length) / as_float(SECOND)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counters::ROLE;
+    use crate::{series::ROLE, time::seconds};
 
     fn series(labels: &[(&str, &str)], values: &[(Ms, f64)]) -> Series {
         let labels =

@@ -6,10 +6,14 @@
 
 use std::collections::VecDeque;
 
+use crate::judge::{counts::percent, e_process::joined};
 use crate::{
-    counters::{Growth, Measure, Revision},
-    evidence::{Counts, Side},
-    spec::{Ms, SECOND},
+    judge::{
+        counts::{Counts, Side},
+        growth::Growth,
+    },
+    series::{Measure, Revision},
+    time::{Ms, SECOND},
 };
 
 /// What has been under way at every look for so long is called not ended: longer than the scrapes
@@ -23,7 +27,7 @@ const TOLERATED_UNDER_WAY: f64 = 3.0;
 /// A canary may have fewer ends than its part of the traffic, because it is a little behind.
 const TOLERATED_SHORTFALL: f64 = 1.25;
 
-/// Alternatives to "no worse" that the evidence is spread over, as in [`crate::evidence::Ratio`].
+/// Alternatives to "no worse" that the evidence is spread over, as in [`crate::judge::e_process::Ratio`].
 const ALTERNATIVES: usize = 24;
 
 /// What there is to tell that requests do not end.
@@ -121,7 +125,7 @@ impl Unended {
     }
 
     /// What there is to see, as a clause; nothing where all requests end.
-    pub(crate) fn described(&self) -> Option<String> {
+    pub(crate) fn describe(&self) -> Option<String> {
         match self {
             Self::UnderWay(under_way) => {
                 let [canary, baseline] = under_way.floor();
@@ -138,7 +142,7 @@ impl Unended {
                     format!(
                         "only {canary} of {} ended requests are the canary's, whose part of the traffic is {}",
                         canary + baseline,
-                        crate::comparison::percent(*weight)
+                        percent(*weight)
                     )
                 })
             }
@@ -255,7 +259,7 @@ fn alternatives(tolerated: f64) -> [f64; ALTERNATIVES] {
 fn mean(logs: [f64; ALTERNATIVES]) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
     let weight = 1.0 / ALTERNATIVES as f64;
-    crate::evidence::joined(logs.into_iter().map(|log| (weight, log)))
+    joined(logs.into_iter().map(|log| (weight, log)))
 }
 
 #[cfg(test)]
@@ -284,7 +288,7 @@ mod tests {
         let (unended, _) = under_way(0.5, true, 12);
         assert!(unended.log_e().unwrap() > 7.0, "{unended:?}");
         assert!(under_way(0.5, true, 6).0.is_in_doubt(), "and doubted after half of one");
-        let told = unended.described().unwrap();
+        let told = unended.describe().unwrap();
         assert!(told.contains("requests to the canary have not ended"), "{told}");
     }
 

@@ -1,9 +1,6 @@
 //! Three gates that what is shown is tested with.
 
-use crate::{
-    ledger::{Account, Ledger},
-    simulate,
-};
+use crate::record::{run::Record, summary::Summary};
 
 const SPEC: &str = r#"
 timing: {step: 5s, hold: 1m, warmup: 8s, settle: 10s, deadline: 5m}
@@ -67,7 +64,7 @@ pub(crate) const INCONCLUSIVE: &[(&str, &str)] = &[
     ("memory", "1.5e9x10 stale"),
 ];
 
-pub(crate) fn judged(series: &[(&str, &str)]) -> (Account, Ledger) {
+pub(crate) fn judged(series: &[(&str, &str)]) -> (Summary, Record) {
     let series: Vec<_> = series.iter().map(|(name, text)| ((*name).to_owned(), *text)).collect();
-    simulate::example(SPEC, &series)
+    crate::cli::simulate::example(SPEC, &series)
 }

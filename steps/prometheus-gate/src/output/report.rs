@@ -5,32 +5,34 @@
 
 mod card;
 mod chart;
+mod escape;
 
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context, Result};
-use step::{
-    Failure,
-    text::{clean, clean_lines},
-};
+use step::Failure;
 
-use self::{
-    card::card,
-    chart::{HATCHES, block},
-};
+use crate::judge::verdict::Verdict;
 use crate::{
-    lane::Shade,
-    ledger::{Account, Ledger},
-    subject::{Subject, Version},
-    verdict::{Verdict, length},
+    output::{
+        report::{
+            card::card,
+            chart::{HATCHES, block},
+            escape::{escaped, escaped_lines},
+        },
+        shade::Shade,
+    },
+    record::{run::Record, summary::Summary},
+    spec::subject::{Subject, Version},
+    time::length,
 };
 
 /// Writes both files into the folder, which is made where it is missing.
-pub(crate) fn write(folder: &Path, account: &Account, ledger: &Ledger) -> Result<()> {
+pub(crate) fn write(folder: &Path, summary: &Summary, record: &Record) -> Result<()> {
     let write = || {
         fs::create_dir_all(folder)?;
-        fs::write(folder.join("verdict.json"), account.json())?;
-        fs::write(folder.join("report.html"), page(account, ledger))
+        fs::write(folder.join("verdict.json"), summary.json())?;
+        fs::write(folder.join("report.html"), page(summary, record))
     };
     write().with_context(|| Failure {
         what: format!("failed to write the evidence into `{}`", folder.display()),
@@ -39,15 +41,15 @@ pub(crate) fn write(folder: &Path, account: &Account, ledger: &Ledger) -> Result
     })
 }
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = include_str!("report/report.css");
 
-fn page(account: &Account, ledger: &Ledger) -> String {
-    let judgement = &account.judgement;
+fn page(summary: &Summary, record: &Record) -> String {
+    let judgement = &summary.judgement;
     let cards: String = judgement
         .criteria
         .iter()
-        .zip(&ledger.spec.criteria)
-        .map(|(state, criterion)| card(state, criterion, ledger, judgement.decided_at))
+        .zip(&record.spec.criteria)
+        .map(|(state, criterion)| card(state, criterion, record, judgement.decided_at))
         .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
@@ -59,12 +61,12 @@ fn page(account: &Account, ledger: &Ledger) -> String {
          <details><summary>verdict.json</summary><pre>{json}</pre></details>\n\
          <footer>prometheus-gate {version}</footer>\n</body></html>\n",
         verdict = judgement.verdict,
-        name = name(&account.subject),
-        header = header(account, ledger),
+        name = name(&summary.subject),
+        header = header(summary, record),
         legend = legend(),
         again = AGAIN,
-        json = escaped_lines(&account.json()),
-        version = account.version,
+        json = escaped_lines(&summary.json()),
+        version = summary.version,
     )
 }
 
@@ -72,26 +74,26 @@ fn name(subject: &Subject) -> String {
     subject.service.as_deref().map_or_else(|| "a canary".to_owned(), escaped)
 }
 
-fn header(account: &Account, ledger: &Ledger) -> String {
-    let judgement = &account.judgement;
+fn header(summary: &Summary, record: &Record) -> String {
+    let judgement = &summary.judgement;
     let mark = match judgement.verdict {
         Verdict::Pass => "✓",
         Verdict::Fail => "✗",
         Verdict::Inconclusive | Verdict::Pending => "?",
     };
-    let namespace = account.subject.namespace.as_deref();
+    let namespace = summary.subject.namespace.as_deref();
     format!(
         "<header>\n<p class=\"badge\">{mark} {verdict}</p>\n<h1>{name}{namespace}</h1>\n\
          <p class=\"message\"><b>{reason}</b>: {message}</p>\n{sides}<dl>\n{facts}</dl>\n</header>\n",
         verdict = judgement.verdict,
-        name = name(&account.subject),
+        name = name(&summary.subject),
         namespace = namespace
             .map(|namespace| format!(" <small>in {}</small>", escaped(namespace)))
             .unwrap_or_default(),
         reason = judgement.reason,
         message = escaped(&judgement.message),
-        sides = sides(&account.subject),
-        facts = facts(account, ledger),
+        sides = sides(&summary.subject),
+        facts = facts(summary, record),
     )
 }
 
@@ -136,21 +138,21 @@ fn image(image: &str) -> String {
     )
 }
 
-fn facts(account: &Account, ledger: &Ledger) -> String {
-    let timing = ledger.spec.timing;
-    let subject = &account.subject;
+fn facts(summary: &Summary, record: &Record) -> String {
+    let timing = record.spec.timing;
+    let subject = &summary.subject;
     // Where the versions are not known, their table is not there to say it.
     let alone = subject.canary.is_unknown() && subject.baseline.is_unknown();
     let percent = subject.percent.filter(|_| alone);
     let facts = [
         ("traffic", percent.map(|percent| format!("{percent} %"))),
         ("run", subject.run.clone()),
-        ("started", Some(account.t0.clone())),
-        ("decided", Some(account.decided_at.clone())),
-        ("decided after", Some(length(account.judgement.decided_at - ledger.t0))),
+        ("started", Some(summary.t0.clone())),
+        ("decided", Some(summary.decided_at.clone())),
+        ("decided after", Some(length(summary.judgement.decided_at - record.t0))),
         ("hold", Some(length(timing.hold))),
         ("deadline", Some(length(timing.deadline))),
-        ("queries", Some(account.queries.to_string())),
+        ("queries", Some(summary.queries.to_string())),
     ];
     let known = facts.into_iter().filter_map(|(name, value)| Some((name, value?)));
     known.fold(String::new(), |mut text, (name, value)| {
@@ -181,25 +183,6 @@ fn legend() -> String {
 
 const AGAIN: &str = "<section class=\"again\"><p>The same verdict and page from what was recorded:</p>\
                      <pre>prometheus-gate replay record.ndjson --report again</pre></section>\n";
-
-/// Text of strangers as text of one line, on the page and within an attribute.
-fn escaped(text: &str) -> String {
-    markup_free(&clean(text))
-}
-
-/// The same where lines stay lines.
-fn escaped_lines(text: &str) -> String {
-    markup_free(&clean_lines(text))
-}
-
-fn markup_free(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
-        .replace(" %", "&nbsp;%")
-}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use step::{ResultFile, text::within};
 
-use crate::verdict::Verdict;
+use crate::judge::verdict::Verdict;
 
 /// A step's results have 4,096 bytes in all, and Tekton's own entries share them.
 const LONGEST: usize = 800;

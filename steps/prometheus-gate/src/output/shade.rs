@@ -1,10 +1,6 @@
 //! What the points of a criterion look like, on the page and on a terminal alike.
 
-use crate::{
-    comparison::percent,
-    spec::{Criterion, Test},
-    track::{Class, Standing, State},
-};
+use crate::judge::summary::{Class, CriterionSummary, Standing};
 
 /// How one point is drawn. A comparison's point is good by itself wherever counters were seen; what
 /// all points together say against the canary is its evidence, and that is what its lane shows.
@@ -35,7 +31,7 @@ impl Shade {
 }
 
 /// The shade of each point of a criterion's trail.
-pub(crate) fn shades(state: &State) -> Vec<Shade> {
+pub(crate) fn shades(state: &CriterionSummary) -> Vec<Shade> {
     let threshold = state.evidence.as_ref().and_then(|evidence| evidence.threshold);
     let against = |log_e: Option<f64>| Some(log_e? / threshold?);
     let mut proven = false;
@@ -65,19 +61,6 @@ pub(crate) fn shades(state: &State) -> Vec<Shade> {
     shades
 }
 
-/// What a good point of a criterion shows, as the end of "good: ".
-pub(crate) fn good_means(criterion: &Criterion) -> String {
-    match &criterion.test {
-        Test::Value(test) => test.when.to_string(),
-        Test::Compare(_) => "requests on both sides, not proven worse".to_owned(),
-        Test::Latency(_) => "requests on both sides, not proven slower".to_owned(),
-        Test::Slo(test) => match test.fail {
-            Some(limit) => format!("requests, not proven above {}", percent(limit)),
-            None => "requests".to_owned(),
-        },
-    }
-}
-
 /// A mark and a word, so that nobody has to tell colours apart.
 pub(crate) const fn standing(standing: Standing) -> (&'static str, &'static str) {
     match standing {
@@ -93,7 +76,6 @@ pub(crate) const fn standing(standing: Standing) -> (&'static str, &'static str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::example;
 
     /// Of two requests to the canary at each step.
     fn of(bad: &str) -> Vec<Shade> {
@@ -102,8 +84,11 @@ mod tests {
                     criteria: [{name: e, compare: {errors: x, total: y}}]";
         let series =
             [("canary_total", "0+2x60"), ("canary_errors", bad), ("baseline_total", "0+18x60")];
-        let (account, _) = example(spec, &series.map(|(part, text)| (format!("e/{part}"), text)));
-        shades(&account.judgement.criteria[0])
+        let (summary, _) = crate::cli::simulate::example(
+            spec,
+            &series.map(|(part, text)| (format!("e/{part}"), text)),
+        );
+        shades(&summary.judgement.criteria[0])
     }
 
     #[test]
@@ -116,8 +101,8 @@ mod tests {
 
     #[test]
     fn a_canary_without_requests_shows_nothing() {
-        let (account, _) = crate::example::judged(crate::example::INCONCLUSIVE);
-        let mut shades = shades(&account.judgement.criteria[1]);
+        let (summary, _) = crate::output::example::judged(crate::output::example::INCONCLUSIVE);
+        let mut shades = shades(&summary.judgement.criteria[1]);
         shades.dedup();
         assert_eq!(shades, [Shade::Warmup, Shade::Missing]);
     }

@@ -10,10 +10,13 @@ use step::text::clean;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::{
-    lane::{Shade, shades, standing},
-    spec::{Ms, SECOND, Timing},
-    track::{Standing, State},
-    verdict::{Judgement, Verdict, length},
+    judge::{
+        summary::{CriterionSummary, Standing},
+        verdict::{Judgement, Verdict},
+    },
+    output::shade::{Shade, shades, standing},
+    spec::model::Timing,
+    time::{Ms, SECOND, length},
 };
 
 /// Without news, a log says this often that the gate is alive.
@@ -26,8 +29,8 @@ pub(crate) struct View {
     /// Lines of the picture that stands on the terminal now.
     drawn: usize,
     standing: Vec<Standing>,
-    told_at: Ms,
-    trouble: String,
+    logged_at: Ms,
+    error: String,
 }
 
 impl View {
@@ -42,8 +45,8 @@ impl View {
             terminal,
             drawn: 0,
             standing: Vec::new(),
-            told_at: 0,
-            trouble: String::new(),
+            logged_at: 0,
+            error: String::new(),
         }
     }
 
@@ -55,7 +58,7 @@ impl View {
         }
         let standing: Vec<Standing> =
             judgement.criteria.iter().map(|state| state.standing).collect();
-        let news = standing != self.standing || now - self.told_at >= HEARTBEAT;
+        let news = standing != self.standing || now - self.logged_at >= HEARTBEAT;
         if judgement.verdict == Verdict::Pending && news {
             let held = judgement.criteria.iter().map(|state| state.held).min().unwrap_or_default();
             let held = length(held.min(self.timing.hold));
@@ -65,7 +68,7 @@ impl View {
                 clean(&judgement.message)
             );
             self.standing = standing;
-            self.told_at = now;
+            self.logged_at = now;
         }
     }
 
@@ -75,12 +78,12 @@ impl View {
         tracing::info!("{}", clean(text));
     }
 
-    /// A trouble is told once, until another comes.
-    pub(crate) fn trouble(&mut self, text: &str) {
-        if self.trouble != text {
+    /// A error is told once, until another comes.
+    pub(crate) fn error(&mut self, text: &str) {
+        if self.error != text {
             self.draw(&[]);
             tracing::warn!("{}", clean(text));
-            text.clone_into(&mut self.trouble);
+            text.clone_into(&mut self.error);
         }
     }
 
@@ -144,7 +147,7 @@ fn picture(judgement: &Judgement, timing: Timing, width: usize) -> Vec<String> {
 const LEGEND: usize = 55;
 
 /// A block for each shade: no two differ by their colour alone.
-const fn look(shade: Shade) -> (&'static str, &'static str) {
+pub(crate) const fn look(shade: Shade) -> (&'static str, &'static str) {
     match shade {
         Shade::Good => ("█", GREEN),
         Shade::Suspect => ("▓", YELLOW),
@@ -160,7 +163,7 @@ fn block(shade: Shade) -> String {
 }
 
 /// The newest points, a block each, what they came to, and what a good one shows.
-fn lane(state: &State, width: usize) -> String {
+fn lane(state: &CriterionSummary, width: usize) -> String {
     /// Fewer points would show too little for the words beside them.
     const FEWEST: usize = 40;
     let end = if state.standing == Standing::Failed { " failed" } else { "" };
@@ -183,7 +186,7 @@ fn lane(state: &State, width: usize) -> String {
 }
 
 /// How long it has held, and how much evidence there is against it.
-fn bars(state: &State, timing: Timing, width: usize) -> String {
+fn bars(state: &CriterionSummary, timing: Timing, width: usize) -> String {
     let held = state.held.min(timing.hold);
     let mut text = format!(
         "held {} {} of {}",
@@ -236,8 +239,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::example;
+    use crate::output::example;
 
     /// Columns that a text takes, its colours left out.
     fn printed(text: &str) -> usize {
@@ -251,8 +253,8 @@ mod tests {
 
     /// The whole picture, colours as words.
     fn shown(series: &[(&str, &str)], width: usize) -> String {
-        let (account, ledger) = example::judged(series);
-        let lines = picture(&account.judgement, ledger.spec.timing, width);
+        let (summary, record) = example::judged(series);
+        let lines = picture(&summary.judgement, record.spec.timing, width);
         for line in &lines {
             assert!(printed(line) <= width, "{line}");
         }
@@ -290,12 +292,12 @@ mod tests {
 
     #[test]
     fn nothing_of_a_stranger_reaches_the_terminal() {
-        let (mut account, ledger) = example::judged(example::PASSING);
+        let (mut summary, record) = example::judged(example::PASSING);
         let hostile = "\x1b[2J\r\n\u{202e}\u{9b}1A";
-        account.judgement.criteria[0].told = hostile.to_owned();
-        account.judgement.criteria[0].notes = vec![hostile.to_owned()];
-        account.judgement.criteria[0].good_means = hostile.to_owned();
-        let picture = picture(&account.judgement, ledger.spec.timing, 120).concat();
+        summary.judgement.criteria[0].told = hostile.to_owned();
+        summary.judgement.criteria[0].notes = vec![hostile.to_owned()];
+        summary.judgement.criteria[0].good_means = hostile.to_owned();
+        let picture = picture(&summary.judgement, record.spec.timing, 120).concat();
         assert!(picture.contains(r"\u{1b}[2J"), "it is shown as text");
         assert!(
             !picture.contains("\x1b[2J") && !picture.contains(['\r', '\n', '\u{202e}', '\u{9b}'])

@@ -11,7 +11,7 @@ use step::secret;
 
 use step::Proxy;
 
-use super::trouble::Trouble;
+use crate::prometheus::error::PrometheusError;
 
 /// Who asks, and how.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,10 @@ impl Access {
         self.headers.iter().cloned().collect()
     }
 
-    pub(super) fn authorise(&self, request: RequestBuilder) -> Result<RequestBuilder, Trouble> {
+    pub(super) fn authorise(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<RequestBuilder, PrometheusError> {
         let mut request = request.headers(self.headers());
         if let Some(token) = self.secret("token")? {
             secret::keep(&token);
@@ -55,7 +58,7 @@ impl Access {
         Ok(request)
     }
 
-    pub(super) fn certificates(&self) -> Result<Certificates, Trouble> {
+    pub(super) fn certificates(&self) -> Result<Certificates, PrometheusError> {
         Ok(Certificates {
             authorities: self.secret("ca.crt")?,
             chain: self.secret("tls.crt")?,
@@ -64,15 +67,16 @@ impl Access {
     }
 
     /// What a file of the folder says; nothing when it is not there.
-    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, Trouble> {
+    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, PrometheusError> {
         let Some(folder) = &self.credentials else { return Ok(None) };
         let path = folder.join(name);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text)),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => {
-                Err(Trouble::Credentials(format!("failed to read `{}`: {cause}", path.display())))
-            }
+            Err(cause) => Err(PrometheusError::Credentials(format!(
+                "failed to read `{}`: {cause}",
+                path.display()
+            ))),
         }
     }
 }
@@ -82,9 +86,9 @@ impl Certificates {
         &self,
         timeout: Duration,
         proxy: Option<&Proxy>,
-    ) -> Result<Client, Trouble> {
+    ) -> Result<Client, PrometheusError> {
         let wrong = |error: reqwest::Error| {
-            Trouble::Credentials(format!("the certificates are of no use: {error}"))
+            PrometheusError::Credentials(format!("the certificates are of no use: {error}"))
         };
         // A redirect would turn a POST into a GET without a query; a login page would answer 200.
         let mut builder = Client::builder().redirect(Policy::none()).timeout(timeout);

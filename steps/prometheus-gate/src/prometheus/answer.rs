@@ -8,13 +8,13 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{
-    text::{clean, excerpt},
-    trouble::Trouble,
-};
 use crate::{
-    samples::{Labels, Series},
-    spec::{Ms, millis},
+    prometheus::{
+        error::PrometheusError,
+        text::{clean, excerpt},
+    },
+    series::{Labels, Series},
+    time::{Ms, millis},
 };
 
 /// An answer that is whole.
@@ -26,17 +26,17 @@ pub(crate) struct Answer {
 }
 
 /// The series of an answer to `query_range`.
-pub(crate) fn parse(body: &[u8]) -> Result<Vec<Series>, Trouble> {
+pub(crate) fn parse(body: &[u8]) -> Result<Vec<Series>, PrometheusError> {
     match whole(body)? {
         Data { result_type: ResultType::Matrix, result } => matrix(result),
         Data { result_type, .. } => {
-            Err(Trouble::Garbled(format!("a range query gave a {}", result_type.name())))
+            Err(PrometheusError::Garbled(format!("a range query gave a {}", result_type.name())))
         }
     }
 }
 
 /// The series of an answer to `query`.
-pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<Series>, Trouble> {
+pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<Series>, PrometheusError> {
     let Data { result_type, result } = whole(body)?;
     match result_type {
         ResultType::Matrix => matrix(result),
@@ -48,13 +48,15 @@ pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<Series>, Trouble> {
             let Point(at, value) = read(result.get().as_bytes())?;
             Ok(vec![Series { labels: Labels::new(), values: vec![(at, value)] }])
         }
-        ResultType::String => Err(Trouble::Query("it gives a string, not numbers".to_owned())),
+        ResultType::String => {
+            Err(PrometheusError::Query("it gives a string, not numbers".to_owned()))
+        }
     }
 }
 
 /// The number that `time()` gave: the server's clock.
-pub(super) fn parse_clock(body: &[u8]) -> Result<Ms, Trouble> {
-    let wrong = || Trouble::Garbled("`time()` gave no time".to_owned());
+pub(super) fn parse_clock(body: &[u8]) -> Result<Ms, PrometheusError> {
+    let wrong = || PrometheusError::Garbled("`time()` gave no time".to_owned());
     let Data { result_type: ResultType::Scalar, result } = whole(body)? else {
         return Err(wrong());
     };
@@ -63,50 +65,53 @@ pub(super) fn parse_clock(body: &[u8]) -> Result<Ms, Trouble> {
 }
 
 /// The text of an answer for a record, where each line is one JSON value.
-pub(super) fn raw(mut body: Vec<u8>) -> Result<Box<RawValue>, Trouble> {
+pub(super) fn raw(mut body: Vec<u8>) -> Result<Box<RawValue>, PrometheusError> {
     // A string in JSON holds no line break, so that one is only ever layout.
     body.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-    let garbled = |why: String| Trouble::Garbled(why);
+    let garbled = |why: String| PrometheusError::Garbled(why);
     let text = String::from_utf8(body).map_err(|error| garbled(error.to_string()))?;
     RawValue::from_string(text).map_err(|error| garbled(error.to_string()))
 }
 
 /// The data of an answer that says of itself that it is complete.
-fn whole(body: &[u8]) -> Result<Data<'_>, Trouble> {
+fn whole(body: &[u8]) -> Result<Data<'_>, PrometheusError> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Trouble::Garbled("it is empty".to_owned()));
+        return Err(PrometheusError::Garbled("it is empty".to_owned()));
     }
     let Envelope { status, data, error, warnings, is_partial } = read(body)?;
     if status != "success" {
         let error = error.map_or_else(|| "no reason given".to_owned(), |error| clean(&error));
-        return Err(Trouble::Garbled(format!("its status is `{}`: {error}", clean(&status))));
+        return Err(PrometheusError::Garbled(format!(
+            "its status is `{}`: {error}",
+            clean(&status)
+        )));
     }
     if let Some(warning) = warnings.unwrap_or_default().first() {
-        return Err(Trouble::Warned(clean(warning)));
+        return Err(PrometheusError::Warned(clean(warning)));
     }
     if is_partial == Some(true) {
-        return Err(Trouble::Warned("the answer is partial (`isPartial`)".to_owned()));
+        return Err(PrometheusError::Warned("the answer is partial (`isPartial`)".to_owned()));
     }
-    data.ok_or_else(|| Trouble::Garbled("it has no data".to_owned()))
+    data.ok_or_else(|| PrometheusError::Garbled("it has no data".to_owned()))
 }
 
-fn matrix(result: &RawValue) -> Result<Vec<Series>, Trouble> {
+fn matrix(result: &RawValue) -> Result<Vec<Series>, PrometheusError> {
     let ranges: Vec<Range> = read(result.get().as_bytes())?;
     distinct(ranges.into_iter().map(Range::into_series).collect::<Result<_, _>>()?)
 }
 
 /// Two series with the same labels would count twice.
-fn distinct(series: Vec<Series>) -> Result<Vec<Series>, Trouble> {
+fn distinct(series: Vec<Series>) -> Result<Vec<Series>, PrometheusError> {
     let mut seen = BTreeSet::new();
     if series.iter().all(|series| seen.insert(&series.labels)) {
         return Ok(series);
     }
-    Err(Trouble::Garbled("two series have the same labels".to_owned()))
+    Err(PrometheusError::Garbled("two series have the same labels".to_owned()))
 }
 
-fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Trouble> {
+pub(super) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, PrometheusError> {
     serde_json::from_slice(text).map_err(|error| {
-        Trouble::Garbled(format!("{}{}", clean(&error.to_string()), excerpt(text)))
+        PrometheusError::Garbled(format!("{}{}", clean(&error.to_string()), excerpt(text)))
     })
 }
 
@@ -154,7 +159,7 @@ impl ResultType {
 
 /// An element of a vector. A native histogram is not a number: it gives no value.
 #[derive(Deserialize)]
-struct Sample {
+pub(crate) struct Sample {
     #[serde(deserialize_with = "labels")]
     metric: Labels,
     value: Option<Point>,
@@ -172,10 +177,10 @@ struct Range {
 }
 
 impl Sample {
-    fn into_series(self) -> Result<Series, Trouble> {
+    fn into_series(self) -> Result<Series, PrometheusError> {
         let Self { metric: labels, value, histogram } = self;
         if value.is_none() && histogram.is_none() {
-            return Err(Trouble::Garbled("a series has no value".to_owned()));
+            return Err(PrometheusError::Garbled("a series has no value".to_owned()));
         }
         Ok(Series {
             labels,
@@ -185,10 +190,10 @@ impl Sample {
 }
 
 impl Range {
-    fn into_series(self) -> Result<Series, Trouble> {
+    fn into_series(self) -> Result<Series, PrometheusError> {
         let Self { metric: labels, values, histograms } = self;
         if values.is_none() && histograms.is_none() {
-            return Err(Trouble::Garbled("a series has no values".to_owned()));
+            return Err(PrometheusError::Garbled("a series has no values".to_owned()));
         }
         Ok(Series { labels, values: values.unwrap_or_default() })
     }
@@ -207,7 +212,7 @@ impl TryFrom<(f64, Number)> for Point {
     }
 }
 
-struct Number(f64);
+pub(crate) struct Number(f64);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

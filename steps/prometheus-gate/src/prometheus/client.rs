@@ -1,37 +1,27 @@
 //! The client of Prometheus: range queries on the server's clock, and which answers are not evidence.
 
-mod access;
-mod answer;
-mod signature;
-mod signature_fault;
-mod text;
-mod trouble;
-
 use std::{
     collections::BTreeSet,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use step::{Proxies, Proxy};
 
-pub(crate) use self::{
-    access::Access,
-    answer::{Answer, parse},
-    text::clean,
-    trouble::{Remedy, Trouble},
+use crate::prometheus::{access::Access, answer::Answer, error::PrometheusError};
+use crate::{
+    prometheus::{
+        access::Certificates,
+        answer::{parse, parse_clock, parse_instant, raw},
+        error::refusal,
+        signature::Signer,
+        text::clean,
+    },
+    time::{Ms, local_clock, seconds},
 };
-use self::{
-    access::Certificates,
-    answer::{parse_clock, parse_instant, raw},
-    signature::Signer,
-    trouble::refusal,
-};
-use crate::{samples::seconds, spec::Ms};
 
 /// A server refuses more than 11,000 points in one answer; old ones count one fewer or more.
 const POINTS_AT_ONCE: Ms = 10_000;
@@ -57,7 +47,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    pub(crate) fn new(base: Url, access: Access) -> Result<Self, Trouble> {
+    pub(crate) fn new(base: Url, access: Access) -> Result<Self, PrometheusError> {
         let none = Certificates::default();
         let proxy = Proxies::from_env().to(base.as_str());
         let client = none.client(access.timeout, proxy.as_ref())?;
@@ -73,7 +63,7 @@ impl Prometheus {
     }
 
     /// The server's clock minus ours, in milliseconds.
-    pub(crate) async fn clock_offset(&self) -> Result<Ms, Trouble> {
+    pub(crate) async fn clock_offset(&self) -> Result<Ms, PrometheusError> {
         let before = local_clock();
         let form = [("query", "time()".to_owned())];
         let (server, _) = self.ask("query", &form, LARGEST_ANSWER, parse_clock).await?;
@@ -81,7 +71,7 @@ impl Prometheus {
     }
 
     /// The values of a query at a moment.
-    pub(crate) async fn instant(&self, query: &str, at: Ms) -> Result<Answer, Trouble> {
+    pub(crate) async fn instant(&self, query: &str, at: Ms) -> Result<Answer, PrometheusError> {
         let form = [("query", query.to_owned()), ("time", time(at))];
         let (series, _) = self.ask("query", &form, LARGEST_ANSWER, parse_instant).await?;
         Ok(Answer { series, bodies: Vec::new() })
@@ -92,7 +82,7 @@ impl Prometheus {
         &self,
         query: &str,
         (from, to, step): (Ms, Ms, Ms),
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, PrometheusError> {
         let mut all = Answer::default();
         let mut left = LARGEST_ANSWER;
         let mut start = from;
@@ -121,28 +111,28 @@ impl Prometheus {
         endpoint: &str,
         form: &[(&str, String)],
         limit: usize,
-        read: impl FnOnce(&[u8]) -> Result<T, Trouble>,
-    ) -> Result<(T, Vec<u8>), Trouble> {
+        read: impl FnOnce(&[u8]) -> Result<T, PrometheusError>,
+    ) -> Result<(T, Vec<u8>), PrometheusError> {
         let sent = self.send_by_any_method(endpoint, form, limit).await;
         let answer = sent.and_then(|body| Ok((read(&body)?, body)));
         let query = form.first().map(|(_, query)| query.as_str()).unwrap_or_default();
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             // What was left out does not matter here: the address and the query are right.
-            Ok(_) | Err(Trouble::Warned(_)) => {
+            Ok(_) | Err(PrometheusError::Warned(_)) => {
                 if !answered.contains(query) {
                     answered.insert(query.to_owned());
                 }
                 answer
             }
             // An ingress that restarts answers as if there had never been a server behind it.
-            Err(trouble @ Trouble::NoApi { .. }) if !answered.is_empty() => {
-                Err(Trouble::Outage(trouble.to_string()))
+            Err(error @ PrometheusError::NoApi { .. }) if !answered.is_empty() => {
+                Err(PrometheusError::Outage(error.to_string()))
             }
-            Err(trouble @ Trouble::Query(_)) if answered.contains(query) => {
-                Err(Trouble::Outage(trouble.to_string()))
+            Err(error @ PrometheusError::Query(_)) if answered.contains(query) => {
+                Err(PrometheusError::Outage(error.to_string()))
             }
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         }
     }
 
@@ -152,14 +142,14 @@ impl Prometheus {
         endpoint: &str,
         form: &[(&str, String)],
         limit: usize,
-    ) -> Result<Vec<u8>, Trouble> {
+    ) -> Result<Vec<u8>, PrometheusError> {
         let mut methods = [Method::POST, Method::GET];
         if self.refuses_post.load(Ordering::Relaxed) {
             methods.reverse();
         }
         let [first, second] = methods;
         match self.send(first, endpoint, form, limit).await {
-            Err(Trouble::NoApi {
+            Err(PrometheusError::NoApi {
                 status:
                     StatusCode::METHOD_NOT_ALLOWED
                     | StatusCode::NOT_IMPLEMENTED
@@ -182,7 +172,7 @@ impl Prometheus {
         endpoint: &str,
         form: &[(&str, String)],
         limit: usize,
-    ) -> Result<Vec<u8>, Trouble> {
+    ) -> Result<Vec<u8>, PrometheusError> {
         let client = self.client()?;
         let request = if method == Method::POST {
             client.post(self.url(endpoint)).form(form)
@@ -200,11 +190,11 @@ impl Prometheus {
         let response = client.execute(request).await.map_err(|error| self.unreachable(&error))?;
         if response.status() == StatusCode::OK {
             let body = body(response, limit).await.map_err(|error| self.unreachable(&error))?;
-            return body.ok_or(Trouble::TooLarge { limit: LARGEST_ANSWER });
+            return body.ok_or(PrometheusError::TooLarge { limit: LARGEST_ANSWER });
         }
         let (status, headers) = (response.status(), response.headers().clone());
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &self.proxy) {
-            return Err(Trouble::Proxy(proxy.failed(&status.to_string()).to_string()));
+            return Err(PrometheusError::Proxy(proxy.failed(&status.to_string()).to_string()));
         }
         let body =
             body(response, LARGEST_REFUSAL).await.map_err(|error| self.unreachable(&error))?;
@@ -212,9 +202,9 @@ impl Prometheus {
     }
 
     /// A proxy that does not know the way looks like a server that is down.
-    fn unreachable(&self, error: &reqwest::Error) -> Trouble {
+    fn unreachable(&self, error: &reqwest::Error) -> PrometheusError {
         let cause = clean(&cause(error));
-        Trouble::Unreachable(match &self.proxy {
+        PrometheusError::Unreachable(match &self.proxy {
             Some(proxy) => proxy.failed(&cause).to_string(),
             None => cause,
         })
@@ -228,7 +218,7 @@ impl Prometheus {
     }
 
     /// The client for the certificates that lie in the folder now.
-    fn client(&self) -> Result<Client, Trouble> {
+    fn client(&self) -> Result<Client, PrometheusError> {
         let mut known = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if self.access.credentials.is_some() {
             let certificates = self.access.certificates()?;
@@ -239,12 +229,6 @@ impl Prometheus {
         }
         Ok(known.1.clone())
     }
-}
-
-/// This machine's clock.
-pub(crate) fn local_clock() -> Ms {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ms::try_from(since.as_millis()).unwrap_or(Ms::MAX)
 }
 
 /// The body of a response, or nothing when it is longer than `limit`: no more than that is read.

@@ -3,27 +3,35 @@
 use step::Usage;
 
 use crate::{
-    counters::ROLE,
-    presets::Candidate,
-    prometheus::{Prometheus, Trouble, clean},
-    queries::{Shape, which_exist},
-    samples::{Labels, Series},
-    spec::Ms,
+    prometheus::{client::Prometheus, error::PrometheusError, text::clean},
+    series::{Labels, ROLE, Series},
+    spec::{
+        queries::{Shape, replaced},
+        question::Candidate,
+    },
+    time::Ms,
 };
 
 /// The best way to ask for which there are series.
 pub(crate) async fn existing<'a>(
     prometheus: &Prometheus,
-    ways: &'a [Candidate],
+    candidates: &'a [Candidate],
     now: Ms,
-) -> Result<Option<&'a Candidate>, Trouble> {
-    let found = prometheus.instant(&which_exist(ways), now).await?;
+) -> Result<Option<&'a Candidate>, PrometheusError> {
+    let found = prometheus.instant(&which_exist(candidates), now).await?;
     let best = found
         .series
         .iter()
         .filter_map(|series| series.labels.get(ROLE)?.parse::<usize>().ok())
         .min();
-    Ok(best.and_then(|way| ways.get(way)))
+    Ok(best.and_then(|way| candidates.get(way)))
+}
+
+/// A query that answers with the numbers, from 0, of the candidates that the server has series for.
+pub(crate) fn which_exist(candidates: &[Candidate]) -> String {
+    let found =
+        candidates.iter().enumerate().map(|(at, way)| replaced(&way.probe, &at.to_string()));
+    found.collect::<Vec<_>>().join(" or ")
 }
 
 /// How the series of a way are labelled.
@@ -31,7 +39,7 @@ pub(crate) async fn shape(
     prometheus: &Prometheus,
     way: &Candidate,
     now: Ms,
-) -> Result<Shape, Trouble> {
+) -> Result<Shape, PrometheusError> {
     let Some(query) = &way.query else { return Ok(Shape::default()) };
     let series = prometheus.instant(&query.sample(), now).await?.series;
     Ok(Shape::of(&series, query.own))
@@ -40,18 +48,18 @@ pub(crate) async fn shape(
 /// What there is in place of the series that are wanted, a line each.
 pub(crate) async fn labels_there(
     prometheus: &Prometheus,
-    ways: &[Candidate],
+    candidates: &[Candidate],
     now: Ms,
-) -> Result<Vec<String>, Trouble> {
-    let mut metrics: Vec<&str> = ways.iter().map(|way| way.metric.as_str()).collect();
+) -> Result<Vec<String>, PrometheusError> {
+    let mut metrics: Vec<&str> = candidates.iter().map(|way| way.metric.as_str()).collect();
     metrics.dedup();
     metrics.retain(|metric| !metric.is_empty());
     let query = format!("topk by (__name__) (1, {{__name__=~\"{}\"}})", metrics.join("|"));
     let found = match prometheus.instant(&query, now).await {
         Ok(found) => found.series,
         // It is a courtesy, and not every server has so general a selector.
-        Err(Trouble::Query(_) | Trouble::Execution(_)) => Vec::new(),
-        Err(trouble) => return Err(trouble),
+        Err(PrometheusError::Query(_) | PrometheusError::Execution(_)) => Vec::new(),
+        Err(error) => return Err(error),
     };
     if found.is_empty() {
         return Ok(vec![format!(
@@ -71,13 +79,17 @@ pub(crate) async fn labels_there(
 }
 
 /// What is wrong with a question that several series answer.
-pub(crate) fn several(name: &str, crowd: &[&Labels]) -> Usage {
-    let examples =
-        crowd.iter().take(2).map(|labels| shown(labels)).collect::<Vec<_>>().join(" and ");
+pub(crate) fn several(name: &str, duplicate_series: &[&Labels]) -> Usage {
+    let examples = duplicate_series
+        .iter()
+        .take(2)
+        .map(|labels| shown(labels))
+        .collect::<Vec<_>>()
+        .join(" and ");
     Usage {
         what: format!(
             "the query of `{name}` gives {} series where one is wanted: {examples}",
-            crowd.len()
+            duplicate_series.len()
         ),
         hint: "wrap it in `sum(…)` or `max(…)`, or select one series".to_owned(),
     }

@@ -8,14 +8,14 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use super::{
-    signature_fault::SignatureFault,
+use crate::prometheus::{
+    signature_error::SignatureError,
     text::{clean, excerpt},
 };
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum PrometheusError {
     #[error("{0}")]
     Unreachable(String),
     /// What leads to the server does not let us through.
@@ -29,7 +29,7 @@ pub(crate) enum Trouble {
     #[error("the server refuses us ({status}{detail})")]
     Refused { status: StatusCode, detail: String },
     #[error("the server refuses the request for its AWS signature ({status}{detail})")]
-    Signature { status: StatusCode, detail: String, fault: SignatureFault },
+    Signature { status: StatusCode, detail: String, fault: SignatureError },
     #[error("the server does not understand the query: {0}")]
     Query(String),
     #[error("the server cannot carry out the query: {0}")]
@@ -46,7 +46,7 @@ pub(crate) enum Trouble {
     Credentials(String),
 }
 
-/// What to do about a trouble. The texts are hints, in the words of the Task.
+/// What to do about a error. The texts are hints, in the words of the Task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
     /// It passes without us: ask again.
@@ -59,7 +59,7 @@ pub(crate) enum Remedy {
     Correct(&'static str),
 }
 
-impl Trouble {
+impl PrometheusError {
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::Unreachable(_) | Self::Busy { .. } | Self::Outage(_) | Self::Garbled(_) => {
@@ -96,26 +96,26 @@ impl Trouble {
 }
 
 /// What an answer other than 200 means. Proxies send HTML, so the body is only a hint.
-pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Trouble {
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> PrometheusError {
     let told = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| clean(&refusal.error));
-    if let Some((fault, detail)) = SignatureFault::of(status, headers, body) {
-        return Trouble::Signature { status, detail, fault };
+    if let Some((fault, detail)) = SignatureError::of(status, headers, body) {
+        return PrometheusError::Signature { status, detail, fault };
     }
     let detail = told.clone().map_or_else(|| excerpt(body), |told| format!(": {told}"));
     match (status, told) {
-        (StatusCode::BAD_REQUEST, Some(told)) => Trouble::Query(told),
-        (StatusCode::UNPROCESSABLE_ENTITY, Some(told)) => Trouble::Execution(told),
+        (StatusCode::BAD_REQUEST, Some(told)) => PrometheusError::Query(told),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some(told)) => PrometheusError::Execution(told),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-            Trouble::Refused { status, detail }
+            PrometheusError::Refused { status, detail }
         }
         // 2xx without a whole body: 204 has none, 206 is a part.
         (status, _) if status.is_success() => {
-            Trouble::Garbled(format!("its HTTP status is {status}{detail}"))
+            PrometheusError::Garbled(format!("its HTTP status is {status}{detail}"))
         }
         (status, _) if is_busy(status) => {
-            Trouble::Busy { status, detail, retry_after: retry_after(headers) }
+            PrometheusError::Busy { status, detail, retry_after: retry_after(headers) }
         }
-        _ => Trouble::NoApi { status, detail },
+        _ => PrometheusError::NoApi { status, detail },
     }
 }
 
@@ -180,16 +180,16 @@ mod tests {
             (503, error, "the server is not ready to answer (503 Service Unavailable: why)"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            let trouble = refusal(status, &HeaderMap::new(), body.as_bytes()).to_string();
-            assert!(trouble.ends_with(told), "{status}: {trouble}");
+            let error = refusal(status, &HeaderMap::new(), body.as_bytes()).to_string();
+            assert!(error.ends_with(told), "{status}: {error}");
         }
     }
 
     #[test]
     fn a_servers_words_are_cleaned() {
         let body = "{\"error\":\"\\u001b[31mno\\u202e\\u0007\\nway\"}";
-        let trouble = refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
-        assert!(trouble.to_string().ends_with(r": \u{1b}[31mno\u{202e}\u{7} | way"), "{trouble}");
+        let error = refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
+        assert!(error.to_string().ends_with(r": \u{1b}[31mno\u{202e}\u{7} | way"), "{error}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use reqwest::{
 use step::{aws, innermost};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{access::Access, text::clean, trouble::Trouble};
+use crate::prometheus::{access::Access, error::PrometheusError, text::clean};
 
 /// The name by which the service signs.
 const SERVICE: &str = "aps";
@@ -51,12 +51,13 @@ impl Signer {
         &self,
         request: RequestBuilder,
         access: &Access,
-    ) -> Result<Request, Trouble> {
+    ) -> Result<Request, PrometheusError> {
         let credentials = match from_secret(access)? {
             Some(credentials) => credentials,
             None => Box::pin(self.of_the_pod(access.timeout)).await?,
         };
-        let wrong = |error: String| Trouble::Credentials(format!("failed to sign: {error}"));
+        let wrong =
+            |error: String| PrometheusError::Credentials(format!("failed to sign: {error}"));
         let mut request =
             request.build().map_err(|error| wrong(error.without_url().to_string()))?;
         signed(&mut request, credentials, (&self.region, SERVICE), SystemTime::now())
@@ -66,7 +67,7 @@ impl Signer {
 
     /// The credentials of the pod, renewed before they expire. Those that are still good bridge an
     /// outage of the token service.
-    async fn of_the_pod(&self, timeout: Duration) -> Result<Credentials, Trouble> {
+    async fn of_the_pod(&self, timeout: Duration) -> Result<Credentials, PrometheusError> {
         let mut known = self.known.lock().await;
         let good_at = |moment: SystemTime| {
             let good = known.clone();
@@ -83,9 +84,9 @@ impl Signer {
                 let why = format!("failed to find credentials of AWS: {}", clean(&why));
                 let first = known.is_none();
                 good_at(SystemTime::now()).ok_or(if first {
-                    Trouble::Credentials(why)
+                    PrometheusError::Credentials(why)
                 } else {
-                    Trouble::Unreachable(why)
+                    PrometheusError::Unreachable(why)
                 })
             }
         }
@@ -107,7 +108,7 @@ impl Signer {
 }
 
 /// The keys of a mounted Secret.
-fn from_secret(access: &Access) -> Result<Option<Credentials>, Trouble> {
+fn from_secret(access: &Access) -> Result<Option<Credentials>, PrometheusError> {
     let secret = |name: &str| {
         let text = access.secret(name)?.map(|text| text.trim().to_owned());
         Ok(text.filter(|text| !text.is_empty()))

@@ -3,10 +3,10 @@
 use reqwest::{StatusCode, header::HeaderMap};
 use serde::Deserialize;
 
-use super::text::clean;
+use crate::prometheus::text::clean;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SignatureFault {
+pub(crate) enum SignatureError {
     /// There is none, or something else in its place, such as a token.
     Missing,
     /// The clocks differ too much.
@@ -30,7 +30,7 @@ struct Body {
     error: String,
 }
 
-impl SignatureFault {
+impl SignatureError {
     /// What AWS has against a request, and its words; nothing where the answer is not that of AWS.
     pub(super) fn of(
         status: StatusCode,
@@ -110,18 +110,18 @@ impl SignatureFault {
 mod tests {
     use super::*;
 
-    fn fault(status: u16, name: Option<&str>, body: &str) -> Option<(SignatureFault, String)> {
+    fn fault(status: u16, name: Option<&str>, body: &str) -> Option<(SignatureError, String)> {
         let headers: HeaderMap = name
             .map(|name| ("x-amzn-errortype".parse().unwrap(), name.parse().unwrap()))
             .into_iter()
             .collect();
-        SignatureFault::of(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+        SignatureError::of(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
     }
 
-    use SignatureFault::{Denied, Expired, Mismatch, Missing, Skewed, UnknownKey};
+    use SignatureError::{Denied, Expired, Mismatch, Missing, Skewed, UnknownKey};
 
     /// The name in the header, the message in the body, and what they mean.
-    const SAID: [(Option<&str>, &str, SignatureFault); 16] = [
+    const SAID: [(Option<&str>, &str, SignatureError); 16] = [
         (Some("MissingAuthenticationTokenException"), "Missing Authentication Token", Missing),
         (
             Some("MissingAuthenticationTokenException:http://internal.amazon.com/coral/"),

@@ -8,16 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::ledger::Line;
+use crate::record::line::Line;
 
-pub(crate) struct Record {
+pub(crate) struct RecordFile {
     path: PathBuf,
     file: File,
     /// Bytes of whole lines.
     length: u64,
 }
 
-impl Record {
+impl RecordFile {
     /// A new file, or a warning.
     pub(crate) fn create(path: &Path) -> Option<Self> {
         let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -33,7 +33,7 @@ impl Record {
 
     /// Adds a line. After one that failed there is no record any more; what stands in the file ends
     /// with a whole line and has no end, so that `replay` refuses it.
-    pub(crate) fn note(mut self, line: &Line) -> Option<Self> {
+    pub(crate) fn add(mut self, line: &Line) -> Option<Self> {
         match self.write(line) {
             Ok(length) => {
                 self.length += length;

@@ -2,22 +2,21 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::Result;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use step::{Usage, text::without_values};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use step::{
+    Failure, Usage,
+    text::{is_plain_path, without_values},
+};
 
 use crate::{
-    codes::Codes,
-    expression::{Combine, Condition},
-    gate::Question,
-    presets::{Candidate, Preset, Release},
-    queries::{Own, Query, Sides},
     spec::{
-        CompareTest, Counted, Criterion, FastFail, Inf, LatencyTest, Missing, Ms, Nan, Policy,
-        Role, SECOND, Several, SloTest, Test, Timing, ValueTest, window,
+        expression::{Combine, Condition},
+        model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing},
+        presets::Preset,
+        status_codes::Codes,
     },
-    subject::percent_of_file,
-    verdict::length,
+    time::{Length, Ms, SECOND},
 };
 
 /// A gate: what is asked, of whom, and when it is decided.
@@ -27,15 +26,15 @@ use crate::{
 pub(crate) struct SpecFile {
     /// The server. Flags go before it
     #[serde(default)]
-    pub(crate) prometheus: ServerPart,
+    pub(crate) prometheus: ServerSpec,
     /// Whom it is about. Flags go before it
     #[serde(default)]
-    pub(crate) rollout: RolloutPart,
+    pub(crate) rollout: RolloutSpec,
     /// The clockwork. Flags go before it
     #[serde(default)]
-    pub(crate) timing: TimingPart,
+    pub(crate) timing: TimingSpec,
     /// What has to hold
-    pub(crate) criteria: Vec<CriterionPart>,
+    pub(crate) criteria: Vec<CriterionSpec>,
     /// `all`, `any`, or a formula of names such as `errors and (latency or slo)`
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
@@ -55,7 +54,7 @@ pub(crate) struct SpecFile {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct ServerPart {
+pub(crate) struct ServerSpec {
     /// Address, or that of anything that answers like Prometheus below `/api/v1`
     pub(crate) url: Option<String>,
     /// How long one answer may take. 10s unless given
@@ -73,7 +72,7 @@ pub(crate) struct ServerPart {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct RolloutPart {
+pub(crate) struct RolloutSpec {
     /// When the canary got its first user: RFC 3339, or `@SECONDS` since 1970
     pub(crate) start: Option<String>,
     /// By how much the clock that told the start may differ from the server's. 2s unless given
@@ -108,7 +107,7 @@ pub(crate) struct RolloutPart {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct TimingPart {
+pub(crate) struct TimingSpec {
     /// Distance of the points that are judged. 5s unless given
     pub(crate) step: Option<Length>,
     /// How long everything has to be good without a break. 5m unless given
@@ -129,7 +128,7 @@ pub(crate) struct TimingPart {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct CriterionPart {
+pub(crate) struct CriterionSpec {
     /// What it is called in verdicts and formulas; a preset has a name of its own
     pub(crate) name: Option<String>,
     /// A criterion about a canary of KServe that knows which series to ask for
@@ -154,7 +153,7 @@ pub(crate) struct CriterionPart {
     /// What the number counts, such as `restarts`
     pub(crate) unit: Option<String>,
     /// `one` series only (more are a mistake), `all` good, or `any` good
-    pub(crate) series: Option<Several>,
+    pub(crate) series: Option<ExpectedSeries>,
     /// What NaN is: `missing` or `bad`
     pub(crate) nan: Option<Nan>,
     /// What an infinity is: an ordinary `value`, or `bad`
@@ -177,75 +176,75 @@ pub(crate) struct CriterionPart {
     /// This many bad points without a good one between them fail the gate; -1 is never. 12 unless given
     pub(crate) consecutive_fail: Option<i64>,
     /// A value so bad that there is no need to wait for a limit
-    pub(crate) fast_fail: Option<FastFailPart>,
+    pub(crate) fast_fail: Option<FastFailSpec>,
     /// The canary's share of errors against the baseline's
-    pub(crate) compare: Option<ComparePart>,
+    pub(crate) compare: Option<CompareSpec>,
     /// The canary's latencies against the baseline's
-    pub(crate) latency: Option<LatencyPart>,
+    pub(crate) latency: Option<LatencySpec>,
     /// The canary's share of errors against a number
-    pub(crate) slo: Option<SloPart>,
+    pub(crate) slo: Option<SloSpec>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FastFailPart {
+pub(crate) struct FastFailSpec {
     /// A condition on the same number, such as `value > 0.2`
     #[cfg_attr(test, schemars(with = "String"))]
-    when: Condition,
+    pub(super) when: Condition,
     /// For how long
-    r#for: Length,
+    pub(super) r#for: Length,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct ComparePart {
+pub(crate) struct CompareSpec {
     /// Selector of the counters of failed requests; the revision's matchers are added
-    errors: String,
+    pub(super) errors: String,
     /// Selector of the counters of all requests
-    total: String,
+    pub(super) total: String,
     /// How many times the baseline's share of errors is tolerated. 1.25 unless given
-    max_ratio: Option<f64>,
+    pub(super) max_ratio: Option<f64>,
     /// Chance of failing a canary that is no worse, 0 to 1
-    alpha: Option<f64>,
+    pub(super) alpha: Option<f64>,
     /// Requests to the canary without which there is no pass. 50 unless given
-    min_requests: Option<u32>,
+    pub(super) min_requests: Option<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct LatencyPart {
+pub(crate) struct LatencySpec {
     /// Selector of a histogram's `…_bucket` series; the revision's matchers are added
-    bucket: String,
+    pub(super) bucket: String,
     /// How many times the baseline's share of slow requests is tolerated, at each bound. 1.25 unless given
-    max_ratio: Option<f64>,
+    pub(super) max_ratio: Option<f64>,
     /// Chance of failing a canary that is no slower, 0 to 1
-    alpha: Option<f64>,
+    pub(super) alpha: Option<f64>,
     /// Requests to the canary without which there is no pass. 50 unless given
-    min_requests: Option<u32>,
+    pub(super) min_requests: Option<u32>,
     /// The bounds that matter most, in the unit of the buckets
     #[serde(default)]
-    thresholds: Vec<f64>,
+    pub(super) thresholds: Vec<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct SloPart {
+pub(crate) struct SloSpec {
     /// Selector of the counters of failed requests; the canary's matchers are added
-    errors: String,
+    pub(super) errors: String,
     /// Selector of the counters of all requests
-    total: String,
+    pub(super) total: String,
     /// A share of errors proven to be above this fails the gate, 0 to 1
-    fail: Option<f64>,
+    pub(super) fail: Option<f64>,
     /// A pass needs proof that the share of errors is below this, 0 to 1
-    pass: Option<f64>,
+    pub(super) pass: Option<f64>,
     /// Chance of failing a canary that keeps to it, 0 to 1
-    alpha: Option<f64>,
+    pub(super) alpha: Option<f64>,
     /// Chance of passing a canary that does not, 0 to 1. 0.05 unless given
-    beta: Option<f64>,
+    pub(super) beta: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -270,33 +269,38 @@ pub(crate) enum OnInconclusive {
     Fail,
 }
 
-/// A length of time such as `90s`, `5m` or `1h30m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(with = "String"))]
-pub(crate) struct Length(pub(crate) Ms);
+/// A percentage as it is typed.
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(out_of_range)
+}
 
-impl<'de> Deserialize<'de> for Length {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        duration(&text).map(Self).map_err(D::Error::custom)
+/// A percentage as a file has it.
+pub(crate) fn percent_of_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    let percent = Option::<f64>::deserialize(from)?;
+    match percent {
+        Some(percent) if !(0.0..=100.0).contains(&percent) => Err(D::Error::custom(out_of_range())),
+        percent => Ok(percent),
     }
 }
 
-impl Serialize for Length {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&length(self.0))
-    }
+fn out_of_range() -> String {
+    "it has to be a number from 0 to 100".to_owned()
 }
 
-/// A length of time such as `90s`, `5m` or `1h30m`, in milliseconds.
-pub(crate) fn duration(text: &str) -> Result<Ms, String> {
-    /// A year: sums of a few of these stay far within range.
-    const LONGEST: Ms = 366 * 24 * 3600 * SECOND;
-    let length = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write `90s`, `5m` or `1h30m`"))?;
-    let length = Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX);
-    if length > LONGEST { Err("it is longer than a year".to_owned()) } else { Ok(length) }
+/// Reads a spec: a file, or the text itself, which has several lines or is JSON.
+pub(crate) fn spec_text(spec: &str) -> Result<String> {
+    if spec.contains('\n') || spec.trim_start().starts_with('{') {
+        return Ok(spec.to_owned());
+    }
+    std::fs::read_to_string(spec).with_context(|| Failure {
+        // One line of YAML may have a password in its `prometheus.url`.
+        what: if is_plain_path(spec) {
+            format!("failed to read spec `{spec}`")
+        } else {
+            "failed to read the spec, which names no file".to_owned()
+        },
+        hint: "give a file, or the text of the spec itself, in several lines or as JSON".to_owned(),
+    })
 }
 
 /// A spec from YAML, of which JSON is a part.
@@ -313,7 +317,7 @@ pub(crate) fn parse(text: &str) -> Result<SpecFile> {
 
 impl SpecFile {
     pub(crate) fn timing(&self) -> Timing {
-        let TimingPart { step, hold, warmup, settle, deadline, max_outage, .. } = self.timing;
+        let TimingSpec { step, hold, warmup, settle, deadline, max_outage, .. } = self.timing;
         let given =
             |length: Option<Length>, default: Ms| length.map_or(default, |Length(length)| length);
         Timing {
@@ -338,326 +342,6 @@ impl SpecFile {
             unclear_is_a_fail: self.on_inconclusive == OnInconclusive::Fail,
         }
     }
-
-    /// The questions, each with its ways to be asked.
-    pub(crate) fn questions(&self) -> Result<Vec<Question>> {
-        let questions: Vec<Question> =
-            self.criteria.iter().map(|part| self.question(part)).collect::<Result<_>>()?;
-        let names: Vec<&str> = questions.iter().map(Question::name).collect();
-        let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
-        if questions.iter().all(|question| question.role() != Role::Gate) {
-            return usage(
-                "no criterion has to hold".to_owned(),
-                "give at least one the role `gate`",
-            );
-        }
-        for (at, name) in names.iter().enumerate() {
-            if names[..at].contains(name) {
-                return usage(
-                    format!("two criteria are called `{name}`"),
-                    "give each a `name` of its own",
-                );
-            }
-        }
-        let mentioned = questions
-            .iter()
-            .flat_map(Question::names)
-            .chain(self.combine.iter().flat_map(Combine::names));
-        for name in mentioned {
-            if !names.contains(&name) {
-                return usage(
-                    format!("there is no criterion `{name}`"),
-                    "the names are told by `name:`",
-                );
-            }
-        }
-        Ok(questions)
-    }
-
-    fn question(&self, part: &CriterionPart) -> Result<Question> {
-        let kinds = [
-            part.preset.is_some(),
-            part.query.is_some(),
-            part.compare.is_some(),
-            part.latency.is_some(),
-            part.slo.is_some(),
-        ];
-        if kinds.iter().filter(|given| **given).count() != 1 {
-            let name = part.name.as_deref().unwrap_or("without a name");
-            let what = format!(
-                "criterion `{name}` needs exactly one of preset, query, compare, latency and slo"
-            );
-            return Err(
-                Usage { what, hint: "split it into criteria of their own".to_owned() }.into()
-            );
-        }
-        if let Some(preset) = part.preset {
-            let mut ways = preset.candidates(&self.release(preset, part)?);
-            for way in &mut ways {
-                way.criterion.role = part.role;
-                if let Some(name) = &part.name {
-                    way.criterion.name.clone_from(name);
-                }
-            }
-            return Ok(Question::Open(ways));
-        }
-        let Some(name) = part.name.clone() else {
-            let hint = "give it a `name`".to_owned();
-            return Err(Usage { what: "a criterion has no name".to_owned(), hint }.into());
-        };
-        if let Some(query) = &part.query {
-            return Ok(Question::Asked(Box::new(self.own(part, name, self.filled_in(query))?)));
-        }
-        let (query, test) = self.counted(part, &name)?;
-        let metric = query.bucket.as_ref().unwrap_or(&query.total);
-        let metric = metric.split('{').next().unwrap_or_default().trim().to_owned();
-        Ok(Question::Open(vec![Candidate {
-            source: "the spec's own series",
-            metric,
-            probe: query.probe(),
-            criterion: Criterion {
-                name,
-                query: query.text(""),
-                presence: None,
-                past: query.past(""),
-                source: String::new(),
-                notes: Vec::new(),
-                role: part.role,
-                window: 0,
-                coverage: part.coverage.unwrap_or(0.9),
-                max_gap: part.max_gap.map_or(90 * SECOND, |Length(gap)| gap),
-                unit: part.unit.clone().unwrap_or_default(),
-                test,
-            },
-            query: Some(query),
-        }]))
-    }
-
-    /// A criterion of a query of one's own.
-    fn own(&self, part: &CriterionPart, name: String, query: String) -> Result<Criterion> {
-        let presence = part.presence.as_deref().map(|query| self.filled_in(query));
-        let reach = match part.window {
-            _ if part.scoped => 0,
-            Some(Length(window)) => window,
-            None => [Some(&query), presence.as_ref()].into_iter().flatten().try_fold(
-                0,
-                |longest: Ms, query| {
-                    let reach = window(query).map_err(|why| wrong_query(&name, &why))?;
-                    anyhow::Ok(longest.max(reach))
-                },
-            )?,
-        };
-        Ok(Criterion {
-            test: Test::Value(value_test(part, &name)?),
-            name,
-            query,
-            presence,
-            past: None,
-            source: String::new(),
-            notes: Vec::new(),
-            role: part.role,
-            window: reach,
-            coverage: part.coverage.unwrap_or(0.9),
-            max_gap: part.max_gap.map_or(45 * SECOND, |Length(gap)| gap),
-            unit: part.unit.clone().unwrap_or_default(),
-        })
-    }
-
-    /// A criterion of counters that a spec names.
-    fn counted(&self, part: &CriterionPart, name: &str) -> Result<(Query, Test)> {
-        let (canary, baseline) = self.selectors()?;
-        let query = |errors: &str, total: &str, bucket: Option<&String>| Query {
-            total: total.to_owned(),
-            errors: errors.to_owned(),
-            inner: None,
-            bucket: bucket.cloned(),
-            under_way: None,
-            own: Own::Unknown,
-            sides: Sides { canary: canary.clone(), baseline: baseline.clone() },
-        };
-        let compared = |query| {
-            if baseline.is_some() {
-                return Ok(query);
-            }
-            Err(Usage {
-                what: format!(
-                    "criterion `{name}` compares the canary with a baseline, and there is none"
-                ),
-                hint: "give `--baseline-revision`, or `rollout.baselineSelector`".to_owned(),
-            })
-        };
-        if let Some(ComparePart { errors, total, max_ratio, alpha, min_requests }) = &part.compare {
-            let test = CompareTest {
-                max_ratio: max_ratio.unwrap_or(1.25),
-                alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
-                min_requests: f64::from(min_requests.unwrap_or(50)),
-                counted: Counted::Own,
-                absolute: None,
-                weight: None,
-                counts_starts: false,
-            };
-            return Ok((compared(query(errors, total, None))?, Test::Compare(test)));
-        }
-        if let Some(LatencyPart { bucket, max_ratio, alpha, min_requests, thresholds }) =
-            &part.latency
-        {
-            let test = LatencyTest {
-                max_ratio: max_ratio.unwrap_or(1.25),
-                alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
-                min_requests: f64::from(min_requests.unwrap_or(50)),
-                thresholds: thresholds.clone(),
-            };
-            return Ok((compared(query("", "", Some(bucket)))?, Test::Latency(test)));
-        }
-        let Some(SloPart { errors, total, fail, pass, alpha, beta }) = &part.slo else {
-            unreachable!("a criterion has one of its kinds")
-        };
-        if fail.is_none() && pass.is_none() {
-            let what = format!("criterion `{name}` has an objective without a number");
-            return Err(Usage { what, hint: "give `fail`, `pass`, or both".to_owned() }.into());
-        }
-        let test = SloTest {
-            fail: *fail,
-            pass: *pass,
-            alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
-            beta: beta.unwrap_or(0.05),
-        };
-        Ok((query(errors, total, None), Test::Slo(test)))
-    }
-
-    /// The chance of a false alarm for each criterion that collects evidence and names none.
-    fn shared_alpha(&self) -> f64 {
-        let takes = |part: &&CriterionPart| {
-            let ready = part.preset.is_some_and(|preset| preset != Preset::NoRestarts);
-            let own = |alpha: Option<f64>| alpha.is_none();
-            ready
-                || part.compare.as_ref().is_some_and(|part| own(part.alpha))
-                || part.latency.as_ref().is_some_and(|part| own(part.alpha))
-                || part.slo.as_ref().is_some_and(|part| own(part.alpha) && part.fail.is_some())
-        };
-        let sharing =
-            u32::try_from(self.criteria.iter().filter(takes).count()).unwrap_or(u32::MAX).max(1);
-        self.alpha.unwrap_or(0.05) / f64::from(sharing)
-    }
-
-    /// The canary's matchers, and the baseline's where there is one.
-    fn selectors(&self) -> Result<(String, Option<String>)> {
-        let RolloutPart {
-            namespace,
-            canary_revision,
-            baseline_revision,
-            canary_selector,
-            baseline_selector,
-            ..
-        } = &self.rollout;
-        let of = |revision: &Option<String>| {
-            let revision = revision.as_ref()?;
-            let namespace = namespace
-                .as_ref()
-                .map(|namespace| format!("namespace=\"{namespace}\","))
-                .unwrap_or_default();
-            Some(format!("{namespace}revision=\"{revision}\""))
-        };
-        let canary =
-            canary_selector.clone().or_else(|| of(canary_revision)).ok_or_else(|| Usage {
-                what: "the canary's series cannot be told from others".to_owned(),
-                hint: "give `rollout.canarySelector`, or `--canary-revision`".to_owned(),
-            })?;
-        Ok((
-            self.filled_in(&canary),
-            baseline_selector
-                .as_ref()
-                .map(|text| self.filled_in(text))
-                .or_else(|| of(baseline_revision)),
-        ))
-    }
-
-    fn release(&self, question: Preset, part: &CriterionPart) -> Result<Release> {
-        let missing =
-            |what: &str, hint: &str| Usage { what: what.to_owned(), hint: hint.to_owned() };
-        let RolloutPart { namespace, canary_revision, baseline_revision, percent, .. } =
-            &self.rollout;
-        if baseline_revision.is_none() && question.needs_baseline() {
-            let what = format!(
-                "`{}` compares the canary with a baseline, and there is none",
-                question.name()
-            );
-            return Err(
-                missing(&what, "give the revision before it as `--baseline-revision`").into()
-            );
-        }
-        Ok(Release {
-            namespace: namespace.clone().ok_or_else(|| {
-                missing("the namespace of the revisions is not known", "give it as `--namespace`")
-            })?,
-            canary: canary_revision.clone().ok_or_else(|| {
-                missing("the revision on trial is not known", "give it as `--canary-revision`")
-            })?,
-            baseline: baseline_revision.clone(),
-            max_ratio: part.max_ratio.unwrap_or(1.25),
-            alpha: self.shared_alpha(),
-            min_requests: f64::from(part.min_requests.unwrap_or(50)),
-            // 163 clean requests prove it, which a quiet service has before the deadline.
-            objective: part.objective.unwrap_or(0.02),
-            weight: percent.map(|percent| percent / 100.0),
-            codes: part.rejection_codes.clone().unwrap_or_default(),
-        })
-    }
-
-    /// A query with its `$canary`, `$baseline`, `$namespace` and `$service` filled in.
-    fn filled_in(&self, query: &str) -> String {
-        let RolloutPart { service, namespace, canary_revision, baseline_revision, .. } =
-            &self.rollout;
-        [
-            ("$canary", canary_revision),
-            ("$baseline", baseline_revision),
-            ("$namespace", namespace),
-            ("$service", service),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-        .fold(query.to_owned(), |query, (name, value)| query.replace(name, value))
-    }
-}
-
-fn value_test(part: &CriterionPart, name: &str) -> Result<ValueTest> {
-    let Some(when) = part.when.clone() else {
-        let what = format!("criterion `{name}` has a query and no condition");
-        return Err(
-            Usage { what, hint: "give it a `when`, such as `value <= 0.01`".to_owned() }.into()
-        );
-    };
-    if part.missing == Some(Missing::Zero) && part.presence.is_none() {
-        let what = format!(
-            "criterion `{name}` takes no sample for 0, and nothing tells whether there was traffic"
-        );
-        let hint = "give a `presence` query that has a sample wherever there was".to_owned();
-        return Err(Usage { what, hint }.into());
-    }
-    let limit = |number: Option<i64>, default: Option<usize>| match number {
-        None => default,
-        Some(number) => usize::try_from(number).ok(),
-    };
-    Ok(ValueTest {
-        when,
-        series: part.series.unwrap_or_default(),
-        nan: part.nan.unwrap_or_default(),
-        inf: part.inf.unwrap_or_default(),
-        missing: part.missing.unwrap_or_default(),
-        fail_limit: limit(part.fail_limit, None),
-        consecutive_fail: limit(part.consecutive_fail, Some(12)),
-        fast_fail: part
-            .fast_fail
-            .clone()
-            .map(|FastFailPart { when, r#for: Length(lasting) }| FastFail { when, lasting }),
-    })
-}
-
-fn wrong_query(name: &str, why: &str) -> Usage {
-    Usage {
-        what: format!("the query of `{name}` is no PromQL: {why}"),
-        hint: "try it in Prometheus's own page".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -674,39 +358,5 @@ mod tests {
             std::fs::write(path, &made).unwrap();
         }
         assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), made);
-    }
-
-    #[test]
-    fn the_sample_spec_is_a_spec() {
-        let text = include_str!("../../../tasks/prometheus-gate/samples/gate-spec.yaml");
-        let mut file = parse(text).unwrap();
-        file.rollout.namespace = Some("models".to_owned());
-        file.rollout.canary_revision = Some("iris-predictor-00002".to_owned());
-        file.rollout.baseline_revision = Some("iris-predictor-00001".to_owned());
-        let questions = file.questions().unwrap();
-        assert!(questions.len() >= 4);
-        assert!(
-            questions
-                .iter()
-                .any(|question| question.criterion().query.contains("iris-predictor-00002"))
-        );
-    }
-
-    #[test]
-    fn criteria_share_the_chance_of_a_false_alarm() {
-        let both = "rollout: {canarySelector: c, baselineSelector: b}\n\
-                    criteria: [{name: e, compare: {errors: x, total: y}}, {name: l, latency: {bucket: z}}]";
-        let alphas: Vec<f64> = parse(both)
-            .unwrap()
-            .questions()
-            .unwrap()
-            .iter()
-            .map(|question| match &question.criterion().test {
-                Test::Compare(test) => test.alpha,
-                Test::Latency(test) => test.alpha,
-                _ => panic!("neither"),
-            })
-            .collect();
-        assert_eq!(alphas, [0.025, 0.025]);
     }
 }

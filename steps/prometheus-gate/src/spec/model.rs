@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::expression::{Combine, Condition};
-
-/// Milliseconds: a length of time, or a moment since 1970 by the server's clock.
-pub(crate) type Ms = i64;
-
-pub(crate) const SECOND: Ms = 1000;
+use crate::{
+    spec::expression::{Combine, Condition},
+    time::{Ms, SECOND},
+};
 
 /// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
 const HISTORY: Ms = 3600 * SECOND;
@@ -133,7 +131,7 @@ pub(crate) enum Test {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ValueTest {
     pub(crate) when: Condition,
-    pub(crate) series: Several,
+    pub(crate) series: ExpectedSeries,
     pub(crate) nan: Nan,
     pub(crate) inf: Inf,
     pub(crate) missing: Missing,
@@ -149,7 +147,7 @@ impl ValueTest {
     pub(crate) fn zero() -> Self {
         Self {
             when: "value == 0".parse().unwrap_or_else(|_| unreachable!("it is a condition")),
-            series: Several::One,
+            series: ExpectedSeries::One,
             nan: Nan::Missing,
             inf: Inf::Value,
             missing: Missing::Pending,
@@ -164,7 +162,7 @@ impl ValueTest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Several {
+pub(crate) enum ExpectedSeries {
     /// Exactly one: more are a mistake.
     #[default]
     One,
@@ -234,6 +232,10 @@ pub(crate) struct CompareTest {
     pub(crate) counts_starts: bool,
 }
 
+/// A canary of which more than every other request is bad is in doubt, unless its baseline is as bad;
+/// one that fails so often is refused whatever its baseline does.
+pub(crate) const MOSTLY: f64 = 0.5;
+
 /// What a comparison counts against a revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -289,116 +291,9 @@ pub(crate) struct SloTest {
     pub(crate) beta: f64,
 }
 
-/// How far back a query reaches, by its ranges, subqueries and offsets.
-///
-/// Selectors' ranges stand side by side and the longest counts; a subquery reaches back over what
-/// it wraps, so those are added.
-pub(crate) fn window(query: &str) -> Result<Ms, String> {
-    let (mut range, mut subqueries, mut offset) = (0, 0, 0);
-    let mut rest = query;
-    while let Some(next) = rest.chars().next() {
-        match next {
-            '"' | '\'' | '`' => rest = after_string(rest, next),
-            '#' => rest = rest.split_once('\n').map_or("", |(_, below)| below),
-            '[' => {
-                let (inside, after) = rest[1..].split_once(']').ok_or("a `[` is never closed")?;
-                match inside.split_once(':') {
-                    Some((reach, _)) => subqueries += duration(reach)?,
-                    None => range = range.max(duration(inside)?),
-                }
-                rest = after;
-            }
-            c if c.is_alphabetic() || c == '_' => {
-                let word = rest
-                    .split(|c: char| !(c.is_alphanumeric() || "_:".contains(c)))
-                    .next()
-                    .unwrap_or_default();
-                rest = &rest[word.len()..];
-                if word.eq_ignore_ascii_case("offset") {
-                    let reach = rest
-                        .trim_start()
-                        .split(|c: char| !(c.is_alphanumeric() || c == '-'))
-                        .next();
-                    let reach = reach.unwrap_or_default();
-                    // A negative offset reaches forward, and back by nothing.
-                    offset = offset.max(if reach.starts_with('-') { 0 } else { duration(reach)? });
-                }
-            }
-            other => rest = &rest[other.len_utf8()..],
-        }
-    }
-    Ok(range + subqueries + offset)
-}
-
-fn after_string(text: &str, quote: char) -> &str {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quote != '`' => escaped = true,
-            c if c == quote => return &text[at + c.len_utf8()..],
-            _ => {}
-        }
-    }
-    ""
-}
-
-/// A duration of the query language: `5m`, `1h30m`, or a bare number of seconds.
-fn duration(text: &str) -> Result<Ms, String> {
-    let unreadable = || format!("`{}` is no PromQL duration such as `5m`", text.trim());
-    let mut rest = text.trim();
-    if let Ok(seconds) = rest.parse::<f64>() {
-        return millis(seconds * 1000.0).ok_or_else(unreadable);
-    }
-    let mut sum = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(unreadable)?;
-        let count: Ms = rest[..digits].parse().map_err(|_| unreadable())?;
-        rest = &rest[digits..];
-        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..letters] {
-            "ms" => 1,
-            "s" => SECOND,
-            "m" => 60 * SECOND,
-            "h" => 3600 * SECOND,
-            "d" => 24 * 3600 * SECOND,
-            "w" => 7 * 24 * 3600 * SECOND,
-            "y" => 365 * 24 * 3600 * SECOND,
-            _ => return Err(unreadable()),
-        };
-        sum += count.saturating_mul(unit);
-        rest = &rest[letters..];
-    }
-    if sum == 0 && text.trim().is_empty() { Err(unreadable()) } else { Ok(sum) }
-}
-
-/// A moment or length in milliseconds, where it is one.
-pub(crate) fn millis(number: f64) -> Option<Ms> {
-    #[expect(clippy::cast_possible_truncation, reason = "checked to be within range")]
-    (number.abs() < 9e15).then(|| number.round() as Ms)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_window_of_a_query_is_what_it_reaches_back() {
-        for (query, seconds) in [
-            ("up", 0),
-            ("rate(x[5m])", 300),
-            ("sum(rate(x{a=\"[1h]\"}[1m])) / sum(rate(y[2m]))", 120),
-            ("rate(x[1h30m] offset 10m)", 6000),
-            ("max_over_time(rate(x[1m])[30m:15s])", 1860),
-            ("x offset -5m", 0),
-            ("rate(x[90]) # [7d]", 90),
-            ("offset_total{job='a\\'[1d]'}", 0),
-        ] {
-            assert_eq!(window(query), Ok(seconds * SECOND), "{query}");
-        }
-        assert!(window("rate(x[5q])").is_err());
-        assert!(window("rate(x[5m").is_err());
-    }
 
     #[test]
     fn points_are_multiples_of_the_step() {

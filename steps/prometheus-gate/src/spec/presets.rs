@@ -4,11 +4,16 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::{
-    codes::Codes,
-    comparison::MOSTLY,
-    queries::{Own, Query, Shape, Sides, matchers},
-    sources::{SOURCES, Source},
-    spec::{CompareTest, Counted, Criterion, LatencyTest, Role, SECOND, SloTest, Test, ValueTest},
+    spec::{
+        model::{
+            CompareTest, Counted, Criterion, LatencyTest, MOSTLY, Role, SloTest, Test, ValueTest,
+        },
+        queries::{Own, Query, Sides, matchers},
+        question::Candidate,
+        sources::{SOURCES, Source},
+        status_codes::Codes,
+    },
+    time::SECOND,
 };
 
 /// A criterion that has a name
@@ -50,33 +55,6 @@ pub(crate) struct Release {
     pub(crate) codes: Codes,
 }
 
-/// One way to ask a question, by the series of one source.
-#[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    /// Whose series they are.
-    pub(crate) source: &'static str,
-    /// The metric whose labels tell what is there, when none of the series is of these revisions.
-    pub(crate) metric: String,
-    /// A query that finds a series exactly when this way works.
-    pub(crate) probe: String,
-    /// What is counted; a condition on a value has it in its criterion already.
-    pub(crate) query: Option<Query>,
-    pub(crate) criterion: Criterion,
-}
-
-impl Candidate {
-    /// The criterion, when it is known how the series are labelled.
-    pub(crate) fn settled(&self, shape: &Shape) -> Criterion {
-        let mut criterion = self.criterion.clone();
-        if let Some(query) = &self.query {
-            criterion.query = query.text(shape.process);
-            criterion.past = query.past(shape.process);
-            criterion.notes.extend(shape.note());
-        }
-        criterion
-    }
-}
-
 impl Preset {
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -92,12 +70,12 @@ impl Preset {
         matches!(self, Self::Errors | Self::Rejections | Self::Latency)
     }
 
-    /// The ways to ask, best first.
+    /// The candidates to ask, best first.
     pub(crate) fn candidates(self, release: &Release) -> Vec<Candidate> {
         if self == Self::NoRestarts {
             return no_restarts(release);
         }
-        let mut ways = Vec::new();
+        let mut candidates = Vec::new();
         for source in &SOURCES {
             for labels in source.labels {
                 let side = |revision: &String| labels.matchers(&release.namespace, revision);
@@ -105,10 +83,10 @@ impl Preset {
                     canary: side(&release.canary),
                     baseline: release.baseline.as_ref().map(side),
                 };
-                ways.push(self.way(release, source, sides));
+                candidates.push(self.way(release, source, sides));
             }
         }
-        ways
+        candidates
     }
 
     fn way(self, release: &Release, source: &Source, sides: Sides) -> Candidate {

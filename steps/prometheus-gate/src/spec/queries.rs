@@ -7,11 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    counters::{Measure, ROLE, Revision, SeriesRole},
-    presets::Candidate,
-    samples::{Labels, Series},
-};
+use crate::series::{Labels, Measure, ROLE, Revision, Series, SeriesRole};
 
 /// Label matchers of the revisions.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,12 +241,6 @@ fn tells_a_revision(label: &str) -> bool {
     label.contains("revision") || label == "envoy_cluster_name"
 }
 
-/// A query that answers with the numbers, from 0, of the ways that the server has series for.
-pub(crate) fn which_exist(ways: &[Candidate]) -> String {
-    let found = ways.iter().enumerate().map(|(at, way)| replaced(&way.probe, &at.to_string()));
-    found.collect::<Vec<_>>().join(" or ")
-}
-
 /// Matchers of the pods of a revision.
 pub(crate) fn matchers(namespaces: &str, pods: &str, namespace: &str, revision: &str) -> String {
     let begin = revision.replace('.', "\\.");
@@ -281,7 +271,7 @@ pub(crate) fn labelled(expression: &str, role: SeriesRole) -> String {
     replaced(expression, &role.label())
 }
 
-fn replaced(expression: &str, value: &str) -> String {
+pub(crate) fn replaced(expression: &str, value: &str) -> String {
     format!(r#"label_replace({expression},"{ROLE}","{value}","","")"#)
 }
 

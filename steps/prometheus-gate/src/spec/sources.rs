@@ -1,6 +1,6 @@
 //! Whose counters of requests there are, and how a revision is told apart in them.
 
-use crate::queries::{UnderWay, matchers, quoted};
+use crate::spec::queries::{UnderWay, matchers, quoted};
 
 /// Counters and histograms of requests.
 pub(crate) struct Source {
@@ -52,7 +52,7 @@ impl Labels {
     }
 }
 
-/// The ways in which sites label what they scrape from pods: this catalog's, Prometheus's own,
+/// The candidates in which sites label what they scrape from pods: this catalog's, Prometheus's own,
 /// Knative's before 1.19, OpenTelemetry's.
 const OF_A_POD: &[Labels] = &[
     Labels::Name("namespace", "revision"),

@@ -1,8 +1,8 @@
 //! Whose verdict it is.
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize};
 
-use crate::{args::AboutArgs, spec_file::RolloutPart};
+use crate::spec::file::RolloutSpec;
 
 /// The release that a gate judges, for people: nothing in it decides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,8 +43,8 @@ impl Version {
     }
 }
 
-impl From<&RolloutPart> for Subject {
-    fn from(rollout: &RolloutPart) -> Self {
+impl From<&RolloutSpec> for Subject {
+    fn from(rollout: &RolloutSpec) -> Self {
         Self {
             service: rollout.service.clone(),
             namespace: rollout.namespace.clone(),
@@ -64,48 +64,10 @@ impl From<&RolloutPart> for Subject {
     }
 }
 
-/// Flags override what a file says.
-pub(crate) fn overlay(rollout: &mut RolloutPart, about: &AboutArgs) {
-    for (flag, field) in [
-        (&about.service, &mut rollout.service),
-        (&about.namespace, &mut rollout.namespace),
-        (&about.canary_revision, &mut rollout.canary_revision),
-        (&about.baseline_revision, &mut rollout.baseline_revision),
-        (&about.canary_image, &mut rollout.canary_image),
-        (&about.baseline_image, &mut rollout.baseline_image),
-        (&about.canary_version, &mut rollout.canary_version),
-        (&about.baseline_version, &mut rollout.baseline_version),
-        (&about.run, &mut rollout.run),
-    ] {
-        if flag.is_some() {
-            field.clone_from(flag);
-        }
-    }
-    rollout.percent = about.percent.or(rollout.percent);
-}
-
-/// A percentage as it is typed.
-pub(crate) fn percent(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(out_of_range)
-}
-
-/// A percentage as a file has it.
-pub(crate) fn percent_of_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-    let percent = Option::<f64>::deserialize(from)?;
-    match percent {
-        Some(percent) if !(0.0..=100.0).contains(&percent) => Err(D::Error::custom(out_of_range())),
-        percent => Ok(percent),
-    }
-}
-
-fn out_of_range() -> String {
-    "it has to be a number from 0 to 100".to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec_file::parse;
+    use crate::spec::file::{parse, percent};
 
     #[test]
     fn a_percentage_is_a_number_up_to_100() {

@@ -2,12 +2,16 @@
 //! at the deadline.
 
 use crate::{
-    comparison::{counts, percent},
-    counters::Revision,
-    samples::{Material, Samples, as_float, seconds},
-    spec::{Criterion, Ms, Role, SECOND, Spec, Test},
-    track::State,
-    verdict::{Judgement, Verdict, length},
+    judge::{
+        counts::percent,
+        growth::counts,
+        samples::{Material, Samples},
+        summary::CriterionSummary,
+        verdict::{Judgement, Verdict},
+    },
+    series::Revision,
+    spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test},
+    time::{Ms, SECOND, as_float, length, millis, seconds},
 };
 
 /// A minute of judged points tells how much traffic there is.
@@ -66,7 +70,7 @@ impl Forecast {
 fn by_the_past(
     criterion: &Criterion,
     material: &Material,
-    state: &State,
+    state: &CriterionSummary,
     deadline: Ms,
 ) -> Option<String> {
     let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
@@ -79,7 +83,7 @@ fn by_the_past(
     if points < 2 || requests <= 0.0 {
         return Some(format!("{wanted}; there were none to the service in the hour before"));
     }
-    let rate = requests / seconds(Ms::try_from(points).ok()? * crate::spec::HISTORY_STEP);
+    let rate = requests / seconds(Ms::try_from(points).ok()? * HISTORY_STEP);
     let there = format!("the service had about {} requests/s in the hour before", short(rate));
     let Test::Compare(test) = &criterion.test else { return Some(format!("{wanted}; {there}")) };
     let Some(weight) = test.weight.filter(|weight| *weight > 0.0) else {
@@ -99,9 +103,9 @@ fn by_the_past(
 }
 
 /// What the first minute shows, where it will not do.
-fn by_the_watch(state: &State, watched: Ms, left: Ms) -> Option<String> {
+fn by_the_watch(state: &CriterionSummary, watched: Ms, left: Ms) -> Option<String> {
     let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
-    let State { name, requests, .. } = state;
+    let CriterionSummary { name, requests, .. } = state;
     let rate = requests / seconds(watched);
     if rate <= 0.0 {
         return Some(format!(
@@ -122,9 +126,9 @@ fn by_the_watch(state: &State, watched: Ms, left: Ms) -> Option<String> {
 
 /// Whole seconds, at least one.
 fn from_seconds(length: f64) -> Ms {
-    crate::spec::millis(length.ceil().max(1.0) * as_float(SECOND)).unwrap_or(Ms::MAX / 2)
+    millis(length.ceil().max(1.0) * as_float(SECOND)).unwrap_or(Ms::MAX / 2)
 }
 
-fn short(rate: f64) -> String {
+pub(crate) fn short(rate: f64) -> String {
     if rate >= 10.0 { format!("{rate:.0}") } else { format!("{rate:.2}") }
 }

@@ -4,14 +4,17 @@
 //! says where requests fail: between the two. It changes no verdict, and its reason mentions it.
 
 use crate::{
-    comparison::counts,
-    counters::Counters,
-    discovery::{existing, shape},
-    evidence::Side,
-    presets::Candidate,
-    prometheus::{Prometheus, Trouble},
-    queries::{Query, Sides},
-    spec::Ms,
+    judge::{counters::Counters, counts::Side, growth::counts},
+    prometheus::{
+        client::Prometheus,
+        discovery::{existing, shape},
+        error::PrometheusError,
+    },
+    spec::{
+        queries::{Query, Sides},
+        question::Candidate,
+    },
+    time::Ms,
 };
 
 /// Standard errors beyond which two shares differ by more than chance: one release in 15,000.
@@ -26,7 +29,7 @@ pub(crate) async fn disagreement(
     others: &[Candidate],
     (used, counted): (&str, Side),
     (from, to): (Ms, Ms),
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<String>, PrometheusError> {
     let Some(way) = existing(prometheus, others, to).await? else { return Ok(None) };
     let Some(query) = &way.query else { return Ok(None) };
     let process = shape(prometheus, way, to).await?.process;
@@ -56,7 +59,7 @@ fn sentence((used, a): (&str, Side), (other, b): (&str, Side)) -> Option<String>
 mod tests {
     use super::*;
 
-    fn told(a: (f64, f64), b: (f64, f64)) -> Option<String> {
+    fn described(a: (f64, f64), b: (f64, f64)) -> Option<String> {
         let side = |(errors, total)| Side { errors, total };
         sentence(("Envoy", side(a)), ("queue-proxy", side(b)))
     }
@@ -64,16 +67,20 @@ mod tests {
     #[test]
     fn failures_that_one_source_does_not_see_are_told() {
         assert_eq!(
-            told((489.0, 635.0), (0.0, 144.0)).unwrap(),
+            described((489.0, 635.0), (0.0, 144.0)).unwrap(),
             "by queue-proxy, 0 of 144 requests to the canary failed, and by Envoy, 489 of 635: look between the two"
         );
     }
 
     #[test]
     fn what_chance_explains_is_not_told() {
-        assert_eq!(told((3.0, 100.0), (1.0, 98.0)), None);
-        assert_eq!(told((50.0, 1000.0), (49.0, 998.0)), None);
-        assert_eq!(told((0.0, 0.0), (0.0, 0.0)), None);
-        assert_eq!(told((5.0, 100_000.0), (60.0, 100_000.0)), None, "one in a thousand is no news");
+        assert_eq!(described((3.0, 100.0), (1.0, 98.0)), None);
+        assert_eq!(described((50.0, 1000.0), (49.0, 998.0)), None);
+        assert_eq!(described((0.0, 0.0), (0.0, 0.0)), None);
+        assert_eq!(
+            described((5.0, 100_000.0), (60.0, 100_000.0)),
+            None,
+            "one in a thousand is no news"
+        );
     }
 }

@@ -2,22 +2,29 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    chart::{Axis, Chart, Curve, counted, held, points},
-    escaped,
-};
+use crate::output::shade::standing;
 use crate::{
-    comparison::Evidence,
-    lane,
-    ledger::Ledger,
-    spec::{Criterion, Ms, Role, Test, Timing},
-    track::{State, Step},
-    verdict::length,
+    judge::{
+        evidence::Evidence,
+        summary::{CriterionSummary, TrailPoint},
+    },
+    output::report::{
+        chart::{Axis, Chart, Curve, counted, held, points},
+        escape::{escaped, escaped_lines},
+    },
+    record::run::Record,
+    spec::model::{Criterion, Role, Test, Timing},
+    time::{Ms, length},
 };
 
-pub(super) fn card(state: &State, criterion: &Criterion, ledger: &Ledger, decided: Ms) -> String {
+pub(crate) fn card(
+    state: &CriterionSummary,
+    criterion: &Criterion,
+    record: &Record,
+    decided: Ms,
+) -> String {
     let told = state.told.split_once(": ").map_or(state.told.as_str(), |(_, told)| told);
-    let (mark, word) = lane::standing(state.standing);
+    let (mark, word) = standing(state.standing);
     let role = match state.role {
         Role::Gate => "",
         Role::Observe => ", decides nothing",
@@ -31,9 +38,9 @@ pub(super) fn card(state: &State, criterion: &Criterion, ledger: &Ledger, decide
         name = escaped(&state.name),
         told = escaped(told),
         notes = notes(&state.notes),
-        lanes = lanes(state, criterion, ledger, decided),
-        rows = rows(state, &criterion.source, ledger.spec.timing),
-        query = super::escaped_lines(&state.query),
+        lanes = lanes(state, criterion, record, decided),
+        rows = rows(state, &criterion.source, record.spec.timing),
+        query = escaped_lines(&state.query),
     )
 }
 
@@ -48,7 +55,7 @@ fn notes(notes: &[String]) -> String {
     format!("<ul class=\"notes\">\n{items}</ul>\n")
 }
 
-fn rows(state: &State, source: &str, timing: Timing) -> String {
+fn rows(state: &CriterionSummary, source: &str, timing: Timing) -> String {
     let mut facts = vec![
         ("points", counted(state)),
         ("held", format!("{} of {}", length(state.held), length(timing.hold))),
@@ -64,9 +71,9 @@ fn rows(state: &State, source: &str, timing: Timing) -> String {
 }
 
 /// Points, values, hold and evidence, one below the other over the same time.
-fn lanes(state: &State, criterion: &Criterion, ledger: &Ledger, decided: Ms) -> String {
-    let timing = ledger.spec.timing;
-    let axis = Axis::new(ledger.t0, decided);
+fn lanes(state: &CriterionSummary, criterion: &Criterion, record: &Record, decided: Ms) -> String {
+    let timing = record.spec.timing;
+    let axis = Axis::new(record.t0, decided);
     let good = format!("points <b>good: {}</b>", escaped(&state.good_means));
     let mut lanes = vec![figure(&good, &points(state, timing.step, &axis))];
     let (caption, chart) = values(state, criterion);
@@ -84,7 +91,7 @@ fn figure(caption: &str, drawing: &str) -> String {
 }
 
 /// What the values are, and the line they are held against.
-fn values(state: &State, criterion: &Criterion) -> (String, Chart) {
+fn values(state: &CriterionSummary, criterion: &Criterion) -> (String, Chart) {
     const LIMIT: &str = "<i class=\"limit\"></i>";
     const SIDES: &str = "<i class=\"curve\"></i>canary <i class=\"baseline\"></i>baseline";
     let (caption, line) = match &criterion.test {
@@ -104,14 +111,14 @@ fn values(state: &State, criterion: &Criterion) -> (String, Chart) {
     };
     let are_shares = !matches!(criterion.test, Test::Value(_));
     let values = curve(state, &|step| step.value);
-    let baseline = curve(state, &|step| step.usual);
+    let baseline = curve(state, &|step| step.baseline_rate);
     (caption, Chart { values, baseline, line, are_shares })
 }
 
 /// The evidence over time, and the line that it has to reach.
-fn evidence(state: &State) -> Vec<(&'static str, Chart)> {
+fn evidence(state: &CriterionSummary) -> Vec<(&'static str, Chart)> {
     let Some(evidence) = &state.evidence else { return Vec::new() };
-    let chart = |line: f64, log: &dyn Fn(&Step) -> Option<f64>| Chart {
+    let chart = |line: f64, log: &dyn Fn(&TrailPoint) -> Option<f64>| Chart {
         values: curve(state, &|step| log(step).map(|log| log.max(0.0))),
         baseline: Vec::new(),
         line: Some(line),
@@ -128,7 +135,7 @@ fn evidence(state: &State) -> Vec<(&'static str, Chart)> {
     against.into_iter().chain(good).collect()
 }
 
-fn curve(state: &State, value: &dyn Fn(&Step) -> Option<f64>) -> Curve {
-    let finite = |step: &Step| value(step).filter(|value| value.is_finite());
+fn curve(state: &CriterionSummary, value: &dyn Fn(&TrailPoint) -> Option<f64>) -> Curve {
+    let finite = |step: &TrailPoint| value(step).filter(|value| value.is_finite());
     state.trail.iter().filter_map(|step| Some((step.at, finite(step)?))).collect()
 }

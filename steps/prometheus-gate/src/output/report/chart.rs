@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
-    comparison::percent,
-    lane::{Shade, shades},
-    samples::as_float,
-    spec::{Ms, SECOND},
-    track::{Points, Standing, State, Step},
-    verdict::length,
+    judge::{
+        counts::percent,
+        summary::{CriterionSummary, Points, Standing, TrailPoint},
+    },
+    output::shade::{Shade, shades, standing},
+    time::{Ms, SECOND, as_float, length},
 };
 
 /// Width of a drawing, in its own units: about the pixels of a card.
@@ -23,7 +23,7 @@ const BLOCK: f64 = 18.0;
 const CURVE: f64 = 68.0;
 
 /// Hatches that the blocks of all lanes share, so that a reader need not tell colours apart.
-pub(super) const HATCHES: &str = concat!(
+pub(crate) const HATCHES: &str = concat!(
     "<svg class=\"hatches\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>\n",
     "<pattern id=\"hatch-bad\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">",
     "<path d=\"M0 6L6 0M-1 1L1 -1M5 7L7 5\"/></pattern>\n",
@@ -93,7 +93,7 @@ impl Axis {
 }
 
 /// Neighbouring points of one shade are one block; a cross ends the lane of what has failed.
-pub(super) fn points(state: &State, step: Ms, axis: &Axis) -> String {
+pub(super) fn points(state: &CriterionSummary, step: Ms, axis: &Axis) -> String {
     let mut text = String::new();
     let points: Vec<(Ms, Shade)> =
         state.trail.iter().map(|step| step.at).zip(shades(state)).collect();
@@ -109,12 +109,12 @@ pub(super) fn points(state: &State, step: Ms, axis: &Axis) -> String {
     axis.drawing(&label(state), BLOCK, &text)
 }
 
-fn label(state: &State) -> String {
-    format!("{}; {}", counted(state), crate::lane::standing(state.standing).1)
+fn label(state: &CriterionSummary) -> String {
+    format!("{}; {}", counted(state), standing(state.standing).1)
 }
 
 /// How many points there were of each kind. A comparison counts at them, and judges all together.
-pub(super) fn counted(state: &State) -> String {
+pub(super) fn counted(state: &CriterionSummary) -> String {
     let Points { good, bad, missing, warmup, unknown } = state.points;
     let unknown = if unknown > 0 { format!(", {unknown} not answered") } else { String::new() };
     if state.evidence.is_none() {
@@ -149,7 +149,7 @@ fn cross(x: f64, y: f64) -> String {
 }
 
 /// How much of the hold had passed at each point.
-pub(super) fn held(trail: &[Step], hold: Ms, axis: &Axis, label: &str) -> String {
+pub(super) fn held(trail: &[TrailPoint], hold: Ms, axis: &Axis, label: &str) -> String {
     let mut path = format!("M{LEFT} {BLOCK}");
     for step in trail {
         let part = as_float(step.held.min(hold)) / as_float(hold.max(1));

@@ -1,17 +1,17 @@
 //! The whole page of fixed gates. `cargo insta review` shows what a change does to it.
 
 use super::*;
-use crate::{example, simulate};
+use crate::output::example;
 
 fn shown(series: &[(&str, &str)]) -> String {
-    let (account, ledger) = example::judged(series);
-    let page = page(&account, &ledger);
+    let (summary, record) = example::judged(series);
+    let page = page(&summary, &record);
     // What programs read has tests of its own, and the last digits of its numbers are the machine's.
     let (before, rest) = page.split_once("<summary>verdict.json</summary><pre>").unwrap();
     let (_, after) = rest.split_once("</pre>").unwrap();
     format!("{before}<summary>verdict.json</summary><pre>…</pre>{after}")
         .replace(STYLE, "…")
-        .replace(&format!("prometheus-gate {}<", account.version), "prometheus-gate VERSION<")
+        .replace(&format!("prometheus-gate {}<", summary.version), "prometheus-gate VERSION<")
 }
 
 #[test]
@@ -42,10 +42,11 @@ fn nothing_of_a_stranger_becomes_markup() {
          baselineImage: {image}, canaryVersion: {yaml}, run: {yaml}}}\n\
          criteria: [{{name: {yaml}, query: {yaml}, when: value == 0, unit: {yaml}}}]"
     );
-    let (mut account, ledger) = simulate::example(&spec, &[(HOSTILE.to_owned(), "1x60")]);
-    account.judgement.message = HOSTILE.to_owned();
-    account.judgement.criteria[0].notes = vec![HOSTILE.to_owned()];
-    let page = page(&account, &ledger);
+    let (mut summary, record) =
+        crate::cli::simulate::example(&spec, &[(HOSTILE.to_owned(), "1x60")]);
+    summary.judgement.message = HOSTILE.to_owned();
+    summary.judgement.criteria[0].notes = vec![HOSTILE.to_owned()];
+    let page = page(&summary, &record);
     assert_eq!(page.matches("<script").count(), 0);
     assert_eq!(page.matches("</style>").count(), 1, "the page's own");
     assert!(!page.contains(['\u{1b}', '\u{202e}']));

@@ -2,7 +2,7 @@ use super::*;
 
 fn garbled(body: &str) -> String {
     match parse(body.as_bytes()) {
-        Err(Trouble::Garbled(why)) => why,
+        Err(PrometheusError::Garbled(why)) => why,
         other => panic!("{body} is believed: {other:?}"),
     }
 }
@@ -121,7 +121,9 @@ fn an_answer_with_a_warning_is_not_evidence() {
     ] {
         let body = sound().replace(r#""data""#, to);
         for parse in [parse, parse_instant] {
-            let Err(Trouble::Warned(warning)) = parse(body.as_bytes()) else { panic!("{body}") };
+            let Err(PrometheusError::Warned(warning)) = parse(body.as_bytes()) else {
+                panic!("{body}")
+            };
             assert_eq!(warning, told);
         }
     }
@@ -140,7 +142,7 @@ fn an_instant_query_gives_any_type_but_a_string() {
     ] {
         assert_eq!(answer(kind, result).unwrap()[0].values, [(1000, 2.0)], "{kind}");
     }
-    assert!(matches!(answer("string", r#"[1,"x"]"#), Err(Trouble::Query(_))));
+    assert!(matches!(answer("string", r#"[1,"x"]"#), Err(PrometheusError::Query(_))));
     assert!(answer("vector", r#"[{"metric":{}}]"#).is_err());
     assert!(
         answer("vector", r#"[{"metric":{},"value":[1,"2"]},{"metric":{},"value":[1,"3"]}]"#)

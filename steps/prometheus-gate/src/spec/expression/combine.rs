@@ -4,9 +4,9 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Expression, Say,
+use crate::spec::expression::{
     parse::{Words, is_plain_name, parse},
+    tree::{Expression, Truth},
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,17 +23,19 @@ pub(crate) enum Combine {
 pub(crate) struct Formula(Expression<Name>);
 
 #[derive(Clone, Debug, PartialEq)]
-struct Name(String);
+pub(crate) struct Name(String);
 
 impl Combine {
     /// Unhealthy beats unclear beats healthy, as far as one is enough for the other.
-    pub(crate) fn say(&self, each: &[(&str, Say)]) -> Say {
-        let says = each.iter().map(|(_, say)| *say);
+    pub(crate) fn evaluate(&self, each: &[(&str, Truth)]) -> Truth {
+        let truths = each.iter().map(|(_, truth)| *truth);
         match self {
-            Self::All => says.min().unwrap_or(Say::Open),
-            Self::Any => says.max().unwrap_or(Say::Open),
-            Self::Formula(Formula(formula)) => formula.say(&|Name(name)| {
-                each.iter().find(|(known, _)| known == name).map_or(Say::Open, |(_, say)| *say)
+            Self::All => truths.min().unwrap_or(Truth::Unknown),
+            Self::Any => truths.max().unwrap_or(Truth::Unknown),
+            Self::Formula(Formula(formula)) => formula.evaluate(&|Name(name)| {
+                each.iter()
+                    .find(|(known, _)| known == name)
+                    .map_or(Truth::Unknown, |(_, truth)| *truth)
             }),
         }
     }
@@ -117,25 +119,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::expression::any_shape;
+    use crate::spec::expression::tree::any_shape;
 
-    fn say(formula: &str, a: Say, b: Say, c: Say) -> Say {
-        formula.parse::<Combine>().unwrap().say(&[("a", a), ("b-2", b), ("c", c)])
+    fn say(formula: &str, a: Truth, b: Truth, c: Truth) -> Truth {
+        formula.parse::<Combine>().unwrap().evaluate(&[("a", a), ("b-2", b), ("c", c)])
     }
 
     #[test]
     fn unhealthy_beats_unclear_beats_healthy() {
-        use Say::{No, Open, Yes};
-        assert_eq!(say("all", Yes, Yes, Yes), Yes);
-        assert_eq!(say("all", Yes, Open, Yes), Open);
-        assert_eq!(say("all", Yes, Open, No), No);
-        assert_eq!(say("any", No, Open, No), Open);
-        assert_eq!(say("any", No, Open, Yes), Yes);
-        assert_eq!(say("a and (b-2 or c)", Yes, No, Yes), Yes);
-        assert_eq!(say("a&&(b-2||c)", Yes, No, Yes), Yes);
-        assert_eq!(say("a&&b-2||c", No, Yes, Open), Open);
-        assert_eq!(say("a and b-2", Yes, No, Yes), No);
-        assert_eq!(say("a and nobody", Yes, Yes, Yes), Open, "nothing shown is not a yes");
+        use Truth::{False, True, Unknown};
+        assert_eq!(say("all", True, True, True), True);
+        assert_eq!(say("all", True, Unknown, True), Unknown);
+        assert_eq!(say("all", True, Unknown, False), False);
+        assert_eq!(say("any", False, Unknown, False), Unknown);
+        assert_eq!(say("any", False, Unknown, True), True);
+        assert_eq!(say("a and (b-2 or c)", True, False, True), True);
+        assert_eq!(say("a&&(b-2||c)", True, False, True), True);
+        assert_eq!(say("a&&b-2||c", False, True, Unknown), Unknown);
+        assert_eq!(say("a and b-2", True, False, True), False);
+        assert_eq!(say("a and nobody", True, True, True), Unknown, "nothing shown is not a yes");
     }
 
     #[test]
@@ -185,7 +187,7 @@ mod tests {
 
         #[test]
         fn nothing_shown_is_never_a_yes(formula in any_shape("[a-c]".prop_map(Name))) {
-            prop_assert_eq!(formula.say(&|_| Say::Open), Say::Open);
+            prop_assert_eq!(formula.evaluate(&|_| Truth::Unknown), Truth::Unknown);
         }
     }
 }

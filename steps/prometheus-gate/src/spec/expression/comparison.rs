@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::parse::{Words, is_plain_name};
+use crate::spec::expression::parse::{Words, is_plain_name};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Comparison {
@@ -231,7 +231,7 @@ impl fmt::Display for Operand {
 }
 
 /// `0.01` and `1500` as they are, `2000000000` as `2e9`.
-fn shown(number: f64) -> String {
+pub(super) fn shown(number: f64) -> String {
     const SPARED: usize = 4;
     let (plain, short) = (format!("{number}"), format!("{number:e}"));
     if short.len() + SPARED <= plain.len() { short } else { plain }

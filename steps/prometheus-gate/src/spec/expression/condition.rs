@@ -4,10 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Expression, Say,
+use crate::spec::expression::{
     comparison::{Comparison, Operand, comparison},
     parse::parse,
+    tree::{Expression, Truth},
 };
 
 /// A condition on one value. It is asked only about numbers: absence and NaN are sorted out
@@ -19,7 +19,7 @@ pub(crate) struct Condition(Expression<Comparison>);
 impl Condition {
     /// True, false, or nothing when it hangs on a criterion that has no number to compare with.
     pub(crate) fn holds(&self, value: f64, other: &dyn Fn(&str) -> Option<f64>) -> Option<bool> {
-        self.0.say(&|comparison| Say::from(comparison.holds(value, other))).into()
+        self.0.evaluate(&|comparison| Truth::from(comparison.holds(value, other))).into()
     }
 
     /// The other criteria that it names.
@@ -80,7 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::expression::{any_shape, comparison::OPERATORS};
+    use crate::spec::expression::{comparison::OPERATORS, tree::any_shape};
 
     fn asks(text: &str, value: f64) -> Option<bool> {
         text.parse::<Condition>().unwrap().holds(value, &|name| (name == "baseline").then_some(2.0))

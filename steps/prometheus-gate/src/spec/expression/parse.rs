@@ -1,6 +1,6 @@
 //! From text to an expression, whatever its leaves are.
 
-use super::Expression;
+use crate::spec::expression::tree::Expression;
 
 /// Parentheses and `not` within each other: far more than a person can read, far less than a stack
 /// can hold.

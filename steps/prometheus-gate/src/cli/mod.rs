@@ -1,0 +1,87 @@
+//! The command line.
+//!
+//! - `args`: what can be typed
+//! - `resolve`: from arguments, spec and pod to a gate that can run
+//! - `check`: mistakes in a spec, found before a release rests on it
+//! - `simulate`: a team's own tests of its gates; `notation`: the series in them
+//! - `replay`: the verdict of a record, again
+//! - `output`: lines that a person asked to see, and the report's folder
+
+pub(crate) mod args;
+mod check;
+mod notation;
+mod output;
+mod replay;
+mod resolve;
+pub(crate) mod simulate;
+
+use std::io;
+
+use anyhow::Result;
+use step::{Outcome, Terminated};
+
+use self::{
+    args::{Args, Job, WatchArgs},
+    replay::{replay_record, write_report},
+};
+use crate::{
+    judge::verdict::{Judgement, Reason, Verdict},
+    output::results::Results,
+    record::{file::warn, run::Record},
+    spec::question::Question,
+    time::{length, rfc3339},
+    watch::watch,
+};
+
+/// Runs what was typed to its exit code.
+pub async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {
+    match args.job {
+        None => judge(args.watch, terminated).await,
+        Some(Job::Check { spec, server, about }) => check::check(&spec, &server, &about).await,
+        Some(Job::Replay { record, report }) => replay_record(&record, report.as_deref()),
+        Some(Job::Simulate { tests, report }) => simulate::simulate(&tests, report.as_deref()),
+    }
+}
+
+async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
+    let results = Results { verdict: &args.result_verdict, reason: &args.result_reason };
+    results.begin()?;
+
+    let gate = resolve::resolve(&args).inspect_err(|error| results.explain(error))?;
+    let service =
+        args.about.service.as_deref().map(|service| format!(" of {service}")).unwrap_or_default();
+    let names: Vec<&str> = gate.questions.iter().map(Question::name).collect();
+    tracing::info!(
+        "watching {}{service} on {} since {}: hold {}, deadline {}",
+        names.join(", "),
+        gate.address,
+        gate.start.map_or_else(|| "now".to_owned(), rfc3339),
+        length(gate.timing.hold),
+        length(gate.timing.deadline)
+    );
+
+    let watched = watch(gate, &mut terminated).await.inspect_err(|error| results.explain(error))?;
+    if let Err(error) = write_report(args.report.as_deref(), &watched) {
+        without_report(&error, &watched.1);
+    }
+    let Judgement { verdict, reason, message, .. } = &watched.0.judgement;
+    let told = format!("{reason}: {message}");
+    results.end(*verdict, &told)?;
+    tracing::info!("{verdict}: {told}");
+    Ok(match (reason, verdict) {
+        (Reason::Aborted, _) => Outcome::Terminated,
+        (_, Verdict::Pass) => Outcome::Done,
+        _ => Outcome::No,
+    })
+}
+
+/// A gate does not depend on its evidence.
+pub(super) fn without_report(error: &anyhow::Error, record: &Record) {
+    if record.file_failed() {
+        // The same volume, most likely: one warning is enough.
+        tracing::info!("{error:#}");
+        return;
+    }
+    let cause = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    warn(format!("{error:#}"), cause);
+}

@@ -1,0 +1,31 @@
+//! The verdict of a record, again, and the report of it.
+
+use std::path::Path;
+
+use anyhow::Result;
+use step::Outcome;
+
+use crate::{
+    cli::output::print,
+    judge::verdict::Verdict,
+    output::report,
+    record::{replay::replay, run::Record, summary::Summary},
+};
+
+/// The verdict of a record, on stdout.
+pub(super) fn replay_record(record: &Path, report: Option<&Path>) -> Result<Outcome> {
+    let replayed = replay(record)?;
+    write_report(report, &replayed)?;
+    print(&replayed.0.json())?;
+    Ok(if replayed.0.judgement.verdict == Verdict::Pass { Outcome::Done } else { Outcome::No })
+}
+
+pub(super) fn write_report(
+    folder: Option<&Path>,
+    (summary, record): &(Summary, Record),
+) -> Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    report::write(folder, summary, record)?;
+    tracing::info!("the evidence is in `{}`", folder.join("report.html").display());
+    Ok(())
+}

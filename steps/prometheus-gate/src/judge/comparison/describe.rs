@@ -1,0 +1,143 @@
+//! A comparison in words and as evidence.
+
+use crate::judge::{
+    comparison::{Comparison, Method},
+    counts::{Counts, percent},
+    e_process::{Ratio, Share},
+    evidence::{Evidence, excluded_above},
+    unended::Unended,
+};
+
+impl Comparison<'_> {
+    /// What keeps a pass from resting on what was seen, as a clause.
+    pub(crate) fn describe_missing(&self) -> Option<String> {
+        if let Some(unended) = self.unended().and_then(Unended::describe) {
+            return Some(unended);
+        }
+        let missing = self.missing_requests();
+        if let Some(open) =
+            self.uncompared().filter(|_| self.sum.baseline.total <= 0.0 || missing <= 0.0)
+        {
+            return Some(format!(
+                "{} requests to the canary have no requests to the baseline to be compared with",
+                open.total
+            ));
+        }
+        let more = if self.requests() > 0.0 { "more " } else { "" };
+        if missing > 0.0 {
+            return Some(format!("{missing} {more}requests to the canary are needed"));
+        }
+        if !self.has_two_sides() {
+            return Some(
+                "too few requests to the baseline, or no bucket in common, to compare with"
+                    .to_owned(),
+            );
+        }
+        self.is_in_doubt().then(|| "it looks worse, and that is not proven yet".to_owned())
+    }
+
+    /// What it shows, in a few words with numbers and units.
+    pub(crate) fn describe(&self, unit: &str) -> String {
+        let Counts { canary, baseline } = self.counted();
+        let Some(bad) = canary.share() else {
+            let ended = self.unended().and_then(Unended::describe);
+            return ended.unwrap_or_else(|| "no requests to the canary".to_owned());
+        };
+        let baseline = match baseline.share() {
+            Some(share) => format!(
+                "{} of {} to the baseline ({})",
+                baseline.errors,
+                baseline.total,
+                percent(share)
+            ),
+            None => "no requests to the baseline to compare with".to_owned(),
+        };
+        let of = format!("{} of {} requests to the canary", canary.errors, canary.total);
+        match &self.method {
+            Method::Errors(errors) => {
+                let unended = errors.unended.describe().map(|unended| format!("; {unended}"));
+                format!(
+                    "{of} {} ({}), {baseline}{}",
+                    errors.counted.verb(),
+                    percent(bad),
+                    unended.unwrap_or_default()
+                )
+            }
+            Method::Latency { .. } => {
+                let bound = self.strongest().map(|bound| bound.at).unwrap_or_default();
+                format!("{of} took longer than {bound} {unit} ({}), {baseline}", percent(bad))
+            }
+            Method::Objective { fail, pass, .. } => {
+                let limit =
+                    fail.as_ref().or(pass.as_ref()).map(|(limit, _)| *limit).unwrap_or_default();
+                format!("{of} failed ({}), {} are allowed", percent(bad), percent(limit))
+            }
+        }
+    }
+
+    /// What the evidence means, as the end of a sentence about a canary that is worse.
+    pub(crate) fn describe_verdict(&self) -> String {
+        let releases = 1.0 / self.alpha;
+        let beyond = match &self.method {
+            Method::Errors(errors) => errors.beyond(self.sum.canary),
+            Method::Latency { max_ratio, .. } => {
+                format!("more than {max_ratio} times the baseline's share")
+            }
+            Method::Objective { .. } => "more than is allowed".to_owned(),
+        };
+        format!("{beyond}, and chance would say so at most once in {releases:.0} releases")
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        let Counts { canary, baseline } = self.counted();
+        let (kind, dispersion, overdispersion, counts_clusters) = match &self.method {
+            Method::Errors(errors) => (
+                "ratio",
+                errors.ratio.dispersion(),
+                errors.ratio.overdispersion(),
+                errors.ratio.counts_clusters(),
+            ),
+            Method::Latency { .. } => {
+                let ratio = self.strongest().map(|bound| &bound.ratio);
+                (
+                    "latency",
+                    ratio.and_then(Ratio::dispersion),
+                    ratio.map_or(1.0, Ratio::overdispersion),
+                    ratio.is_some_and(Ratio::counts_clusters),
+                )
+            }
+            Method::Objective { fail, pass } => {
+                let share = fail.as_ref().or(pass.as_ref()).map(|(_, share)| share);
+                (
+                    "slo",
+                    share.and_then(Share::dispersion),
+                    share.map_or(1.0, Share::overdispersion),
+                    false,
+                )
+            }
+        };
+        let compared = kind != "slo";
+        let ratio = canary
+            .share()
+            .zip(baseline.share())
+            .map(|(bad, baseline)| bad / baseline)
+            .filter(|r| r.is_finite());
+        Evidence {
+            kind,
+            canary: canary.into(),
+            baseline: compared.then(|| baseline.into()),
+            excludes_above: excluded_above(canary),
+            ratio: ratio.filter(|_| compared),
+            bound: self.strongest().map(|bound| bound.at),
+            log_e: self.log_e(),
+            threshold: self.log_e().map(|_| self.threshold()),
+            log_good: self.log_good(),
+            pass_threshold: self.log_good().map(|_| self.pass_threshold()),
+            p_value: (-self.highest).exp().min(1.0),
+            dispersion,
+            overdispersion,
+            counts_clusters,
+            left_out: self.counters.left_out,
+        }
+    }
+}

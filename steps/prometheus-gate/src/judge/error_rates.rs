@@ -1,0 +1,65 @@
+//! The canary's share of errors against the baseline's: the parts of the evidence, and their weights.
+
+use crate::{
+    judge::{
+        counts::{Side, percent},
+        e_process::{Ratio, Share},
+        unended::Unended,
+    },
+    spec::model::Counted,
+};
+
+/// Parts of the evidence that go to a canary that mostly fails and to requests that do not end; the
+/// rest goes to the comparison. Fixed before anything is seen, as a weighted mean of evidence must be.
+const PART_ABSOLUTE: f64 = 0.1;
+const PART_UNENDED: f64 = 0.1;
+
+pub(super) struct Errors {
+    pub(super) max_ratio: f64,
+    pub(super) counted: Counted,
+    pub(super) ratio: Ratio,
+    /// The share above which a canary is refused whatever the baseline does, and the evidence.
+    pub(super) absolute: Option<(f64, Share)>,
+    pub(super) unended: Unended,
+}
+
+/// What a part of the evidence is about.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum About {
+    Ratio,
+    Absolute,
+    Unended,
+}
+
+impl Errors {
+    /// Each part of the evidence with its weight; the weights add up to 1.
+    pub(super) fn parts(&self) -> Vec<(f64, f64, About)> {
+        let mut parts = Vec::with_capacity(3);
+        if let Some((_, share)) = &self.absolute {
+            parts.push((PART_ABSOLUTE, share.log_e(), About::Absolute));
+        }
+        if let Some(log_e) = self.unended.log_e() {
+            parts.push((PART_UNENDED, log_e, About::Unended));
+        }
+        let rest = 1.0 - parts.iter().map(|(part, ..)| part).sum::<f64>();
+        parts.push((rest, self.ratio.log_e(), About::Ratio));
+        parts
+    }
+
+    /// What the strongest part of the evidence shows.
+    pub(super) fn beyond(&self, canary: Side) -> String {
+        let parts = self.parts();
+        let strongest = parts.iter().max_by(|a, b| (a.0.ln() + a.1).total_cmp(&(b.0.ln() + b.1)));
+        match (strongest.map(|(.., about)| *about), &self.absolute) {
+            (Some(About::Absolute), Some((limit, _))) => format!(
+                "{} of all {} requests to the canary {}, more than {} whatever the baseline does",
+                canary.errors,
+                canary.total,
+                self.counted.verb(),
+                percent(*limit)
+            ),
+            (Some(About::Unended), _) => "requests to the canary do not end".to_owned(),
+            _ => format!("more than {} times the baseline's share", self.max_ratio),
+        }
+    }
+}

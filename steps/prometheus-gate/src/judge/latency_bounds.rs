@@ -1,0 +1,68 @@
+//! The bounds of a histogram's buckets that a comparison of latencies bets on.
+
+use crate::{
+    judge::{
+        counts::{Counts, Side},
+        e_process::Ratio,
+        growth::Growth,
+    },
+    series::Revision,
+};
+
+/// One bucket's bound: are the canary's requests more often slower than this?
+pub(super) struct Bound {
+    pub(super) at: f64,
+    pub(super) weight: f64,
+    pub(super) ratio: Ratio,
+    pub(super) open: Counts,
+    pub(super) compared: Counts,
+}
+
+/// Requests of a stretch, and how many of them were slower than a bound.
+pub(super) fn slower_than(growth: &Growth, bound: f64) -> Counts {
+    let side = |revision| {
+        let buckets = growth.buckets(revision);
+        let total = buckets.last().map_or(0.0, |(_, all)| *all);
+        let within =
+            buckets.iter().find(|(at, _)| *at >= bound).map_or(total, |(_, within)| *within);
+        Side { errors: (total - within).max(0.0), total }
+    };
+    Counts { canary: side(Revision::Canary), baseline: side(Revision::Baseline) }
+}
+
+/// The bounds to bet on, once both sides have shown theirs; they stay, so that the bet stays fair.
+pub(super) fn chosen(
+    growth: &Growth,
+    max_ratio: f64,
+    thresholds: &[f64],
+    history: &[Growth],
+) -> Vec<Bound> {
+    let bounds =
+        |side| growth.buckets(side).into_iter().map(|(at, _)| at).filter(|at| at.is_finite());
+    let canary: Vec<f64> = bounds(Revision::Canary).collect();
+    let common: Vec<f64> = bounds(Revision::Baseline).filter(|at| canary.contains(at)).collect();
+    let wanted = |at: f64| thresholds.iter().any(|threshold| (threshold - at).abs() < 1e-9);
+    let special = common.iter().filter(|at| wanted(**at)).count();
+    let weight = |at: f64| match (special, common.len() - special) {
+        (0, all) => 1.0 / as_float(all),
+        (special, 0) => 1.0 / as_float(special),
+        (special, others) => 0.5 / as_float(if wanted(at) { special } else { others }),
+    };
+    let bound = |at: f64| {
+        let past: Vec<Side> =
+            history.iter().map(|growth| slower_than(growth, at).baseline).collect();
+        Bound {
+            at,
+            weight: weight(at),
+            ratio: Ratio::new(max_ratio, &past),
+            open: Counts::default(),
+            compared: Counts::default(),
+        }
+    };
+    common.iter().map(|at| bound(*at)).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of buckets")]
+pub(super) fn as_float(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,117 @@
+//! Where one criterion stands, as it is written down and shown.
+
+use serde::Serialize;
+
+use crate::time::rfc3339;
+use crate::{judge::evidence::Evidence, spec::model::Role, time::Ms};
+
+/// What one point shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The value may still reach back to before the canary, or to its cold start.
+    Warmup,
+    Good,
+    Bad,
+    /// The server answered, and there was no number.
+    Missing,
+}
+
+/// Where one criterion stands, as it is written down.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CriterionSummary {
+    pub(crate) name: String,
+    pub(crate) query: String,
+    /// What its numbers count.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) unit: String,
+    pub(crate) role: Role,
+    #[serde(rename = "state")]
+    pub(crate) standing: Standing,
+    pub(crate) points: Points,
+    /// Part of the points of the run that are good, 0 to 1.
+    pub(crate) coverage: f64,
+    pub(crate) held_seconds: f64,
+    #[serde(skip)]
+    pub(crate) held: Ms,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Sample>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) worst: Option<Sample>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<Evidence>,
+    /// Requests to the canary that a pass still needs at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing_requests: Option<f64>,
+    /// Requests to the canary that were judged.
+    #[serde(skip)]
+    pub(crate) requests: f64,
+    /// Whether any were looked at yet.
+    #[serde(skip)]
+    pub(crate) has_looked: bool,
+    /// What a reader has to know about the series that it rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
+    /// The same for a person.
+    pub(crate) told: String,
+    /// What a good point shows, for a person.
+    #[serde(skip)]
+    pub(crate) good_means: String,
+    /// What each point showed, for a picture.
+    #[serde(skip)]
+    pub(crate) trail: Vec<TrailPoint>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Standing {
+    Warmup,
+    Missing,
+    Bad,
+    Holding,
+    Held,
+    Failed,
+}
+
+/// How many points of each class there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Points {
+    pub(crate) good: usize,
+    pub(crate) bad: usize,
+    pub(crate) missing: usize,
+    pub(crate) unknown: usize,
+    pub(crate) warmup: usize,
+}
+
+/// A value and when it was; NaN and infinities are text, as JSON has no such numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Sample {
+    #[serde(serialize_with = "moment")]
+    pub(crate) t: Ms,
+    #[serde(serialize_with = "number")]
+    pub(crate) v: f64,
+}
+
+/// What one point showed, and what was known then.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct TrailPoint {
+    pub(crate) at: Ms,
+    pub(crate) class: Class,
+    /// The value, or the canary's share of errors so far.
+    pub(crate) value: Option<f64>,
+    /// The baseline's share of errors so far.
+    pub(crate) baseline_rate: Option<f64>,
+    pub(crate) log_e: Option<f64>,
+    pub(crate) log_good: Option<f64>,
+    pub(crate) held: Ms,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
+fn number<S: serde::Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    if value.is_finite() { to.serialize_f64(*value) } else { to.collect_str(value) }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
+fn moment<S: serde::Serializer>(at: &Ms, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&rfc3339(*at))
+}

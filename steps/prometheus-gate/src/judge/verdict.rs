@@ -1,0 +1,100 @@
+//! What a gate says, and which rule decided.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{judge::summary::CriterionSummary, time::Ms};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Pass,
+    Fail,
+    Inconclusive,
+    Pending,
+}
+
+/// Which rule decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reason {
+    /// Every criterion held for as long as asked.
+    Hold,
+    /// The canary does worse, and chance does not explain it.
+    Evidence,
+    /// Too many bad points.
+    Limit,
+    /// So bad that there was no need to wait.
+    FastFail,
+    /// Bad points leave no time to hold before the deadline.
+    Infeasible,
+    /// Too few samples or requests to tell.
+    NoData,
+    /// The server gave no usable answer for too long.
+    Outage,
+    /// The time is over, and bad points are why.
+    Deadline,
+    /// A person decided.
+    Override,
+    /// A signal came before a verdict.
+    Aborted,
+    Pending,
+}
+
+/// What the gate says, and on what grounds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Judgement {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Reason,
+    /// A sentence for a person, without a final period.
+    pub(crate) message: String,
+    /// When it was decided, by the server's clock.
+    #[serde(skip)]
+    pub(crate) decided_at: Ms,
+    pub(crate) criteria: Vec<CriterionSummary>,
+}
+
+impl Judgement {
+    /// The same as the last word of a gate that has to stop.
+    pub(crate) fn aborted(self) -> Self {
+        let message = format!("stopped by a signal before a verdict; {}", self.message);
+        Self { verdict: Verdict::Inconclusive, reason: Reason::Aborted, message, ..self }
+    }
+
+    /// The same when a person has the last word.
+    pub(crate) fn overridden(self, verdict: Verdict, who: &str) -> Self {
+        let message = format!("{who}; until then {}", self.message);
+        Self { verdict, reason: Reason::Override, message, ..self }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+            Self::Pending => "pending",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hold => "hold",
+            Self::Evidence => "evidence",
+            Self::Limit => "limit",
+            Self::FastFail => "fastfail",
+            Self::Infeasible => "infeasible",
+            Self::NoData => "nodata",
+            Self::Outage => "outage",
+            Self::Deadline => "deadline",
+            Self::Override => "override",
+            Self::Aborted => "aborted",
+            Self::Pending => "pending",
+        })
+    }
+}

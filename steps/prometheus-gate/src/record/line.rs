@@ -1,0 +1,82 @@
+//! The lines of a record, as they stand in its file.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    judge::verdict::Verdict,
+    spec::{
+        model::{Criterion, Spec},
+        subject::Subject,
+    },
+    time::Ms,
+};
+
+/// Which of a criterion's questions an answer is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum QueryKind {
+    Points,
+    Presence,
+    History,
+}
+
+/// The points `from`, `from + step`, … `to`.
+pub(crate) type Span = (Ms, Ms, Ms);
+
+/// How a gate ended, as far as that does not follow from the answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Last {
+    Judged,
+    Aborted,
+    Overridden { verdict: Verdict, who: String },
+}
+
+/// What cannot be derived from the answers again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct End {
+    pub(crate) now: Ms,
+    pub(crate) clock_offset_ms: Ms,
+    pub(crate) polls: u64,
+    pub(crate) queries: u64,
+    pub(crate) failing_since: Option<Ms>,
+    pub(crate) last: Last,
+    /// What a reader of the reason should know besides.
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
+}
+
+/// One line of a record.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Line {
+    Gate {
+        format: String,
+        version: String,
+        t0: Ms,
+        spec: Spec,
+        #[serde(default)]
+        subject: Box<Subject>,
+    },
+    Chosen {
+        criterion: usize,
+        source: String,
+        question: Box<Criterion>,
+    },
+    Answer {
+        criterion: usize,
+        of: QueryKind,
+        span: Span,
+        now: Ms,
+        bodies: Vec<Box<RawValue>>,
+    },
+    Error {
+        now: Ms,
+        text: String,
+    },
+    End(End),
+}
+
+/// The form of records; another number is another form.
+pub(super) const FORMAT: &str = "gate/v1";

@@ -1,0 +1,80 @@
+//! Comes to the verdict of a record again, without a network.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use step::{Failure, Usage};
+
+use crate::{
+    prometheus::answer::parse,
+    record::{
+        line::{FORMAT, Line},
+        run::Record,
+        summary::Summary,
+    },
+};
+
+/// Comes to the verdict again from a record, without a network.
+pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
+    let file = File::open(path).with_context(|| Failure {
+        what: format!("failed to open record `{}`", path.display()),
+        hint: "`--record FILE` writes one".to_owned(),
+    })?;
+    let mut record: Option<Record> = None;
+    for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
+        let wrong = |why: &str| Usage {
+            what: format!(
+                "line {} of `{}` is not that of a gate's record: {why}",
+                number + 1,
+                path.display()
+            ),
+            hint: "a record is what `--record FILE` wrote, whole and unchanged".to_owned(),
+        };
+        let line: Line = match serde_json::from_slice(&line?) {
+            Ok(line) => line,
+            Err(cut) if cut.is_eof() => break, // killed while it wrote
+            Err(error) => return Err(wrong(&error.to_string()).into()),
+        };
+        match (line, &mut record) {
+            (Line::Gate { format, t0, spec, subject, .. }, None) if format == FORMAT => {
+                record = Some(Record::new(spec, *subject, t0));
+            }
+            (Line::Gate { format, .. }, None) => {
+                return Err(wrong(&format!("its form is `{format}`")).into());
+            }
+            (Line::Chosen { criterion, question, source }, Some(record))
+                if record.has(criterion) =>
+            {
+                record.choose(criterion, &source, *question);
+            }
+            (Line::Answer { criterion, of, span, bodies, .. }, Some(record))
+                if record.has(criterion) && span.2 > 0 =>
+            {
+                let mut series = Vec::new();
+                for body in bodies {
+                    let part = parse(body.get().as_bytes());
+                    series.extend(part.map_err(|error| wrong(&error.to_string()))?);
+                }
+                record.take(criterion, of, span, &series);
+            }
+            (Line::Error { .. }, Some(_)) => {}
+            (Line::End(end), Some(_)) => {
+                let Some(mut record) = record.take() else { unreachable!("it is there") };
+                record.samples.failing_since = end.failing_since;
+                return Ok((record.summary(&end), record));
+            }
+            _ => return Err(wrong("it does not fit what stands before it").into()),
+        }
+    }
+    let what = format!("record `{}` has no end", path.display());
+    Err(Usage {
+        what,
+        hint: "the gate that wrote it was killed before its verdict, or could not write all"
+            .to_owned(),
+    }
+    .into())
+}

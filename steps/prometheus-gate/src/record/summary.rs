@@ -1,0 +1,30 @@
+//! A verdict and how it came about: `verdict.json`.
+
+use serde::Serialize;
+use step::text;
+
+use crate::{judge::verdict::Judgement, spec::subject::Subject, time::Ms};
+
+/// A verdict and how it came about, as it is written down.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    pub(super) api_version: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) subject: Subject,
+    pub(crate) t0: String,
+    pub(crate) decided_at: String,
+    pub(super) clock_offset_ms: Ms,
+    pub(crate) polls: u64,
+    pub(crate) queries: u64,
+    pub(super) spec_sha256: String,
+    pub(super) input_sha256: String,
+    #[serde(flatten)]
+    pub(crate) judgement: Judgement,
+}
+
+impl Summary {
+    pub(crate) fn json(&self) -> String {
+        text::json(&serde_json::to_string_pretty(self).unwrap_or_default()) + "\n"
+    }
+}

@@ -1,0 +1,412 @@
+//! From what a spec says of its criteria to the questions that are asked.
+
+use anyhow::Result;
+use step::Usage;
+
+use crate::spec::promql::window;
+use crate::{
+    spec::{
+        expression::Combine,
+        file::{
+            CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile,
+        },
+        model::{
+            CompareTest, Counted, Criterion, FastFail, LatencyTest, Missing, Role, SloTest, Test,
+            Timing, ValueTest,
+        },
+        presets::{Preset, Release},
+        queries::{Own, Query, Sides},
+        question::{Candidate, Question},
+    },
+    time::{Length, Ms, SECOND, length},
+};
+
+impl SpecFile {
+    /// The questions, each with its candidates to be asked.
+    pub(crate) fn questions(&self) -> Result<Vec<Question>> {
+        let questions: Vec<Question> =
+            self.criteria.iter().map(|part| self.question(part)).collect::<Result<_>>()?;
+        let names: Vec<&str> = questions.iter().map(Question::name).collect();
+        let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
+        if questions.iter().all(|question| question.role() != Role::Gate) {
+            return usage(
+                "no criterion has to hold".to_owned(),
+                "give at least one the role `gate`",
+            );
+        }
+        for (at, name) in names.iter().enumerate() {
+            if names[..at].contains(name) {
+                return usage(
+                    format!("two criteria are called `{name}`"),
+                    "give each a `name` of its own",
+                );
+            }
+        }
+        let mentioned = questions
+            .iter()
+            .flat_map(Question::names)
+            .chain(self.combine.iter().flat_map(Combine::names));
+        for name in mentioned {
+            if !names.contains(&name) {
+                return usage(
+                    format!("there is no criterion `{name}`"),
+                    "the names are told by `name:`",
+                );
+            }
+        }
+        Ok(questions)
+    }
+
+    fn question(&self, part: &CriterionSpec) -> Result<Question> {
+        let kinds = [
+            part.preset.is_some(),
+            part.query.is_some(),
+            part.compare.is_some(),
+            part.latency.is_some(),
+            part.slo.is_some(),
+        ];
+        if kinds.iter().filter(|given| **given).count() != 1 {
+            let name = part.name.as_deref().unwrap_or("without a name");
+            let what = format!(
+                "criterion `{name}` needs exactly one of preset, query, compare, latency and slo"
+            );
+            return Err(
+                Usage { what, hint: "split it into criteria of their own".to_owned() }.into()
+            );
+        }
+        if let Some(preset) = part.preset {
+            let mut candidates = preset.candidates(&self.release(preset, part)?);
+            for way in &mut candidates {
+                way.criterion.role = part.role;
+                if let Some(name) = &part.name {
+                    way.criterion.name.clone_from(name);
+                }
+            }
+            return Ok(Question::Candidates(candidates));
+        }
+        let Some(name) = part.name.clone() else {
+            let hint = "give it a `name`".to_owned();
+            return Err(Usage { what: "a criterion has no name".to_owned(), hint }.into());
+        };
+        if let Some(query) = &part.query {
+            return Ok(Question::Fixed(Box::new(self.own(part, name, self.filled_in(query))?)));
+        }
+        let (query, test) = self.counted(part, &name)?;
+        let metric = query.bucket.as_ref().unwrap_or(&query.total);
+        let metric = metric.split('{').next().unwrap_or_default().trim().to_owned();
+        Ok(Question::Candidates(vec![Candidate {
+            source: "the spec's own series",
+            metric,
+            probe: query.probe(),
+            criterion: Criterion {
+                name,
+                query: query.text(""),
+                presence: None,
+                past: query.past(""),
+                source: String::new(),
+                notes: Vec::new(),
+                role: part.role,
+                window: 0,
+                coverage: part.coverage.unwrap_or(0.9),
+                max_gap: part.max_gap.map_or(90 * SECOND, |Length(gap)| gap),
+                unit: part.unit.clone().unwrap_or_default(),
+                test,
+            },
+            query: Some(query),
+        }]))
+    }
+
+    /// A criterion of a query of one's own.
+    fn own(&self, part: &CriterionSpec, name: String, query: String) -> Result<Criterion> {
+        let presence = part.presence.as_deref().map(|query| self.filled_in(query));
+        let reach = match part.window {
+            _ if part.scoped => 0,
+            Some(Length(window)) => window,
+            None => [Some(&query), presence.as_ref()].into_iter().flatten().try_fold(
+                0,
+                |longest: Ms, query| {
+                    let reach = window(query).map_err(|why| wrong_query(&name, &why))?;
+                    anyhow::Ok(longest.max(reach))
+                },
+            )?,
+        };
+        Ok(Criterion {
+            test: Test::Value(value_test(part, &name)?),
+            name,
+            query,
+            presence,
+            past: None,
+            source: String::new(),
+            notes: Vec::new(),
+            role: part.role,
+            window: reach,
+            coverage: part.coverage.unwrap_or(0.9),
+            max_gap: part.max_gap.map_or(45 * SECOND, |Length(gap)| gap),
+            unit: part.unit.clone().unwrap_or_default(),
+        })
+    }
+
+    /// A criterion of counters that a spec names.
+    fn counted(&self, part: &CriterionSpec, name: &str) -> Result<(Query, Test)> {
+        let (canary, baseline) = self.selectors()?;
+        let query = |errors: &str, total: &str, bucket: Option<&String>| Query {
+            total: total.to_owned(),
+            errors: errors.to_owned(),
+            inner: None,
+            bucket: bucket.cloned(),
+            under_way: None,
+            own: Own::Unknown,
+            sides: Sides { canary: canary.clone(), baseline: baseline.clone() },
+        };
+        let compared = |query| {
+            if baseline.is_some() {
+                return Ok(query);
+            }
+            Err(Usage {
+                what: format!(
+                    "criterion `{name}` compares the canary with a baseline, and there is none"
+                ),
+                hint: "give `--baseline-revision`, or `rollout.baselineSelector`".to_owned(),
+            })
+        };
+        if let Some(CompareSpec { errors, total, max_ratio, alpha, min_requests }) = &part.compare {
+            let test = CompareTest {
+                max_ratio: max_ratio.unwrap_or(1.25),
+                alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
+                min_requests: f64::from(min_requests.unwrap_or(50)),
+                counted: Counted::Own,
+                absolute: None,
+                weight: None,
+                counts_starts: false,
+            };
+            return Ok((compared(query(errors, total, None))?, Test::Compare(test)));
+        }
+        if let Some(LatencySpec { bucket, max_ratio, alpha, min_requests, thresholds }) =
+            &part.latency
+        {
+            let test = LatencyTest {
+                max_ratio: max_ratio.unwrap_or(1.25),
+                alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
+                min_requests: f64::from(min_requests.unwrap_or(50)),
+                thresholds: thresholds.clone(),
+            };
+            return Ok((compared(query("", "", Some(bucket)))?, Test::Latency(test)));
+        }
+        let Some(SloSpec { errors, total, fail, pass, alpha, beta }) = &part.slo else {
+            unreachable!("a criterion has one of its kinds")
+        };
+        if fail.is_none() && pass.is_none() {
+            let what = format!("criterion `{name}` has an objective without a number");
+            return Err(Usage { what, hint: "give `fail`, `pass`, or both".to_owned() }.into());
+        }
+        let test = SloTest {
+            fail: *fail,
+            pass: *pass,
+            alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
+            beta: beta.unwrap_or(0.05),
+        };
+        Ok((query(errors, total, None), Test::Slo(test)))
+    }
+
+    /// The chance of a false alarm for each criterion that collects evidence and names none.
+    fn shared_alpha(&self) -> f64 {
+        let takes = |part: &&CriterionSpec| {
+            let ready = part.preset.is_some_and(|preset| preset != Preset::NoRestarts);
+            let own = |alpha: Option<f64>| alpha.is_none();
+            ready
+                || part.compare.as_ref().is_some_and(|part| own(part.alpha))
+                || part.latency.as_ref().is_some_and(|part| own(part.alpha))
+                || part.slo.as_ref().is_some_and(|part| own(part.alpha) && part.fail.is_some())
+        };
+        let sharing =
+            u32::try_from(self.criteria.iter().filter(takes).count()).unwrap_or(u32::MAX).max(1);
+        self.alpha.unwrap_or(0.05) / f64::from(sharing)
+    }
+
+    /// The canary's matchers, and the baseline's where there is one.
+    fn selectors(&self) -> Result<(String, Option<String>)> {
+        let RolloutSpec {
+            namespace,
+            canary_revision,
+            baseline_revision,
+            canary_selector,
+            baseline_selector,
+            ..
+        } = &self.rollout;
+        let of = |revision: &Option<String>| {
+            let revision = revision.as_ref()?;
+            let namespace = namespace
+                .as_ref()
+                .map(|namespace| format!("namespace=\"{namespace}\","))
+                .unwrap_or_default();
+            Some(format!("{namespace}revision=\"{revision}\""))
+        };
+        let canary =
+            canary_selector.clone().or_else(|| of(canary_revision)).ok_or_else(|| Usage {
+                what: "the canary's series cannot be told from others".to_owned(),
+                hint: "give `rollout.canarySelector`, or `--canary-revision`".to_owned(),
+            })?;
+        Ok((
+            self.filled_in(&canary),
+            baseline_selector
+                .as_ref()
+                .map(|text| self.filled_in(text))
+                .or_else(|| of(baseline_revision)),
+        ))
+    }
+
+    fn release(&self, question: Preset, part: &CriterionSpec) -> Result<Release> {
+        let missing =
+            |what: &str, hint: &str| Usage { what: what.to_owned(), hint: hint.to_owned() };
+        let RolloutSpec { namespace, canary_revision, baseline_revision, percent, .. } =
+            &self.rollout;
+        if baseline_revision.is_none() && question.needs_baseline() {
+            let what = format!(
+                "`{}` compares the canary with a baseline, and there is none",
+                question.name()
+            );
+            return Err(
+                missing(&what, "give the revision before it as `--baseline-revision`").into()
+            );
+        }
+        Ok(Release {
+            namespace: namespace.clone().ok_or_else(|| {
+                missing("the namespace of the revisions is not known", "give it as `--namespace`")
+            })?,
+            canary: canary_revision.clone().ok_or_else(|| {
+                missing("the revision on trial is not known", "give it as `--canary-revision`")
+            })?,
+            baseline: baseline_revision.clone(),
+            max_ratio: part.max_ratio.unwrap_or(1.25),
+            alpha: self.shared_alpha(),
+            min_requests: f64::from(part.min_requests.unwrap_or(50)),
+            // 163 clean requests prove it, which a quiet service has before the deadline.
+            objective: part.objective.unwrap_or(0.02),
+            weight: percent.map(|percent| percent / 100.0),
+            codes: part.rejection_codes.clone().unwrap_or_default(),
+        })
+    }
+
+    /// A query with its `$canary`, `$baseline`, `$namespace` and `$service` filled in.
+    fn filled_in(&self, query: &str) -> String {
+        let RolloutSpec { service, namespace, canary_revision, baseline_revision, .. } =
+            &self.rollout;
+        [
+            ("$canary", canary_revision),
+            ("$baseline", baseline_revision),
+            ("$namespace", namespace),
+            ("$service", service),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        .fold(query.to_owned(), |query, (name, value)| query.replace(name, value))
+    }
+}
+
+fn value_test(part: &CriterionSpec, name: &str) -> Result<ValueTest> {
+    let Some(when) = part.when.clone() else {
+        let what = format!("criterion `{name}` has a query and no condition");
+        return Err(
+            Usage { what, hint: "give it a `when`, such as `value <= 0.01`".to_owned() }.into()
+        );
+    };
+    if part.missing == Some(Missing::Zero) && part.presence.is_none() {
+        let what = format!(
+            "criterion `{name}` takes no sample for 0, and nothing tells whether there was traffic"
+        );
+        let hint = "give a `presence` query that has a sample wherever there was".to_owned();
+        return Err(Usage { what, hint }.into());
+    }
+    let limit = |number: Option<i64>, default: Option<usize>| match number {
+        None => default,
+        Some(number) => usize::try_from(number).ok(),
+    };
+    Ok(ValueTest {
+        when,
+        series: part.series.unwrap_or_default(),
+        nan: part.nan.unwrap_or_default(),
+        inf: part.inf.unwrap_or_default(),
+        missing: part.missing.unwrap_or_default(),
+        fail_limit: limit(part.fail_limit, None),
+        consecutive_fail: limit(part.consecutive_fail, Some(12)),
+        fast_fail: part
+            .fast_fail
+            .clone()
+            .map(|FastFailSpec { when, r#for: Length(lasting) }| FastFail { when, lasting }),
+    })
+}
+
+fn wrong_query(name: &str, why: &str) -> Usage {
+    Usage {
+        what: format!("the query of `{name}` is no PromQL: {why}"),
+        hint: "try it in Prometheus's own page".to_owned(),
+    }
+}
+
+/// A gate that can never pass says so at once, not at its deadline.
+pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Result<()> {
+    let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
+    if timing.step < SECOND {
+        return usage(
+            format!("`step` is {}", length(timing.step)),
+            "use 1s or more: no server is scraped more often",
+        );
+    }
+    if timing.hold < timing.step {
+        let what = format!("`hold` is {}, shorter than `step`", length(timing.hold));
+        return usage(what, "one look does not show that something holds: use several steps");
+    }
+    let window =
+        questions.iter().map(|question| question.criterion().window).max().unwrap_or_default();
+    let needed =
+        timing.skew + timing.warmup + window + timing.hold + timing.settle + 2 * timing.step;
+    if timing.deadline < needed {
+        let what = format!("`deadline` of {} can never be met", length(timing.deadline));
+        let hint = format!(
+            "warm-up, the query's own window, hold and settling take {} together: use at least that",
+            length(needed)
+        );
+        return usage(what, &hint);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::file::parse;
+
+    #[test]
+    fn the_sample_spec_is_a_spec() {
+        let text = include_str!("../../../../tasks/prometheus-gate/samples/gate-spec.yaml");
+        let mut file = parse(text).unwrap();
+        file.rollout.namespace = Some("models".to_owned());
+        file.rollout.canary_revision = Some("iris-predictor-00002".to_owned());
+        file.rollout.baseline_revision = Some("iris-predictor-00001".to_owned());
+        let questions = file.questions().unwrap();
+        assert!(questions.len() >= 4);
+        assert!(
+            questions
+                .iter()
+                .any(|question| question.criterion().query.contains("iris-predictor-00002"))
+        );
+    }
+
+    #[test]
+    fn criteria_share_the_chance_of_a_false_alarm() {
+        let both = "rollout: {canarySelector: c, baselineSelector: b}\n\
+                    criteria: [{name: e, compare: {errors: x, total: y}}, {name: l, latency: {bucket: z}}]";
+        let alphas: Vec<f64> = parse(both)
+            .unwrap()
+            .questions()
+            .unwrap()
+            .iter()
+            .map(|question| match &question.criterion().test {
+                Test::Compare(test) => test.alpha,
+                Test::Latency(test) => test.alpha,
+                _ => panic!("neither"),
+            })
+            .collect();
+        assert_eq!(alphas, [0.025, 0.025]);
+    }
+}

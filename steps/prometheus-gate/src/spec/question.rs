@@ -1,0 +1,68 @@
+//! A criterion, or the candidates to ask for it while it is open which series there are.
+
+use crate::spec::{
+    model::{Criterion, Role, Test},
+    queries::{Query, Shape},
+};
+
+/// A criterion, or the candidates to ask for it while it is open which of them the server knows.
+pub(crate) enum Question {
+    Fixed(Box<Criterion>),
+    Candidates(Vec<Candidate>),
+}
+
+impl Question {
+    pub(crate) fn name(&self) -> &str {
+        &self.criterion().name
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.criterion().role
+    }
+
+    /// The other criteria that it names.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match &self.criterion().test {
+            Test::Value(test) => {
+                let fast = test.fast_fail.iter().flat_map(|fast_fail| fast_fail.when.names());
+                test.when.names().into_iter().chain(fast).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The criterion, or what it will be like.
+    pub(crate) fn criterion(&self) -> &Criterion {
+        match self {
+            Self::Fixed(criterion) => criterion,
+            Self::Candidates(candidates) => &candidates[0].criterion,
+        }
+    }
+}
+
+/// One way to ask a question, by the series of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// Whose series they are.
+    pub(crate) source: &'static str,
+    /// The metric whose labels tell what is there, when none of the series is of these revisions.
+    pub(crate) metric: String,
+    /// A query that finds a series exactly when this way works.
+    pub(crate) probe: String,
+    /// What is counted; a condition on a value has it in its criterion already.
+    pub(crate) query: Option<Query>,
+    pub(crate) criterion: Criterion,
+}
+
+impl Candidate {
+    /// The criterion, when it is known how the series are labelled.
+    pub(crate) fn settled(&self, shape: &Shape) -> Criterion {
+        let mut criterion = self.criterion.clone();
+        if let Some(query) = &self.query {
+            criterion.query = query.text(shape.process);
+            criterion.past = query.past(shape.process);
+            criterion.notes.extend(shape.note());
+        }
+        criterion
+    }
+}

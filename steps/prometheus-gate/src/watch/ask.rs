@@ -1,0 +1,293 @@
+//! What is asked of the server, and what becomes of its answers and refusals.
+
+use anyhow::{Context as _, Result};
+use step::{Failure, Usage};
+
+use crate::{
+    prometheus::{
+        answer::Answer,
+        discovery::{existing, labels_there, several, shape},
+        error::{PrometheusError, Remedy},
+    },
+    record::{
+        line::{QueryKind, Span},
+        run::Record,
+    },
+    series::SeriesRole,
+    spec::{
+        model::{Criterion, ExpectedSeries, Test, Timing},
+        queries::labelled,
+        question::Question,
+    },
+    time::{Ms, SECOND, length, local_clock},
+    watch::state::{Clock, Round, Watch},
+};
+
+/// Clocks drift apart by milliseconds in five minutes.
+const CLOCK_IS_GOOD_FOR: Ms = 300 * SECOND;
+
+/// One refusal may be a restart or a token in rotation; three in a row are none.
+const MOST_REFUSALS: u32 = 3;
+
+/// Samples of one answer: a gate's memory does not depend on how many pods a site has.
+const SAMPLES_AT_ONCE: usize = 40_000;
+
+/// Until the series are known, so many points are asked for.
+const POINTS_AT_FIRST: Ms = 10;
+
+impl Watch {
+    /// Asks each question for the points that have become final. An error is what will not heal.
+    pub(super) async fn ask(&mut self) -> Result<Round> {
+        if self.clock.is_none_or(|clock| local_clock() - clock.read_at > CLOCK_IS_GOOD_FOR) {
+            self.queries += 1;
+            match self.gate.prometheus.clock_offset().await {
+                Ok(offset) => {
+                    self.clock = Some(Clock { offset, read_at: local_clock() });
+                    self.log_offset(offset);
+                    self.begin(self.now())?;
+                }
+                // An old offset is better than none; without any, no time can be asked for.
+                Err(_) if self.clock.is_some() => {}
+                Err(error) => return self.weigh(0, error).map(Round::Failed),
+            }
+        }
+        let mut asked = Round::NothingNew;
+        for at in 0..self.record.spec.criteria.len() {
+            match self.ask_one(at).await? {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.refusals[at] = 0;
+                    asked = Round::Answered;
+                }
+                Err(error) => {
+                    let error = self.weigh(at, error)?;
+                    if matches!(asked, Round::NothingNew) {
+                        asked = Round::Failed(error);
+                    }
+                }
+            }
+        }
+        self.reject_multiple_series()?;
+        Ok(asked)
+    }
+
+    /// Clocks that differ are no fault of the gate's, and a start may have been told by the other.
+    fn log_offset(&mut self, offset: Ms) {
+        let skew = self.record.spec.timing.skew;
+        if offset.abs() > skew && !self.has_begun {
+            let way = if offset > 0 { "ahead of" } else { "behind" };
+            self.view.line(&format!(
+                "the clock of Prometheus is {} {way} this machine's, more than the {} that are allowed for; all times are its",
+                length(offset), length(skew)
+            ));
+        }
+    }
+
+    /// Whether there was something to ask, and it was answered.
+    async fn ask_one(&mut self, at: usize) -> Result<Result<bool, PrometheusError>> {
+        let timing = self.record.spec.timing;
+        let t0 = self.record.t0;
+        let now = self.now();
+        let first = timing.first_from(t0);
+        // Nothing after the deadline has a say, however late a gate is started again.
+        let to = timing.last_final(now.min(t0 + timing.deadline));
+        let mut found = false;
+        if to < first {
+            return Ok(Ok(false));
+        }
+        if self.next(at) <= to {
+            match self.settle_source(at, now).await? {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.record.answer(
+                        at,
+                        QueryKind::Points,
+                        (self.next(at), to, timing.step),
+                        now,
+                        (&[], Vec::new()),
+                    );
+                    if self.record.spec.criteria[at].past.is_some() {
+                        let (from, to, step) = timing.history(t0);
+                        let past = &self.record.samples.criteria[at].history;
+                        let span = (past.next(from, step), to, step);
+                        self.record.answer(at, QueryKind::History, span, now, (&[], Vec::new()));
+                    }
+                    return Ok(Ok(true));
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        while let Some((of, query, span)) = self.wanted(at, to) {
+            let answer = match self.range(at, of, &query, span).await {
+                Ok(answer) => answer,
+                Err(error) => return Ok(Err(error)),
+            };
+            self.record.answer(at, of, span, now, (&answer.series, answer.bodies));
+            found = true;
+        }
+        Ok(Ok(found))
+    }
+
+    /// Asks for a span of points. A query of one's own brings a sign of when the server scraped
+    /// last, because one that was away repeats its last samples for minutes.
+    async fn range(
+        &mut self,
+        at: usize,
+        of: QueryKind,
+        query: &str,
+        span: Span,
+    ) -> Result<Answer, PrometheusError> {
+        self.queries += 1;
+        let own = of == QueryKind::Points && !self.record.spec.criteria[at].is_counted();
+        if !own || self.bare[at] {
+            return self.gate.prometheus.range(query, span).await;
+        }
+        let scraped = labelled("max(timestamp(up))", SeriesRole::Scraped);
+        let both = format!("(\n{query}\n) or {scraped}");
+        match self.gate.prometheus.range(&both, span).await {
+            // A query may give a scalar, which nothing can be joined to.
+            Err(PrometheusError::Query(_) | PrometheusError::Execution(_)) => {
+                self.queries += 1;
+                let answer = self.gate.prometheus.range(query, span).await?;
+                self.bare[at] = true;
+                Ok(answer)
+            }
+            answered => answered,
+        }
+    }
+
+    /// The first point that no answer has covered.
+    fn next(&self, at: usize) -> Ms {
+        let Record { spec, t0, samples, .. } = &self.record;
+        let Timing { step, .. } = spec.timing;
+        samples.criteria[at].next(&spec.criteria[at], spec.timing.first_from(*t0), step)
+    }
+
+    /// What is not known yet for a criterion up to a point: one question at a time, for no more
+    /// points than there is room for.
+    fn wanted(&self, at: usize, to: Ms) -> Option<(QueryKind, String, Span)> {
+        let Record { spec, t0, samples, .. } = &self.record;
+        let (criterion, material) = (&spec.criteria[at], &samples.criteria[at]);
+        let timing = spec.timing;
+        let first = timing.first_from(*t0);
+        let room = |from: Ms, to: Ms, step: Ms, breadth: usize| {
+            let points = match Ms::try_from(SAMPLES_AT_ONCE / breadth.max(1)) {
+                _ if breadth == 0 && criterion.is_counted() => POINTS_AT_FIRST,
+                points => points.unwrap_or(Ms::MAX).clamp(1, 10_000),
+            };
+            (from, to.min(from + (points - 1) * step), step)
+        };
+        if let Some(past) = &criterion.past {
+            let (from, to, step) = timing.history(*t0);
+            let from = material.history.next(from, step);
+            if from <= to {
+                let span = room(from, to, step, material.history.breadth);
+                return Some((QueryKind::History, past.clone(), span));
+            }
+        }
+        let from = self.next(at);
+        if from <= to {
+            let breadth = material.counters.breadth.max(material.points.breadth);
+            let span = room(from, to, timing.step, breadth);
+            return Some((QueryKind::Points, criterion.query.clone(), span));
+        }
+        let presence = criterion.presence.as_ref()?;
+        let from = material.presence.next(first, timing.step);
+        let span = room(from, to, timing.step, material.presence.breadth);
+        (from <= to).then(|| (QueryKind::Presence, presence.clone(), span))
+    }
+
+    /// Whether it is settled by which series a question is asked.
+    async fn settle_source(&mut self, at: usize, now: Ms) -> Result<Result<bool, PrometheusError>> {
+        match self.try_to_settle(at, now).await {
+            Err(error) => Ok(Err(error)),
+            Ok(None) => Ok(Ok(matches!(self.gate.questions[at], Question::Fixed(_)))),
+            Ok(Some((source, criterion))) => {
+                if !source.is_empty() {
+                    self.view.line(&format!("{} rests on the series of {source}", criterion.name));
+                }
+                for note in &criterion.notes {
+                    self.view.line(&format!("{}: {note}", criterion.name));
+                }
+                self.record.choose(at, source, criterion.clone());
+                let asked = Question::Fixed(Box::new(criterion));
+                if let Question::Candidates(mut candidates) =
+                    std::mem::replace(&mut self.gate.questions[at], asked)
+                {
+                    let used = candidates.iter().find(|way| way.source == source);
+                    let used = used.map(|way| way.metric.clone());
+                    candidates.retain(|way| Some(&way.metric) != used.as_ref());
+                    self.others[at] = candidates;
+                }
+                Ok(Ok(true))
+            }
+        }
+    }
+
+    async fn try_to_settle(
+        &mut self,
+        at: usize,
+        now: Ms,
+    ) -> Result<Option<(&'static str, Criterion)>, PrometheusError> {
+        let Question::Candidates(candidates) = &self.gate.questions[at] else { return Ok(None) };
+        let prometheus = &self.gate.prometheus;
+        self.queries += 1;
+        let way = existing(prometheus, candidates, now).await?;
+        // Nothing is judged before, and the series of the best source, or their copies, may be a
+        // scrape later than others.
+        let timing = &self.record.spec.timing;
+        if now < self.record.t0 + timing.skew + timing.warmup {
+            return Ok(None);
+        }
+        self.queries += 1;
+        let Some(way) = way else {
+            if !std::mem::replace(&mut self.logged_labels, true) {
+                for line in labels_there(prometheus, candidates, now).await? {
+                    self.view.line(&line);
+                }
+            }
+            return Ok(None);
+        };
+        let shape = shape(prometheus, way, now).await?;
+        Ok(Some((way.source, way.settled(&shape))))
+    }
+
+    /// Logs a error, and gives up on one that does not pass.
+    fn weigh(&mut self, at: usize, error: PrometheusError) -> Result<PrometheusError> {
+        let name = &self.record.spec.criteria[at].name;
+        let what = format!("failed to query Prometheus `{}` for `{name}`", self.gate.address);
+        let text = format!("{what}: {error}");
+        self.record.error(self.now(), &text);
+        let hint = match error.remedy() {
+            Remedy::Correct(hint) => {
+                return Err(Usage { what: text, hint: hint.to_owned() }.into());
+            }
+            Remedy::GiveUp(hint) => Some(hint),
+            Remedy::TryAgain(hint) => {
+                self.refusals[at] += 1;
+                (self.refusals[at] >= MOST_REFUSALS).then_some(hint)
+            }
+            Remedy::Wait => None,
+        };
+        if let Some(hint) = hint {
+            return Err(error).context(Failure { what, hint: hint.to_owned() });
+        }
+        self.view.error(&text);
+        Ok(error)
+    }
+
+    /// Where one number is expected, several are a mistake in the question: none of them may win.
+    fn reject_multiple_series(&self) -> Result<()> {
+        for (criterion, material) in
+            self.record.spec.criteria.iter().zip(&self.record.samples.criteria)
+        {
+            let one =
+                matches!(&criterion.test, Test::Value(test) if test.series == ExpectedSeries::One);
+            let Some(duplicate_series) = material.points.duplicate_series().filter(|_| one) else {
+                continue;
+            };
+            return Err(several(&criterion.name, &duplicate_series).into());
+        }
+        Ok(())
+    }
+}

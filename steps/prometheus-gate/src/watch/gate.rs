@@ -1,0 +1,43 @@
+//! A gate that can run.
+
+use std::{path::PathBuf, time::Duration};
+
+use step::Usage;
+
+use crate::{
+    prometheus::client::Prometheus,
+    spec::{
+        expression::Combine,
+        model::{Policy, Timing},
+        question::Question,
+        subject::Subject,
+    },
+    time::{Ms, rfc3339},
+};
+
+/// What is asked, of whom, and since when.
+pub(crate) struct Gate {
+    pub(crate) prometheus: Prometheus,
+    /// The server's address for people.
+    pub(crate) address: String,
+    pub(crate) timing: Timing,
+    pub(crate) combine: Combine,
+    pub(crate) policy: Policy,
+    /// When the canary got its first request; without it, when the gate first reads the clock.
+    pub(crate) start: Option<Ms>,
+    pub(crate) poll: Duration,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) subject: Subject,
+    pub(crate) override_file: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// What is wrong with a start that is to come.
+pub(crate) fn in_the_future(start: Ms) -> Usage {
+    Usage {
+        what: format!("the start `{}` is in the future", rfc3339(start)),
+        hint:
+            "give the moment at which the canary got its first request, in UTC or with its offset"
+                .to_owned(),
+    }
+}

@@ -1,0 +1,117 @@
+//! What a gate knows while it watches.
+
+use anyhow::Result;
+
+use crate::{
+    manual_override::Override,
+    output::terminal::View,
+    prometheus::error::PrometheusError,
+    record::run::Record,
+    spec::{
+        model::{Criterion, Spec},
+        question::Candidate,
+    },
+    time::{Ms, SECOND, local_clock},
+    watch::{
+        forecast::Forecast,
+        gate::{Gate, in_the_future},
+    },
+};
+
+/// A start may be told by a clock that is this much ahead; more is a mistake.
+const AHEAD: Ms = 60 * SECOND;
+
+pub(super) struct Watch {
+    pub(super) gate: Gate,
+    pub(super) record: Record,
+    pub(super) manual_override: Override,
+    /// Refusals in a row, for each question.
+    pub(super) refusals: Vec<u32>,
+    /// The candidates to ask a question that were not taken.
+    pub(super) others: Vec<Vec<Candidate>>,
+    /// Questions that the server does not answer together with the sign that it scrapes.
+    pub(super) bare: Vec<bool>,
+    pub(super) clock: Option<Clock>,
+    pub(super) view: View,
+    pub(super) polls: u64,
+    pub(super) queries: u64,
+    pub(super) has_begun: bool,
+    /// Whether it was said which labels there are, in place of those that are wanted.
+    pub(super) logged_labels: bool,
+    pub(super) forecast: Forecast,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    /// The server's clock minus ours.
+    pub(super) offset: Ms,
+    pub(super) read_at: Ms,
+}
+
+/// How a round of questions went.
+pub(super) enum Round {
+    /// No point has become final since the last round.
+    NothingNew,
+    Answered,
+    /// Nobody answered anything.
+    Failed(PrometheusError),
+}
+
+impl Watch {
+    pub(super) fn new(gate: Gate) -> Self {
+        let criteria: Vec<Criterion> =
+            gate.questions.iter().map(|question| question.criterion().clone()).collect();
+        let refusals = vec![0; criteria.len()];
+        let spec = Spec {
+            timing: gate.timing,
+            criteria,
+            combine: gate.combine.clone(),
+            policy: gate.policy,
+        };
+        let bare = vec![false; spec.criteria.len()];
+        let others = vec![Vec::new(); spec.criteria.len()];
+        let start = gate.start.unwrap_or_else(local_clock);
+        let record = Record::new(spec, gate.subject.clone(), start);
+        let view = View::new(gate.timing);
+        let manual_override = Override::new(gate.override_file.clone());
+        Self {
+            gate,
+            record,
+            manual_override,
+            refusals,
+            others,
+            bare,
+            clock: None,
+            view,
+            polls: 0,
+            queries: 0,
+            has_begun: false,
+            logged_labels: false,
+            forecast: Forecast::default(),
+        }
+    }
+
+    /// Fixes the start, at the latest by the first look at the server's clock: all moments are the
+    /// server's, and what was before the start is not judged.
+    pub(super) fn begin(&mut self, now: Ms) -> Result<()> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(());
+        }
+        if self.clock.is_some() {
+            let start = self.gate.start.unwrap_or(now);
+            if start > now + AHEAD {
+                return Err(in_the_future(start).into());
+            }
+            self.record.restart(start);
+            self.record.samples.failing_since = None;
+        }
+        if let Some(path) = self.gate.record.clone() {
+            self.record.keep_in(&path);
+        }
+        Ok(())
+    }
+
+    pub(super) fn now(&self) -> Ms {
+        local_clock() + self.clock.map_or(0, |clock| clock.offset)
+    }
+}
