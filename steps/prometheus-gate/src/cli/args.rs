@@ -9,15 +9,11 @@ use reqwest::{
 };
 use step::{ResultFile, secret};
 
-use crate::{
-    spec::{
-        expression::{Combine, Condition},
-        file::{OnInconclusive, OnNoTraffic, percent},
-        presets::Preset,
-        status_codes::Codes,
-    },
-    time::{Ms, duration, moment},
-};
+use crate::spec::expression::{Combine, Condition};
+use crate::spec::file::{OnInconclusive, OnNoTraffic, percent};
+use crate::spec::presets::Preset;
+use crate::spec::status_codes::Codes;
+use crate::time::{Ms, duration, moment};
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
 ///

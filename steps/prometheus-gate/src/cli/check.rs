@@ -3,27 +3,19 @@
 use anyhow::{Context, Result};
 use step::{Failure, Outcome};
 
-use crate::{
-    cli::{
-        args::{RolloutArgs, ServerArgs},
-        output::say,
-        resolve::{fill_in, server},
-    },
-    prometheus::{
-        client::Prometheus,
-        discovery::{existing, labels_there, several, shape},
-        error::PrometheusError,
-    },
-    series::Labels,
-    spec::{
-        criteria::refuse_impossible,
-        file::{parse, spec_text},
-        model::{Criterion, ExpectedSeries, Missing, Test, Timing},
-        promql::{filters, ranges},
-        question::Question,
-    },
-    time::{Ms, SECOND, length, local_clock},
-};
+use crate::cli::args::{RolloutArgs, ServerArgs};
+use crate::cli::output::say;
+use crate::cli::resolve::{fill_in, server};
+use crate::prometheus::client::Prometheus;
+use crate::prometheus::discovery::{existing, labels_there, several, shape};
+use crate::prometheus::error::PrometheusError;
+use crate::series::Labels;
+use crate::spec::criteria::refuse_impossible;
+use crate::spec::file::{parse, spec_text};
+use crate::spec::model::{Criterion, ExpectedSeries, Missing, Test, Timing};
+use crate::spec::promql::{filters, ranges};
+use crate::spec::question::Question;
+use crate::time::{Ms, SECOND, length, local_clock};
 
 /// What was found, in the words of the spec.
 #[derive(Debug, PartialEq)]

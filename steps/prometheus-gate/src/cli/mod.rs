@@ -24,14 +24,13 @@ use self::{
     args::{Args, Job, WatchArgs},
     replay::{replay_record, write_report},
 };
-use crate::{
-    judge::verdict::{Judgement, Reason, Verdict},
-    output::results::Results,
-    record::{file::warn, run::Record},
-    spec::question::Question,
-    time::{length, rfc3339},
-    watch::watch,
-};
+use crate::judge::verdict::{Judgement, Reason, Verdict};
+use crate::output::results::Results;
+use crate::record::file::warn;
+use crate::record::run::Record;
+use crate::spec::question::Question;
+use crate::time::{length, rfc3339};
+use crate::watch::watch;
 
 /// Runs what was typed to its exit code.
 pub async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {

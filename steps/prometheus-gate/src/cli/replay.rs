@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 use step::Outcome;
 
-use crate::{
-    cli::output::print,
-    judge::verdict::Verdict,
-    output::report,
-    record::{replay::replay, run::Record, summary::Summary},
-};
+use crate::cli::output::print;
+use crate::judge::verdict::Verdict;
+use crate::output::report;
+use crate::record::replay::replay;
+use crate::record::run::Record;
+use crate::record::summary::Summary;
 
 /// The verdict of a record, on stdout.
 pub(super) fn replay_record(record: &Path, report: Option<&Path>) -> Result<Outcome> {

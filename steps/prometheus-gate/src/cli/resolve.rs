@@ -7,18 +7,15 @@ use anyhow::{Context, Result};
 use reqwest::header::{HeaderName, HeaderValue};
 use step::{Failure, Usage, secret, text};
 
-use crate::{
-    cli::args::{RolloutArgs, ServerArgs, WatchArgs, address, header, region},
-    prometheus::{access::Access, client::Prometheus},
-    spec::{
-        criteria::refuse_impossible,
-        file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text},
-        presets,
-        subject::Subject,
-    },
-    time::{Length, Ms, SECOND, local_clock, moment},
-    watch::gate::{Gate, in_the_future},
-};
+use crate::cli::args::{RolloutArgs, ServerArgs, WatchArgs, address, header, region};
+use crate::prometheus::access::Access;
+use crate::prometheus::client::Prometheus;
+use crate::spec::criteria::refuse_impossible;
+use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text};
+use crate::spec::presets;
+use crate::spec::subject::Subject;
+use crate::time::{Length, Ms, SECOND, local_clock, moment};
+use crate::watch::gate::{Gate, in_the_future};
 
 /// The gate that the flags ask for.
 pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {

@@ -10,27 +10,19 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use step::{Failure, Outcome, Usage, text::without_values};
 
+use crate::cli::notation::{at_points, values};
+use crate::cli::output::say;
+use crate::judge::verdict::Verdict;
 use crate::output::report;
-use crate::{
-    cli::{
-        notation::{at_points, values},
-        output::say,
-    },
-    judge::verdict::Verdict,
-    record::{
-        line::{End, Last, QueryKind},
-        run::Record,
-        summary::Summary,
-    },
-    series::{Labels, ROLE, Series},
-    spec::{
-        criteria::refuse_impossible,
-        file::{SpecFile, parse},
-        model::Spec,
-        subject::Subject,
-    },
-    time::{Length, Ms, length},
-};
+use crate::record::line::{End, Last, QueryKind};
+use crate::record::run::Record;
+use crate::record::summary::Summary;
+use crate::series::{Labels, ROLE, Series};
+use crate::spec::criteria::refuse_impossible;
+use crate::spec::file::{SpecFile, parse};
+use crate::spec::model::Spec;
+use crate::spec::subject::Subject;
+use crate::time::{Length, Ms, length};
 
 /// A file of tests.
 #[derive(Deserialize)]

@@ -1,19 +1,15 @@
 //! A comparison of counted requests, the canary's with the baseline's, on its way over the points.
 
-use crate::{
-    judge::{
-        counters::Counters,
-        counts::{Counts, Side},
-        e_process::{Ratio, Share, joined},
-        error_rates::Errors,
-        growth::{Growth, counts},
-        latency_bounds::{Bound, chosen, slower_than},
-        unended::Unended,
-    },
-    series::Revision,
-    spec::model::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test},
-    time::Ms,
-};
+use crate::judge::counters::Counters;
+use crate::judge::counts::{Counts, Side};
+use crate::judge::e_process::{Ratio, Share, joined};
+use crate::judge::error_rates::Errors;
+use crate::judge::growth::{Growth, counts};
+use crate::judge::latency_bounds::{Bound, chosen, slower_than};
+use crate::judge::unended::Unended;
+use crate::series::Revision;
+use crate::spec::model::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test};
+use crate::time::Ms;
 
 mod describe;
 

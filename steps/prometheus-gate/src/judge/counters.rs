@@ -8,14 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    judge::{
-        cadence::Cadence,
-        growth::{Growth, Key},
-    },
-    series::{Labels, Measure, ROLE, Revision, Series, SeriesRole},
-    time::{Ms, SECOND, as_float, millis},
-};
+use crate::judge::cadence::Cadence;
+use crate::judge::growth::{Growth, Key};
+use crate::series::{Labels, Measure, ROLE, Revision, Series, SeriesRole};
+use crate::time::{Ms, SECOND, as_float, millis};
 
 /// The same of one process.
 type Counter = (Revision, Measure, u32, u64);

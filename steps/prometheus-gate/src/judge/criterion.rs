@@ -1,18 +1,12 @@
 //! One criterion on its way over the points: their classes, and the run of good ones.
 
-use crate::{
-    judge::{
-        comparison::Comparison,
-        samples::Material,
-        summary::{Class, Points, Sample, TrailPoint},
-        verdict::Reason,
-    },
-    spec::{
-        expression::Truth,
-        model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest},
-    },
-    time::{Ms, length},
-};
+use crate::judge::comparison::Comparison;
+use crate::judge::samples::Material;
+use crate::judge::summary::{Class, Points, Sample, TrailPoint};
+use crate::judge::verdict::Reason;
+use crate::spec::expression::Truth;
+use crate::spec::model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
+use crate::time::{Ms, length};
 
 mod describe;
 

@@ -4,19 +4,13 @@
 //! decision counts. So a gate that was killed and started again, and a replay, agree with one that
 //! ran through. Nothing measured is never a pass.
 
-use crate::{
-    judge::{
-        criterion::CriterionState,
-        samples::Samples,
-        summary::Class,
-        verdict::{Judgement, Reason, Verdict},
-    },
-    spec::{
-        expression::Truth,
-        model::{Role, Spec},
-    },
-    time::{Ms, length},
-};
+use crate::judge::criterion::CriterionState;
+use crate::judge::samples::Samples;
+use crate::judge::summary::Class;
+use crate::judge::verdict::{Judgement, Reason, Verdict};
+use crate::spec::expression::Truth;
+use crate::spec::model::{Role, Spec};
+use crate::time::{Ms, length};
 
 /// Judges all that is final at `now`.
 pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgement {

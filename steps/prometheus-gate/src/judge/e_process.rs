@@ -4,10 +4,8 @@
 //! while that is true, whatever the traffic and however often one looks. By Ville's inequality the
 //! chance that it ever reaches 1/alpha is then at most alpha (arXiv 2205.14762, 2011.03567).
 
-use crate::judge::{
-    counts::{Counts, Side},
-    dispersion::Dispersion,
-};
+use crate::judge::counts::{Counts, Side};
+use crate::judge::dispersion::Dispersion;
 
 /// More alternatives would split the bet further, fewer would leave gaps between them.
 const ALTERNATIVES: usize = 24;

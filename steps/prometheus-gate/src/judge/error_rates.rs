@@ -1,13 +1,9 @@
 //! The canary's share of errors against the baseline's: the parts of the evidence, and their weights.
 
-use crate::{
-    judge::{
-        counts::{Side, percent},
-        e_process::{Ratio, Share},
-        unended::Unended,
-    },
-    spec::model::Counted,
-};
+use crate::judge::counts::{Side, percent};
+use crate::judge::e_process::{Ratio, Share};
+use crate::judge::unended::Unended;
+use crate::spec::model::Counted;
 
 /// Parts of the evidence that go to a canary that mostly fails and to requests that do not end; the
 /// rest goes to the comparison. Fixed before anything is seen, as a weighted mean of evidence must be.

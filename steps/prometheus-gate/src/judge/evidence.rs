@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use crate::judge::{
-    counts::{Side, percent},
-    e_process::Share,
-};
+use crate::judge::counts::{Side, percent};
+use crate::judge::e_process::Share;
 
 /// What a comparison has found, as it is written down.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,10 +1,8 @@
 //! By how much the counters of both sides grew up to one point.
 
-use crate::{
-    judge::counts::{Counts, Side},
-    series::{Measure, Revision},
-    time::Ms,
-};
+use crate::judge::counts::{Counts, Side};
+use crate::series::{Measure, Revision};
+use crate::time::Ms;
 
 /// What is counted over all processes: of which side, what it measures, a bucket's bound as bits.
 pub(super) type Key = (Revision, Measure, u64);

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    judge::{cadence::Cadence, counters::Counters},
-    series::{Labels, Series, SeriesRole},
-    spec::model::{Criterion, HISTORY_STEP, Timing},
-    time::{Ms, SECOND, as_float, millis},
-};
+use crate::judge::cadence::Cadence;
+use crate::judge::counters::Counters;
+use crate::series::{Labels, Series, SeriesRole};
+use crate::spec::model::{Criterion, HISTORY_STEP, Timing};
+use crate::time::{Ms, SECOND, as_float, millis};
 
 /// All samples that a verdict rests on.
 #[derive(Clone, Debug, Default)]
@@ -209,7 +208,8 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{series::ROLE, time::seconds};
+    use crate::series::ROLE;
+    use crate::time::seconds;
 
     fn series(labels: &[(&str, &str)], values: &[(Ms, f64)]) -> Series {
         let labels =

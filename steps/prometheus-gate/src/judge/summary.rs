@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::time::rfc3339;
-use crate::{judge::evidence::Evidence, spec::model::Role, time::Ms};
+use crate::judge::evidence::Evidence;
+use crate::spec::model::Role;
+use crate::time::{Ms, rfc3339};
 
 /// What one point shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

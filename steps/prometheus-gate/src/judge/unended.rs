@@ -6,15 +6,11 @@
 
 use std::collections::VecDeque;
 
-use crate::judge::{counts::percent, e_process::joined};
-use crate::{
-    judge::{
-        counts::{Counts, Side},
-        growth::Growth,
-    },
-    series::{Measure, Revision},
-    time::{Ms, SECOND},
-};
+use crate::judge::counts::{Counts, Side, percent};
+use crate::judge::e_process::joined;
+use crate::judge::growth::Growth;
+use crate::series::{Measure, Revision};
+use crate::time::{Ms, SECOND};
 
 /// What has been under way at every look for so long is called not ended: longer than the scrapes
 /// between which ordinary requests come and go.

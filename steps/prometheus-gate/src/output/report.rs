@@ -13,19 +13,14 @@ use anyhow::{Context, Result};
 use step::Failure;
 
 use crate::judge::verdict::Verdict;
-use crate::{
-    output::{
-        report::{
-            card::card,
-            chart::{HATCHES, block},
-            escape::{escaped, escaped_lines},
-        },
-        shade::Shade,
-    },
-    record::{run::Record, summary::Summary},
-    spec::subject::{Subject, Version},
-    time::length,
-};
+use crate::output::report::card::card;
+use crate::output::report::chart::{HATCHES, block};
+use crate::output::report::escape::{escaped, escaped_lines};
+use crate::output::shade::Shade;
+use crate::record::run::Record;
+use crate::record::summary::Summary;
+use crate::spec::subject::{Subject, Version};
+use crate::time::length;
 
 /// Writes both files into the folder, which is made where it is missing.
 pub(crate) fn write(folder: &Path, summary: &Summary, record: &Record) -> Result<()> {

@@ -9,15 +9,11 @@ use std::{
 use step::text::clean;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::{
-    judge::{
-        summary::{CriterionSummary, Standing},
-        verdict::{Judgement, Verdict},
-    },
-    output::shade::{Shade, shades, standing},
-    spec::model::Timing,
-    time::{Ms, SECOND, length},
-};
+use crate::judge::summary::{CriterionSummary, Standing};
+use crate::judge::verdict::{Judgement, Verdict};
+use crate::output::shade::{Shade, shades, standing};
+use crate::spec::model::Timing;
+use crate::time::{Ms, SECOND, length};
 
 /// Without news, a log says this often that the gate is alive.
 const HEARTBEAT: Ms = 30 * SECOND;

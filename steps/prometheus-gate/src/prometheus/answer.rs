@@ -8,14 +8,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{
-    prometheus::{
-        error::PrometheusError,
-        text::{clean, excerpt},
-    },
-    series::{Labels, Series},
-    time::{Ms, millis},
-};
+use crate::prometheus::error::PrometheusError;
+use crate::prometheus::text::{clean, excerpt};
+use crate::series::{Labels, Series};
+use crate::time::{Ms, millis};
 
 /// An answer that is whole.
 #[derive(Clone, Debug, Default)]

@@ -11,17 +11,12 @@ use std::{
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use step::{Proxies, Proxy};
 
-use crate::prometheus::{access::Access, answer::Answer, error::PrometheusError};
-use crate::{
-    prometheus::{
-        access::Certificates,
-        answer::{parse, parse_clock, parse_instant, raw},
-        error::refusal,
-        signature::Signer,
-        text::clean,
-    },
-    time::{Ms, local_clock, seconds},
-};
+use crate::prometheus::access::{Access, Certificates};
+use crate::prometheus::answer::{Answer, parse, parse_clock, parse_instant, raw};
+use crate::prometheus::error::{PrometheusError, refusal};
+use crate::prometheus::signature::Signer;
+use crate::prometheus::text::clean;
+use crate::time::{Ms, local_clock, seconds};
 
 /// A server refuses more than 11,000 points in one answer; old ones count one fewer or more.
 const POINTS_AT_ONCE: Ms = 10_000;

@@ -2,15 +2,13 @@
 
 use step::Usage;
 
-use crate::{
-    prometheus::{client::Prometheus, error::PrometheusError, text::clean},
-    series::{Labels, ROLE, Series},
-    spec::{
-        queries::{Shape, replaced},
-        question::Candidate,
-    },
-    time::Ms,
-};
+use crate::prometheus::client::Prometheus;
+use crate::prometheus::error::PrometheusError;
+use crate::prometheus::text::clean;
+use crate::series::{Labels, ROLE, Series};
+use crate::spec::queries::{Shape, replaced};
+use crate::spec::question::Candidate;
+use crate::time::Ms;
 
 /// The best way to ask for which there are series.
 pub(crate) async fn existing<'a>(

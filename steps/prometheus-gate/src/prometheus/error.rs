@@ -8,10 +8,8 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use crate::prometheus::{
-    signature_error::SignatureError,
-    text::{clean, excerpt},
-};
+use crate::prometheus::signature_error::SignatureError;
+use crate::prometheus::text::{clean, excerpt};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

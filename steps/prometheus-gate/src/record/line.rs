@@ -3,14 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{
-    judge::verdict::Verdict,
-    spec::{
-        model::{Criterion, Spec},
-        subject::Subject,
-    },
-    time::Ms,
-};
+use crate::judge::verdict::Verdict;
+use crate::spec::model::{Criterion, Spec};
+use crate::spec::subject::Subject;
+use crate::time::Ms;
 
 /// Which of a criterion's questions an answer is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

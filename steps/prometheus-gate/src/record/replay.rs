@@ -9,14 +9,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use step::{Failure, Usage};
 
-use crate::{
-    prometheus::answer::parse,
-    record::{
-        line::{FORMAT, Line},
-        run::Record,
-        summary::Summary,
-    },
-};
+use crate::prometheus::answer::parse;
+use crate::record::line::{FORMAT, Line};
+use crate::record::run::Record;
+use crate::record::summary::Summary;
 
 /// Comes to the verdict again from a record, without a network.
 pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {

@@ -6,24 +6,16 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use step::text::hex;
 
-use crate::{
-    judge::{
-        decide::verdict,
-        samples::{Material, Samples},
-        verdict::Judgement,
-    },
-    record::{
-        file::RecordFile,
-        line::{End, FORMAT, Last, Line, QueryKind, Span},
-        summary::Summary,
-    },
-    series::Series,
-    spec::{
-        model::{Criterion, Spec},
-        subject::Subject,
-    },
-    time::{Ms, rfc3339},
-};
+use crate::judge::decide::verdict;
+use crate::judge::samples::{Material, Samples};
+use crate::judge::verdict::Judgement;
+use crate::record::file::RecordFile;
+use crate::record::line::{End, FORMAT, Last, Line, QueryKind, Span};
+use crate::record::summary::Summary;
+use crate::series::Series;
+use crate::spec::model::{Criterion, Spec};
+use crate::spec::subject::Subject;
+use crate::time::{Ms, rfc3339};
 
 /// A gate's question, its start, and every answer so far.
 pub(crate) struct Record {

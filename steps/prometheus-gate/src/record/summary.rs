@@ -3,7 +3,9 @@
 use serde::Serialize;
 use step::text;
 
-use crate::{judge::verdict::Judgement, spec::subject::Subject, time::Ms};
+use crate::judge::verdict::Judgement;
+use crate::spec::subject::Subject;
+use crate::time::Ms;
 
 /// A verdict and how it came about, as it is written down.
 #[derive(Clone, Debug, Serialize)]

@@ -3,23 +3,19 @@
 use anyhow::Result;
 use step::Usage;
 
-use crate::spec::promql::window;
-use crate::{
-    spec::{
-        expression::Combine,
-        file::{
-            CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile,
-        },
-        model::{
-            CompareTest, Counted, Criterion, FastFail, LatencyTest, Missing, Role, SloTest, Test,
-            Timing, ValueTest,
-        },
-        presets::{Preset, Release},
-        queries::{Own, Query, Sides},
-        question::{Candidate, Question},
-    },
-    time::{Length, Ms, SECOND, length},
+use crate::spec::expression::Combine;
+use crate::spec::file::{
+    CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile,
 };
+use crate::spec::model::{
+    CompareTest, Counted, Criterion, FastFail, LatencyTest, Missing, Role, SloTest, Test, Timing,
+    ValueTest,
+};
+use crate::spec::presets::{Preset, Release};
+use crate::spec::promql::window;
+use crate::spec::queries::{Own, Query, Sides};
+use crate::spec::question::{Candidate, Question};
+use crate::time::{Length, Ms, SECOND, length};
 
 impl SpecFile {
     /// The questions, each with its candidates to be asked.

@@ -9,15 +9,11 @@ use step::{
     text::{is_plain_path, without_values},
 };
 
-use crate::{
-    spec::{
-        expression::{Combine, Condition},
-        model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing},
-        presets::Preset,
-        status_codes::Codes,
-    },
-    time::{Length, Ms, SECOND},
-};
+use crate::spec::expression::{Combine, Condition};
+use crate::spec::model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing};
+use crate::spec::presets::Preset;
+use crate::spec::status_codes::Codes;
+use crate::time::{Length, Ms, SECOND};
 
 /// A gate: what is asked, of whom, and when it is decided.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    spec::expression::{Combine, Condition},
-    time::{Ms, SECOND},
-};
+use crate::spec::expression::{Combine, Condition};
+use crate::time::{Ms, SECOND};
 
 /// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
 const HISTORY: Ms = 3600 * SECOND;

@@ -3,18 +3,14 @@
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use crate::{
-    spec::{
-        model::{
-            CompareTest, Counted, Criterion, LatencyTest, MOSTLY, Role, SloTest, Test, ValueTest,
-        },
-        queries::{Own, Query, Sides, matchers},
-        question::Candidate,
-        sources::{SOURCES, Source},
-        status_codes::Codes,
-    },
-    time::SECOND,
+use crate::spec::model::{
+    CompareTest, Counted, Criterion, LatencyTest, MOSTLY, Role, SloTest, Test, ValueTest,
 };
+use crate::spec::queries::{Own, Query, Sides, matchers};
+use crate::spec::question::Candidate;
+use crate::spec::sources::{SOURCES, Source};
+use crate::spec::status_codes::Codes;
+use crate::time::SECOND;
 
 /// A criterion that has a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -3,25 +3,17 @@
 use anyhow::{Context as _, Result};
 use step::{Failure, Usage};
 
-use crate::{
-    prometheus::{
-        answer::Answer,
-        discovery::{existing, labels_there, several, shape},
-        error::{PrometheusError, Remedy},
-    },
-    record::{
-        line::{QueryKind, Span},
-        run::Record,
-    },
-    series::SeriesRole,
-    spec::{
-        model::{Criterion, ExpectedSeries, Test, Timing},
-        queries::labelled,
-        question::Question,
-    },
-    time::{Ms, SECOND, length, local_clock},
-    watch::state::{Clock, Round, Watch},
-};
+use crate::prometheus::answer::Answer;
+use crate::prometheus::discovery::{existing, labels_there, several, shape};
+use crate::prometheus::error::{PrometheusError, Remedy};
+use crate::record::line::{QueryKind, Span};
+use crate::record::run::Record;
+use crate::series::SeriesRole;
+use crate::spec::model::{Criterion, ExpectedSeries, Test, Timing};
+use crate::spec::queries::labelled;
+use crate::spec::question::Question;
+use crate::time::{Ms, SECOND, length, local_clock};
+use crate::watch::state::{Clock, Round, Watch};
 
 /// Clocks drift apart by milliseconds in five minutes.
 const CLOCK_IS_GOOD_FOR: Ms = 300 * SECOND;

@@ -1,18 +1,14 @@
 //! How long a verdict will take, told as soon as it can be: a quiet service is to hear it now, and not
 //! at the deadline.
 
-use crate::{
-    judge::{
-        counts::percent,
-        growth::counts,
-        samples::{Material, Samples},
-        summary::CriterionSummary,
-        verdict::{Judgement, Verdict},
-    },
-    series::Revision,
-    spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test},
-    time::{Ms, SECOND, as_float, length, millis, seconds},
-};
+use crate::judge::counts::percent;
+use crate::judge::growth::counts;
+use crate::judge::samples::{Material, Samples};
+use crate::judge::summary::CriterionSummary;
+use crate::judge::verdict::{Judgement, Verdict};
+use crate::series::Revision;
+use crate::spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test};
+use crate::time::{Ms, SECOND, as_float, length, millis, seconds};
 
 /// A minute of judged points tells how much traffic there is.
 const LONG_ENOUGH: Ms = 60 * SECOND;

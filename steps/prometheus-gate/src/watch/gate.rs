@@ -4,16 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use step::Usage;
 
-use crate::{
-    prometheus::client::Prometheus,
-    spec::{
-        expression::Combine,
-        model::{Policy, Timing},
-        question::Question,
-        subject::Subject,
-    },
-    time::{Ms, rfc3339},
-};
+use crate::prometheus::client::Prometheus;
+use crate::spec::expression::Combine;
+use crate::spec::model::{Policy, Timing};
+use crate::spec::question::Question;
+use crate::spec::subject::Subject;
+use crate::time::{Ms, rfc3339};
 
 /// What is asked, of whom, and since when.
 pub(crate) struct Gate {

@@ -18,24 +18,16 @@ use anyhow::Result;
 use step::Terminated;
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    judge::{
-        evidence::Evidence,
-        verdict::{Judgement, Verdict},
-    },
-    prometheus::error::PrometheusError,
-    record::{
-        line::{End, Last},
-        run::Record,
-        summary::Summary,
-    },
-    spec::model::{Counted, Test},
-    time::{Ms, local_clock},
-    watch::{
-        gate::Gate,
-        state::{Round, Watch},
-    },
-};
+use crate::judge::evidence::Evidence;
+use crate::judge::verdict::{Judgement, Verdict};
+use crate::prometheus::error::PrometheusError;
+use crate::record::line::{End, Last};
+use crate::record::run::Record;
+use crate::record::summary::Summary;
+use crate::spec::model::{Counted, Test};
+use crate::time::{Ms, local_clock};
+use crate::watch::gate::Gate;
+use crate::watch::state::{Round, Watch};
 
 /// Longest pause between two tries while the server is in error.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);

@@ -3,19 +3,15 @@
 //! Both count the same requests at different places, so a difference that chance does not explain
 //! says where requests fail: between the two. It changes no verdict, and its reason mentions it.
 
-use crate::{
-    judge::{counters::Counters, counts::Side, growth::counts},
-    prometheus::{
-        client::Prometheus,
-        discovery::{existing, shape},
-        error::PrometheusError,
-    },
-    spec::{
-        queries::{Query, Sides},
-        question::Candidate,
-    },
-    time::Ms,
-};
+use crate::judge::counters::Counters;
+use crate::judge::counts::Side;
+use crate::judge::growth::counts;
+use crate::prometheus::client::Prometheus;
+use crate::prometheus::discovery::{existing, shape};
+use crate::prometheus::error::PrometheusError;
+use crate::spec::queries::{Query, Sides};
+use crate::spec::question::Candidate;
+use crate::time::Ms;
 
 /// Standard errors beyond which two shares differ by more than chance: one release in 15,000.
 const BY_CHANCE: f64 = 4.0;

@@ -2,21 +2,15 @@
 
 use anyhow::Result;
 
-use crate::{
-    manual_override::Override,
-    output::terminal::View,
-    prometheus::error::PrometheusError,
-    record::run::Record,
-    spec::{
-        model::{Criterion, Spec},
-        question::Candidate,
-    },
-    time::{Ms, SECOND, local_clock},
-    watch::{
-        forecast::Forecast,
-        gate::{Gate, in_the_future},
-    },
-};
+use crate::manual_override::Override;
+use crate::output::terminal::View;
+use crate::prometheus::error::PrometheusError;
+use crate::record::run::Record;
+use crate::spec::model::{Criterion, Spec};
+use crate::spec::question::Candidate;
+use crate::time::{Ms, SECOND, local_clock};
+use crate::watch::forecast::Forecast;
+use crate::watch::gate::{Gate, in_the_future};
 
 /// A start may be told by a clock that is this much ahead; more is a mistake.
 const AHEAD: Ms = 60 * SECOND;

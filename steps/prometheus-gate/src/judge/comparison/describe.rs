@@ -1,12 +1,10 @@
 //! A comparison in words and as evidence.
 
-use crate::judge::{
-    comparison::{Comparison, Method},
-    counts::{Counts, percent},
-    e_process::{Ratio, Share},
-    evidence::{Evidence, excluded_above},
-    unended::Unended,
-};
+use crate::judge::comparison::{Comparison, Method};
+use crate::judge::counts::{Counts, percent};
+use crate::judge::e_process::{Ratio, Share};
+use crate::judge::evidence::{Evidence, excluded_above};
+use crate::judge::unended::Unended;
 
 impl Comparison<'_> {
     /// What keeps a pass from resting on what was seen, as a clause.

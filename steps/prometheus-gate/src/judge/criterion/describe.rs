@@ -1,15 +1,11 @@
 //! A criterion in words and as a summary.
 
-use crate::{
-    judge::{
-        comparison::Comparison,
-        counts::percent,
-        criterion::CriterionState,
-        summary::{Class, CriterionSummary, Sample, Standing},
-    },
-    spec::model::{Criterion, Test},
-    time::{length, seconds},
-};
+use crate::judge::comparison::Comparison;
+use crate::judge::counts::percent;
+use crate::judge::criterion::CriterionState;
+use crate::judge::summary::{Class, CriterionSummary, Sample, Standing};
+use crate::spec::model::{Criterion, Test};
+use crate::time::{length, seconds};
 
 impl CriterionState<'_> {
     fn standing(&self) -> Standing {

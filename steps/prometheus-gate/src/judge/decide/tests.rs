@@ -1,18 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    judge::{
-        samples::{Answers, Material},
-        summary::Points,
-    },
-    series::{Labels, Series},
-    spec::{
-        expression::Combine,
-        model::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest},
-    },
-    time::SECOND,
-};
+use crate::judge::samples::{Answers, Material};
+use crate::judge::summary::Points;
+use crate::series::{Labels, Series};
+use crate::spec::expression::Combine;
+use crate::spec::model::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest};
+use crate::time::SECOND;
 
 const T0: Ms = 1_000_000 * SECOND;
 const STEP: Ms = 5 * SECOND;

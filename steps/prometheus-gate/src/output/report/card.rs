@@ -2,20 +2,14 @@
 
 use std::fmt::Write as _;
 
+use crate::judge::evidence::Evidence;
+use crate::judge::summary::{CriterionSummary, TrailPoint};
+use crate::output::report::chart::{Axis, Chart, Curve, counted, held, points};
+use crate::output::report::escape::{escaped, escaped_lines};
 use crate::output::shade::standing;
-use crate::{
-    judge::{
-        evidence::Evidence,
-        summary::{CriterionSummary, TrailPoint},
-    },
-    output::report::{
-        chart::{Axis, Chart, Curve, counted, held, points},
-        escape::{escaped, escaped_lines},
-    },
-    record::run::Record,
-    spec::model::{Criterion, Role, Test, Timing},
-    time::{Ms, length},
-};
+use crate::record::run::Record;
+use crate::spec::model::{Criterion, Role, Test, Timing};
+use crate::time::{Ms, length};
 
 pub(crate) fn card(
     state: &CriterionSummary,

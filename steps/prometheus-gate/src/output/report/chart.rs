@@ -2,14 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    judge::{
-        counts::percent,
-        summary::{CriterionSummary, Points, Standing, TrailPoint},
-    },
-    output::shade::{Shade, shades, standing},
-    time::{Ms, SECOND, as_float, length},
-};
+use crate::judge::counts::percent;
+use crate::judge::summary::{CriterionSummary, Points, Standing, TrailPoint};
+use crate::output::shade::{Shade, shades, standing};
+use crate::time::{Ms, SECOND, as_float, length};
 
 /// Width of a drawing, in its own units: about the pixels of a card.
 const WIDTH: f64 = 340.0;

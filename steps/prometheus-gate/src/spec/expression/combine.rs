@@ -4,10 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::expression::{
-    parse::{Words, is_plain_name, parse},
-    tree::{Expression, Truth},
-};
+use crate::spec::expression::parse::{Words, is_plain_name, parse};
+use crate::spec::expression::tree::{Expression, Truth};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -4,11 +4,9 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::expression::{
-    comparison::{Comparison, Operand, comparison},
-    parse::parse,
-    tree::{Expression, Truth},
-};
+use crate::spec::expression::comparison::{Comparison, Operand, comparison};
+use crate::spec::expression::parse::parse;
+use crate::spec::expression::tree::{Expression, Truth};
 
 /// A condition on one value. It is asked only about numbers: absence and NaN are sorted out
 /// before, because `not value > 1` would call them good.
@@ -80,7 +78,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::spec::expression::{comparison::OPERATORS, tree::any_shape};
+    use crate::spec::expression::comparison::OPERATORS;
+    use crate::spec::expression::tree::any_shape;
 
     fn asks(text: &str, value: f64) -> Option<bool> {
         text.parse::<Condition>().unwrap().holds(value, &|name| (name == "baseline").then_some(2.0))
