@@ -9,9 +9,9 @@ use crate::judge::verdict::Verdict;
 use crate::prometheus::text::clean;
 
 /// `pass` or `fail`.
-const VERDICT: &str = "kanaria.github.io/gate";
+const VERDICT: &str = "kanaria.dev/gate";
 /// Who says so, and why, in any words.
-const WHO: &str = "kanaria.github.io/gate-by";
+const WHO: &str = "kanaria.dev/gate-by";
 
 /// The file, and what was wrong with it when it was read last.
 #[derive(Default)]
@@ -90,22 +90,22 @@ mod tests {
 
     #[test]
     fn an_annotation_decides_and_is_told_with_its_words() {
-        let text = "tekton.dev/x=\"y\"\nkanaria.github.io/gate=\"fail\"\nkanaria.github.io/gate-by=\"Ada: \\\"too slow\\\"\"\n";
+        let text = "tekton.dev/x=\"y\"\nkanaria.dev/gate=\"fail\"\nkanaria.dev/gate-by=\"Ada: \\\"too slow\\\"\"\n";
         assert_eq!(
             decision(text),
             Ok(Some((Verdict::Fail, "fail by annotation of Ada: \"too slow\"".to_owned())))
         );
         assert_eq!(
-            decision("kanaria.github.io/gate=\"pass\""),
+            decision("kanaria.dev/gate=\"pass\""),
             Ok(Some((Verdict::Pass, "pass by annotation".to_owned())))
         );
     }
 
     #[test]
     fn other_annotations_and_other_words_decide_nothing() {
-        assert_eq!(decision("kanaria.github.io/gate-by=\"pass\"\n"), Ok(None));
+        assert_eq!(decision("kanaria.dev/gate-by=\"pass\"\n"), Ok(None));
         assert_eq!(decision(""), Ok(None));
-        let wrong = decision("kanaria.github.io/gate=\"perhaps\"\n").unwrap_err();
+        let wrong = decision("kanaria.dev/gate=\"perhaps\"\n").unwrap_err();
         assert!(wrong.contains("is `perhaps`, neither `pass` nor `fail`"), "{wrong}");
     }
 
@@ -125,7 +125,7 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         fs::write(&path, b"\xff\xfe").unwrap();
         assert_eq!(file.read(), None);
-        fs::write(&path, "kanaria.github.io/gate=\"pass\"").unwrap();
+        fs::write(&path, "kanaria.dev/gate=\"pass\"").unwrap();
         assert_eq!(file.read(), Some((Verdict::Pass, "pass by annotation".to_owned())));
         assert_eq!(file.wrong, None);
     }

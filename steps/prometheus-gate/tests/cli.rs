@@ -214,7 +214,7 @@ async fn a_person_has_the_last_word() {
     let server = server(|request| constant(request, None)).await;
     let folder = tempfile::tempdir().unwrap();
     let annotations = folder.path().join("annotations");
-    fs::write(&annotations, "kanaria.github.io/gate=\"pass\"\nkanaria.github.io/gate-by=\"Ada\"\n")
+    fs::write(&annotations, "kanaria.dev/gate=\"pass\"\nkanaria.dev/gate-by=\"Ada\"\n")
         .unwrap();
     let flag = format!("--override-file={}", annotations.display());
     let (output, results) = run(&server, &["--query=errors", "--when=value == 0", &flag]).await;

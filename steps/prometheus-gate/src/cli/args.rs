@@ -133,8 +133,8 @@ pub(crate) struct WatchArgs {
     /// What an inconclusive verdict becomes; never a pass [default: inconclusive]
     #[arg(long, value_name = "VERDICT", help_heading = "When")]
     pub(crate) on_inconclusive: Option<OnInconclusive>,
-    /// File of annotations by which a person decides: `kanaria.github.io/gate` is `pass` or `fail`,
-    /// `kanaria.github.io/gate-by` says who and why
+    /// File of annotations by which a person decides: `kanaria.dev/gate` is `pass` or `fail`,
+    /// `kanaria.dev/gate-by` says who and why
     #[arg(long, value_name = "FILE", help_heading = "When")]
     pub(crate) override_file: Option<PathBuf>,
 
