@@ -1,12 +1,16 @@
-//! A person's word: annotations on the gate's pod, as the downward API writes them into a file.
+//! Manual override, from annotations of the gate's pod, as the downward API writes them into a file.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
+use step::text::short;
+
 use crate::judge::verdict::Verdict;
-use crate::prometheus::text::clean;
+
+/// Longest words of a person in a reason.
+const LONGEST: usize = 500;
 
 /// `pass` or `fail`.
 const VERDICT: &str = "kanaria.dev/gate";
@@ -15,12 +19,12 @@ const WHO: &str = "kanaria.dev/gate-by";
 
 /// The file, and what was wrong with it when it was read last.
 #[derive(Default)]
-pub(crate) struct Override {
+pub(crate) struct ManualOverride {
     path: Option<PathBuf>,
     wrong: Option<String>,
 }
 
-impl Override {
+impl ManualOverride {
     pub(crate) fn new(path: Option<PathBuf>) -> Self {
         Self { path, wrong: None }
     }
@@ -70,11 +74,11 @@ fn decision(annotations: &str) -> Result<Option<(Verdict, String)>, String> {
         other => {
             return Err(format!(
                 "annotation `{VERDICT}` is `{}`, neither `pass` nor `fail`: it has no effect",
-                clean(other)
+                short(other, LONGEST)
             ));
         }
     };
-    let who = value(WHO).map(|who| clean(&who)).filter(|who| !who.is_empty());
+    let who = value(WHO).map(|who| short(&who, LONGEST)).filter(|who| !who.is_empty());
     let who = who.map(|who| format!(" of {who}")).unwrap_or_default();
     Ok(Some((verdict, format!("{verdict} by annotation{who}"))))
 }
@@ -118,7 +122,7 @@ mod tests {
     fn a_file_that_cannot_be_read_decides_nothing_until_it_can() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("annotations");
-        let mut file = Override::new(Some(path.clone()));
+        let mut file = ManualOverride::new(Some(path.clone()));
         fs::create_dir(&path).unwrap(); // root, too, cannot read a folder as a file
         assert_eq!(file.read(), None);
         assert!(file.wrong.as_ref().unwrap().starts_with("failed to read annotations"));

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! What can be typed: commands, flags and their help.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use reqwest::{
     Url,
     header::{HeaderName, HeaderValue},
 };
-use step::{ResultFile, secret};
+use step::{ResultFile, SecretFolder, secret};
 
 use crate::spec::expression::{Combine, Condition};
 use crate::spec::file::{OnInconclusive, OnNoTraffic, percent};
@@ -24,13 +24,13 @@ use crate::time::{Ms, duration, moment};
 #[command(disable_help_subcommand = true)]
 pub struct Args {
     #[command(subcommand)]
-    pub(crate) job: Option<Job>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) watch: WatchArgs,
 }
 
 #[derive(Subcommand)]
-pub(crate) enum Job {
+pub(crate) enum Command {
     /// Look for mistakes in a spec, and with an address also in how it fits the server
     Check {
         /// A spec in YAML
@@ -39,7 +39,7 @@ pub(crate) enum Job {
         #[command(flatten)]
         server: Box<ServerArgs>,
         #[command(flatten)]
-        about: Box<RolloutArgs>,
+        rollout: Box<RolloutArgs>,
     },
     /// Come to the verdict of a record again, without a network, and print it as JSON
     Replay {
@@ -79,7 +79,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["query", "criteria"], help_heading = "What to ask")]
     pub(crate) spec: Option<String>,
     #[command(flatten)]
-    pub(crate) about: RolloutArgs,
+    pub(crate) rollout: RolloutArgs,
     /// How many times the baseline's share of failed, rejected or slow requests is tolerated [default: 1.25]
     #[arg(long, value_name = "RATIO", value_parser = above_zero, help_heading = "What to ask")]
     pub(crate) max_ratio: Option<f64>,
@@ -104,38 +104,38 @@ pub(crate) struct WatchArgs {
     pub(crate) combine: Option<Combine>,
 
     /// How long everything has to be good without a break [default: 5m]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) hold: Option<Ms>,
     /// When to give up, counted from the start [default: 30m]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) deadline: Option<Ms>,
     /// When the canary got its first request, as RFC 3339 or `@SECONDS` since 1970 [default: now, by Prometheus's clock]
-    #[arg(long, value_parser = moment, value_name = "TIME", help_heading = "When")]
+    #[arg(long, value_parser = moment, value_name = "TIME", help_heading = "Timing")]
     pub(crate) start: Option<Ms>,
     /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) warmup: Option<Ms>,
-    /// Distance of the points that are judged [default: 5s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    /// Evaluation interval: how far apart the points are that are judged [default: 5s]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) step: Option<Ms>,
     /// Age at which a point is final: as long as a scrape, a rule or a remote write may take [default: 10s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) settle: Option<Ms>,
     /// How often to ask [default: 5s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) poll: Option<Ms>,
     /// How long Prometheus may give no usable answer [default: 5m]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "When")]
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) max_outage: Option<Ms>,
     /// What becomes of a canary without one request for as long as `--hold` [default: wait]
-    #[arg(long, value_name = "POLICY", help_heading = "When")]
+    #[arg(long, value_name = "POLICY", help_heading = "Timing")]
     pub(crate) on_no_traffic: Option<OnNoTraffic>,
     /// What an inconclusive verdict becomes; never a pass [default: inconclusive]
-    #[arg(long, value_name = "VERDICT", help_heading = "When")]
+    #[arg(long, value_name = "VERDICT", help_heading = "Timing")]
     pub(crate) on_inconclusive: Option<OnInconclusive>,
     /// File of annotations by which a person decides: `kanaria.dev/gate` is `pass` or `fail`,
     /// `kanaria.dev/gate-by` says who and why
-    #[arg(long, value_name = "FILE", help_heading = "When")]
+    #[arg(long, value_name = "FILE", help_heading = "Timing")]
     pub(crate) override_file: Option<PathBuf>,
 
     /// Folder for the evidence: verdict.json, report.html to look at, and record.ndjson
@@ -145,22 +145,10 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) record: Option<PathBuf>,
     /// File for the verdict: `pass`, `fail` or `inconclusive`
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_verdict: ResultFile,
     /// File for the reason: a word for machines, a colon, a sentence for people
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_reason: ResultFile,
 }
 
@@ -172,8 +160,8 @@ pub(crate) struct ServerArgs {
     /// Folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`;
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. What is there is used, and read again for each
     /// request
-    #[arg(long, value_name = "DIR", help_heading = "Access")]
-    pub(crate) credentials: Option<PathBuf>,
+    #[arg(long, help_heading = "Access")]
+    pub(crate) credentials: Option<SecretFolder>,
     /// Header to send, such as `X-Scope-OrgID: team-a`; may be given several times
     #[arg(long, value_name = "NAME: VALUE", value_parser = header, help_heading = "Access")]
     pub(crate) header: Vec<(HeaderName, HeaderValue)>,
@@ -212,8 +200,8 @@ pub(crate) struct RolloutArgs {
     /// Version of the baseline, for the report
     #[arg(long, value_name = "VERSION", help_heading = "About the release")]
     pub(crate) baseline_version: Option<String>,
-    /// Percent of the traffic that the canary gets, 0 to 100; it tells that requests never end, where only ends are
-    /// counted
+    /// Percent of the traffic that the canary gets, 0 to 100; with it, requests that never end are seen where only
+    /// ends are counted
     #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "About the release")]
     pub(crate) percent: Option<f64>,
     /// Name of the run that asks, for the report
@@ -250,7 +238,9 @@ pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     value.set_sensitive(true);
     secret::keep_header(value.to_str().unwrap_or_default());
     Ok((
-        name.trim().parse().map_err(|_| "what is before `:` is no header's name".to_owned())?,
+        name.trim()
+            .parse()
+            .map_err(|_| "what is before `:` is not a valid header name".to_owned())?,
         value,
     ))
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use step::{Failure, Outcome};
 
 use crate::cli::args::{RolloutArgs, ServerArgs};
-use crate::cli::output::say;
+use crate::cli::output::print_line;
 use crate::cli::resolve::{fill_in, server};
 use crate::prometheus::client::Prometheus;
 use crate::prometheus::discovery::{existing, labels_there, several, shape};
@@ -29,10 +29,10 @@ enum Finding {
 pub(crate) async fn check(
     spec: &str,
     server_args: &ServerArgs,
-    about: &RolloutArgs,
+    rollout: &RolloutArgs,
 ) -> Result<Outcome> {
     let mut file = parse(&spec_text(spec)?)?;
-    fill_in(&mut file, about);
+    fill_in(&mut file, rollout);
     let questions = file.questions()?;
     let timing = file.timing();
     refuse_impossible(timing, &questions)?;
@@ -54,24 +54,27 @@ pub(crate) async fn check(
             match finding {
                 Finding::Wrong(why) => {
                     wrong += 1;
-                    say(&format!("wrong     {name}: {why}\n"))?;
+                    print_line(&format!("wrong     {name}: {why}"))?;
                 }
                 Finding::Doubtful(why) => {
                     doubtful += 1;
-                    say(&format!("doubtful  {name}: {why}\n"))?;
+                    print_line(&format!("doubtful  {name}: {why}"))?;
                 }
             }
         }
         if findings.is_empty() {
-            say(&format!("ok        {}\n", question.name()))?;
+            print_line(&format!("ok        {}", question.name()))?;
         }
     }
     let asked = if live { "" } else { "; give `--prometheus-url` to look at the series too" };
-    say(&format!("{} criteria, {wrong} wrong, {doubtful} doubtful{asked}\n", questions.len()))?;
+    print_line(&format!(
+        "{} criteria, {wrong} wrong, {doubtful} doubtful{asked}",
+        questions.len()
+    ))?;
     Ok(if wrong == 0 { Outcome::Done } else { Outcome::No })
 }
 
-/// What can be told without a server.
+/// What shows without a server.
 fn by_itself(criterion: &Criterion, timing: Timing) -> Vec<Finding> {
     let Test::Value(test) = &criterion.test else { return Vec::new() };
     let mut findings = Vec::new();
@@ -161,15 +164,15 @@ async fn scraped_often_enough(
     else {
         return Ok(None);
     };
-    let told = format!(
+    let described = format!(
         "`{selector}[…]` looks back {}, and its samples are about {} apart",
         length(range),
         length(apart)
     );
     Ok(if range < 2 * apart {
-        Some(Finding::Wrong(format!("{told}: two are needed to tell a rate")))
+        Some(Finding::Wrong(format!("{described}: a rate needs two")))
     } else if range < 4 * apart {
-        Some(Finding::Doubtful(format!("{told}: one failed scrape leaves a hole")))
+        Some(Finding::Doubtful(format!("{described}: one failed scrape leaves a hole")))
     } else {
         None
     })

@@ -21,7 +21,7 @@ use anyhow::Result;
 use step::{Outcome, Terminated};
 
 use self::{
-    args::{Args, Job, WatchArgs},
+    args::{Args, Command, WatchArgs},
     replay::{replay_record, write_report},
 };
 use crate::judge::verdict::{Judgement, Reason, Verdict};
@@ -34,11 +34,13 @@ use crate::watch::watch;
 
 /// Runs what was typed to its exit code.
 pub async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {
-    match args.job {
+    match args.command {
         None => judge(args.watch, terminated).await,
-        Some(Job::Check { spec, server, about }) => check::check(&spec, &server, &about).await,
-        Some(Job::Replay { record, report }) => replay_record(&record, report.as_deref()),
-        Some(Job::Simulate { tests, report }) => simulate::simulate(&tests, report.as_deref()),
+        Some(Command::Check { spec, server, rollout }) => {
+            check::check(&spec, &server, &rollout).await
+        }
+        Some(Command::Replay { record, report }) => replay_record(&record, report.as_deref()),
+        Some(Command::Simulate { tests, report }) => simulate::simulate(&tests, report.as_deref()),
     }
 }
 
@@ -48,7 +50,7 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
 
     let gate = resolve::resolve(&args).inspect_err(|error| results.explain(error))?;
     let service =
-        args.about.service.as_deref().map(|service| format!(" of {service}")).unwrap_or_default();
+        args.rollout.service.as_deref().map(|service| format!(" of {service}")).unwrap_or_default();
     let names: Vec<&str> = gate.questions.iter().map(Question::name).collect();
     tracing::info!(
         "watching {}{service} on {} since {}: hold {}, deadline {}",
@@ -64,9 +66,9 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
         without_report(&error, &watched.1);
     }
     let Judgement { verdict, reason, message, .. } = &watched.0.judgement;
-    let told = format!("{reason}: {message}");
-    results.end(*verdict, &told)?;
-    tracing::info!("{verdict}: {told}");
+    let described = format!("{reason}: {message}");
+    results.end(*verdict, &described)?;
+    tracing::info!("{verdict}: {described}");
     Ok(match (reason, verdict) {
         (Reason::Aborted, _) => Outcome::Terminated,
         (_, Verdict::Pass) => Outcome::Done,

@@ -18,7 +18,7 @@ pub(super) enum Sample {
 pub(super) fn values(notation: &str) -> Result<Vec<Sample>, String> {
     let mut samples = Vec::new();
     for word in notation.split_whitespace() {
-        let wrong = || format!("`{word}` is no value");
+        let wrong = || format!("`{word}` is not a valid value");
         let (item, times) = match word.rsplit_once('x') {
             Some((item, times)) => (item, times.parse::<u32>().map_err(|_| wrong())?),
             None => (word, 0),

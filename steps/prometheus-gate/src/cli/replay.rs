@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::Result;
 use step::Outcome;
 
-use crate::cli::output::print;
 use crate::judge::verdict::Verdict;
 use crate::output::report;
 use crate::record::replay::replay;
@@ -16,7 +15,7 @@ use crate::record::summary::Summary;
 pub(super) fn replay_record(record: &Path, report: Option<&Path>) -> Result<Outcome> {
     let replayed = replay(record)?;
     write_report(report, &replayed)?;
-    print(&replayed.0.json())?;
+    step::print(replayed.0.json())?;
     Ok(if replayed.0.judgement.verdict == Verdict::Pass { Outcome::Done } else { Outcome::No })
 }
 

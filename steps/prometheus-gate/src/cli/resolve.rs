@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
 use reqwest::header::{HeaderName, HeaderValue};
-use step::{Failure, Usage, secret, text};
+use step::{Failure, SecretFolder, Usage, secret, text};
 
 use crate::cli::args::{RolloutArgs, ServerArgs, WatchArgs, address, header, region};
 use crate::prometheus::access::Access;
@@ -24,7 +24,7 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
         None => from_flags(args),
     };
     overlay(&mut file, args);
-    fill_in(&mut file, &args.about);
+    fill_in(&mut file, &args.rollout);
     if file.criteria.is_empty() {
         let hint = "give `--query` and `--when`, or `--canary-revision` and `--baseline-revision`"
             .to_owned();
@@ -65,7 +65,7 @@ fn from_flags(args: &WatchArgs) -> SpecFile {
         });
     }
     let mut presets = args.criteria.as_slice();
-    if presets.is_empty() && criteria.is_empty() && args.about.canary_revision.is_some() {
+    if presets.is_empty() && criteria.is_empty() && args.rollout.canary_revision.is_some() {
         presets = &presets::DEFAULT;
     }
     criteria.extend(presets.iter().map(|preset| CriterionSpec {
@@ -101,12 +101,12 @@ fn overlay(file: &mut SpecFile, args: &WatchArgs) {
     file.override_file = args.override_file.clone().or(file.override_file.take());
 }
 
-/// Whom it is about, by the flags, the file, and the pod that it runs in.
-pub(crate) fn fill_in(file: &mut SpecFile, about: &RolloutArgs) {
+/// The canary and its baseline, by the flags, the file, and the pod that it runs in.
+pub(crate) fn fill_in(file: &mut SpecFile, flags: &RolloutArgs) {
     /// Where Kubernetes tells a pod its namespace.
     const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     let rollout = &mut file.rollout;
-    overlay_rollout(rollout, about);
+    overlay_rollout(rollout, flags);
     if rollout.namespace.is_none() {
         rollout.namespace =
             fs::read_to_string(OWN_NAMESPACE).ok().map(|name| name.trim().to_owned());
@@ -120,8 +120,10 @@ pub(crate) fn server(
     keeps_bodies: bool,
 ) -> Result<(Prometheus, String)> {
     let written = file.prometheus.url.as_ref().map(|url| {
-        address(url)
-            .map_err(|hint| Usage { what: "`prometheus.url` is no address".to_owned(), hint })
+        address(url).map_err(|hint| Usage {
+            what: "`prometheus.url` is not a valid address".to_owned(),
+            hint,
+        })
     });
     let url = match (&flags.prometheus_url, written.transpose()?) {
         (Some(url), _) => url.clone(),
@@ -141,7 +143,10 @@ pub(crate) fn server(
         .or(file.prometheus.timeout.map(|Length(timeout)| timeout))
         .unwrap_or(10 * SECOND);
     let access = Access {
-        credentials: flags.credentials.clone().or_else(|| file.prometheus.credentials.clone()),
+        credentials: flags
+            .credentials
+            .clone()
+            .or_else(|| file.prometheus.credentials.clone().map(SecretFolder::from)),
         headers,
         sigv4_region: sigv4_region(file, flags)?,
         keeps_bodies,
@@ -163,7 +168,7 @@ fn sigv4_region(file: &SpecFile, flags: &ServerArgs) -> Result<Option<String>> {
         return Ok(flags.sigv4_region.clone());
     }
     let written = file.prometheus.sigv4_region.as_deref().map(|text| {
-        let what = format!("`prometheus.sigv4Region` is `{text}`, not a region");
+        let what = format!("`prometheus.sigv4Region` is `{text}`, which is not a valid region");
         region(text).map_err(|hint| Usage { what, hint })
     });
     Ok(written.transpose()?)
@@ -201,21 +206,21 @@ fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Option<Ms>> {
 }
 
 /// Flags override what a file says of the rollout.
-fn overlay_rollout(rollout: &mut RolloutSpec, about: &RolloutArgs) {
+fn overlay_rollout(rollout: &mut RolloutSpec, flags: &RolloutArgs) {
     for (flag, field) in [
-        (&about.service, &mut rollout.service),
-        (&about.namespace, &mut rollout.namespace),
-        (&about.canary_revision, &mut rollout.canary_revision),
-        (&about.baseline_revision, &mut rollout.baseline_revision),
-        (&about.canary_image, &mut rollout.canary_image),
-        (&about.baseline_image, &mut rollout.baseline_image),
-        (&about.canary_version, &mut rollout.canary_version),
-        (&about.baseline_version, &mut rollout.baseline_version),
-        (&about.run, &mut rollout.run),
+        (&flags.service, &mut rollout.service),
+        (&flags.namespace, &mut rollout.namespace),
+        (&flags.canary_revision, &mut rollout.canary_revision),
+        (&flags.baseline_revision, &mut rollout.baseline_revision),
+        (&flags.canary_image, &mut rollout.canary_image),
+        (&flags.baseline_image, &mut rollout.baseline_image),
+        (&flags.canary_version, &mut rollout.canary_version),
+        (&flags.baseline_version, &mut rollout.baseline_version),
+        (&flags.run, &mut rollout.run),
     ] {
         if flag.is_some() {
             field.clone_from(flag);
         }
     }
-    rollout.percent = about.percent.or(rollout.percent);
+    rollout.percent = flags.percent.or(rollout.percent);
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use step::{Failure, Outcome, Usage, text::without_values};
 
 use crate::cli::notation::{at_points, values};
-use crate::cli::output::say;
+use crate::cli::output::print_line;
 use crate::judge::verdict::Verdict;
 use crate::output::report;
 use crate::record::line::{End, Last, QueryKind};
@@ -71,22 +71,25 @@ pub(crate) fn simulate(path: &Path, report: Option<&Path>) -> Result<Outcome> {
             report::write(&folder.join(&case.name), &summary, &record)?;
         }
         let after = summary.judgement.decided_at;
-        let told = format!(
+        let described = format!(
             "{} ({}) after {}",
             summary.judgement.verdict,
             summary.judgement.reason,
             length(after)
         );
         match difference(&case.expect, &summary) {
-            None => say(&format!("ok      {}: {told}\n", case.name))?,
+            None => print_line(&format!("ok      {}: {described}", case.name))?,
             Some(difference) => {
                 failed += 1;
                 let message = &summary.judgement.message;
-                say(&format!("FAILED  {}: {difference}, found {told}: {message}\n", case.name))?;
+                print_line(&format!(
+                    "FAILED  {}: {difference}, found {described}: {message}",
+                    case.name
+                ))?;
             }
         }
     }
-    say(&format!("{} tests, {failed} failed\n", tests.tests.len()))?;
+    print_line(&format!("{} tests, {failed} failed", tests.tests.len()))?;
     Ok(if failed == 0 { Outcome::Done } else { Outcome::No })
 }
 

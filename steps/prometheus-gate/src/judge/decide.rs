@@ -127,18 +127,18 @@ fn decide_at_deadline(
     if now >= end {
         let over = format!("not held for {} by the deadline", length(spec.timing.hold));
         let bad = |track: &&CriterionState| !track.holds() && track.broken_by == Some(Class::Bad);
-        let told = |tracks: &mut dyn Iterator<Item = &CriterionState>| {
+        let describe = |tracks: &mut dyn Iterator<Item = &CriterionState>| {
             tracks.map(CriterionState::describe).collect::<Vec<_>>().join("; ")
         };
         if gates().any(|track| bad(&track)) {
-            let message = format!("{over}: {}", told(&mut gates().filter(bad)));
+            let message = format!("{over}: {}", describe(&mut gates().filter(bad)));
             return ((Verdict::Fail, Reason::Deadline, message), now);
         }
-        let message = format!("{over}: {}", told(&mut gates().filter(|track| !track.holds())));
+        let message = format!("{over}: {}", describe(&mut gates().filter(|track| !track.holds())));
         return ((Verdict::Inconclusive, Reason::NoData, message), now);
     }
-    let told = tracks.iter().map(CriterionState::describe).collect::<Vec<_>>().join("; ");
-    ((Verdict::Pending, Reason::Pending, told), now)
+    let described = tracks.iter().map(CriterionState::describe).collect::<Vec<_>>().join("; ");
+    ((Verdict::Pending, Reason::Pending, described), now)
 }
 
 fn judgement(

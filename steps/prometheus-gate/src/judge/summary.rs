@@ -54,7 +54,7 @@ pub(crate) struct CriterionSummary {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
     /// The same for a person.
-    pub(crate) told: String,
+    pub(crate) description: String,
     /// What a good point shows, for a person.
     #[serde(skip)]
     pub(crate) good_means: String,

@@ -173,7 +173,7 @@ impl UnderWay {
         {
             self.levels.pop_front();
         }
-        self.weigh();
+        self.update();
         more
     }
 
@@ -192,7 +192,7 @@ impl UnderWay {
 
     /// The same requests are seen at look after look, so looks are not independent. A mean of what
     /// each of them says, with weights 1/(k(k+1)) that were fixed before, is evidence all the same.
-    fn weigh(&mut self) {
+    fn update(&mut self) {
         let [x, y] = self.floor();
         let [n, m] = self.started;
         self.looks += 1.0;

@@ -28,8 +28,8 @@ impl Results<'_> {
 
     /// The verdict goes last: before it stands, a kill reads as inconclusive, and after it nothing
     /// can fail any more.
-    pub(crate) fn end(&self, verdict: Verdict, told: &str) -> Result<()> {
-        self.reason.write(within(told, LONGEST))?;
+    pub(crate) fn end(&self, verdict: Verdict, reason: &str) -> Result<()> {
+        self.reason.write(within(reason, LONGEST))?;
         self.verdict.write(verdict.to_string()).inspect_err(|error| {
             self.explain(error);
             let _ = self.verdict.write("inconclusive");

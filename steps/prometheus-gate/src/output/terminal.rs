@@ -74,8 +74,8 @@ impl View {
         tracing::info!("{}", clean(text));
     }
 
-    /// A error is told once, until another comes.
-    pub(crate) fn error(&mut self, text: &str) {
+    /// An error is logged once, until another comes.
+    pub(crate) fn log_once(&mut self, text: &str) {
         if self.error != text {
             self.draw(&[]);
             tracing::warn!("{}", clean(text));
@@ -123,8 +123,8 @@ fn picture(judgement: &Judgement, timing: Timing, width: usize) -> Vec<String> {
             Standing::Missing => YELLOW,
         };
         let (mark, _) = standing(state.standing);
-        let told = cut(&state.told, width.saturating_sub(3));
-        lines.push(format!("{colour}{mark}{PLAIN} {BOLD}{told}{PLAIN}"));
+        let described = cut(&state.description, width.saturating_sub(3));
+        lines.push(format!("{colour}{mark}{PLAIN} {BOLD}{described}{PLAIN}"));
         lines.push(format!("  {}", lane(state, width.saturating_sub(3))));
         lines.push(format!("  {}", bars(state, timing, width)));
         for note in &state.notes {
@@ -290,7 +290,7 @@ mod tests {
     fn nothing_of_a_stranger_reaches_the_terminal() {
         let (mut summary, record) = example::judged(example::PASSING);
         let hostile = "\x1b[2J\r\n\u{202e}\u{9b}1A";
-        summary.judgement.criteria[0].told = hostile.to_owned();
+        summary.judgement.criteria[0].description = hostile.to_owned();
         summary.judgement.criteria[0].notes = vec![hostile.to_owned()];
         summary.judgement.criteria[0].good_means = hostile.to_owned();
         let picture = picture(&summary.judgement, record.spec.timing, 120).concat();

@@ -1,15 +1,13 @@
 //! Who asks: headers, tokens and certificates, which may be rotated at any time.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
     Certificate, Client, Identity, RequestBuilder,
     header::{HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
-use step::secret;
-
-use step::Proxy;
+use step::{Proxy, SecretFolder, chain, secret};
 
 use crate::prometheus::error::PrometheusError;
 
@@ -19,7 +17,7 @@ pub(crate) struct Access {
     /// A folder like a mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt`
     /// and `tls.key`; `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. What is
     /// there is used, and read again for each request, because it is rotated.
-    pub(crate) credentials: Option<PathBuf>,
+    pub(crate) credentials: Option<SecretFolder>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// The AWS region for which requests are signed; without one they are not.
     pub(crate) sigv4_region: Option<String>,
@@ -48,11 +46,10 @@ impl Access {
         let mut request = request.headers(self.headers());
         if let Some(token) = self.secret("token")? {
             secret::keep(&token);
-            request = request.bearer_auth(token.trim());
+            request = request.bearer_auth(token);
         } else if let Some(name) = self.secret("username")? {
             let password = self.secret("password")?;
-            let (name, password) = (name.trim(), password.as_deref().map(str::trim));
-            secret::keep_user(name, password.unwrap_or_default());
+            secret::keep_user(&name, password.as_deref().unwrap_or_default());
             request = request.basic_auth(name, password);
         }
         Ok(request)
@@ -66,18 +63,10 @@ impl Access {
         })
     }
 
-    /// What a file of the folder says; nothing when it is not there.
-    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, PrometheusError> {
+    /// What a key of the folder says; nothing when it is not there.
+    pub(super) fn secret(&self, key: &str) -> Result<Option<String>, PrometheusError> {
         let Some(folder) = &self.credentials else { return Ok(None) };
-        let path = folder.join(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(PrometheusError::Credentials(format!(
-                "failed to read `{}`: {cause}",
-                path.display()
-            ))),
-        }
+        folder.text(key).map_err(|error| PrometheusError::Credentials(chain(&error)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    error::Error as _,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use reqwest::{Client, Method, Response, StatusCode, Url};
-use step::{Proxies, Proxy};
+use step::{Proxies, Proxy, innermost};
 
 use crate::prometheus::access::{Access, Certificates};
 use crate::prometheus::answer::{Answer, parse, parse_clock, parse_instant, raw};
@@ -248,8 +249,7 @@ fn cause(error: &reqwest::Error) -> String {
         return "no answer in time".to_owned();
     }
     // The outer sentences only say that there was an error; the last one says which.
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    causes.last().map_or_else(|| "the connection broke".to_owned(), ToString::to_string)
+    error.source().map_or_else(|| "the connection broke".to_owned(), |cause| innermost(cause))
 }
 
 /// Seconds as Prometheus reads them, to the millisecond.

@@ -1,12 +1,10 @@
 //! Why there is no answer, and what to do about it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::{
-    StatusCode,
-    header::{DATE, HeaderMap, HeaderName, RETRY_AFTER},
-};
+use reqwest::{StatusCode, header::HeaderMap};
 use serde::Deserialize;
+use step::http::retry_after;
 
 use crate::prometheus::signature_error::SignatureError;
 use crate::prometheus::text::{clean, excerpt};
@@ -44,7 +42,7 @@ pub(crate) enum PrometheusError {
     Credentials(String),
 }
 
-/// What to do about a error. The texts are hints, in the words of the Task.
+/// What to do about an error. The texts are hints, in the words of the Task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
     /// It passes without us: ask again.
@@ -95,14 +93,14 @@ impl PrometheusError {
 
 /// What an answer other than 200 means. Proxies send HTML, so the body is only a hint.
 pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> PrometheusError {
-    let told = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| clean(&refusal.error));
+    let message = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| clean(&refusal.error));
     if let Some((fault, detail)) = SignatureError::of(status, headers, body) {
         return PrometheusError::Signature { status, detail, fault };
     }
-    let detail = told.clone().map_or_else(|| excerpt(body), |told| format!(": {told}"));
-    match (status, told) {
-        (StatusCode::BAD_REQUEST, Some(told)) => PrometheusError::Query(told),
-        (StatusCode::UNPROCESSABLE_ENTITY, Some(told)) => PrometheusError::Execution(told),
+    let detail = message.clone().map_or_else(|| excerpt(body), |message| format!(": {message}"));
+    match (status, message) {
+        (StatusCode::BAD_REQUEST, Some(message)) => PrometheusError::Query(message),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some(message)) => PrometheusError::Execution(message),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
             PrometheusError::Refused { status, detail }
         }
@@ -129,27 +127,9 @@ fn is_busy(status: StatusCode) -> bool {
         || status.as_u16() == 499
 }
 
-/// `Retry-After`: seconds, or a date, which is compared with the server's own clock where it tells that.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-    let date = |name| httpdate::parse_http_date(text(name)?).ok();
-    if let Ok(seconds) = text(RETRY_AFTER)?.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let now = date(DATE).unwrap_or_else(SystemTime::now);
-    Some(date(RETRY_AFTER)?.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
-    }
 
     #[test]
     fn each_status_is_the_trouble_that_it_means() {
@@ -188,30 +168,5 @@ mod tests {
         let body = "{\"error\":\"\\u001b[31mno\\u202e\\u0007\\nway\"}";
         let error = refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
         assert!(error.to_string().ends_with(r": \u{1b}[31mno\u{202e}\u{7} | way"), "{error}");
-    }
-
-    #[test]
-    fn a_server_says_when_to_come_back_in_seconds_or_by_a_date() {
-        let wait = |pairs: &[(&'static str, &str)]| {
-            retry_after(&headers(pairs)).map(|wait| wait.as_secs())
-        };
-        let noon = "Tue, 24 Nov 2026 12:00:00 GMT";
-        assert_eq!(wait(&[("retry-after", "7")]), Some(7));
-        assert_eq!(
-            wait(&[("retry-after", "Tue, 24 Nov 2026 12:00:30 GMT"), ("date", noon)]),
-            Some(30)
-        );
-        assert_eq!(
-            wait(&[("retry-after", "Tue, 24 Nov 2026 11:00:00 GMT"), ("date", noon)]),
-            Some(0)
-        );
-        // Without the server's clock, ours has to do.
-        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(0));
-        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
-        assert!(wait(&[("retry-after", &later)]).is_some_and(|wait| wait > 3000));
-        for none in ["soon", "-1", "1.5", ""] {
-            assert_eq!(wait(&[("retry-after", none)]), None, "{none}");
-        }
-        assert_eq!(wait(&[]), None);
     }
 }

@@ -111,10 +111,7 @@ impl Signer {
 
 /// The keys of a mounted Secret.
 fn from_secret(access: &Access) -> Result<Option<Credentials>, PrometheusError> {
-    let secret = |name: &str| {
-        let text = access.secret(name)?.map(|text| text.trim().to_owned());
-        Ok(text.filter(|text| !text.is_empty()))
-    };
+    let secret = |key: &str| Ok(access.secret(key)?.filter(|text| !text.is_empty()));
     let (id, key) = (secret("AWS_ACCESS_KEY_ID")?, secret("AWS_SECRET_ACCESS_KEY")?);
     let (Some(id), Some(key)) = (id, key) else { return Ok(None) };
     Ok(Some(Credentials::new(id, key, secret("AWS_SESSION_TOKEN")?, None, "secret")))

@@ -49,16 +49,16 @@ impl SignatureError {
         let name = name.split(':').next().unwrap_or_default();
         let name = name.rsplit('#').next().unwrap_or_default();
         let fault = Self::named(name.trim_end_matches("Exception"), &message)?;
-        let told = [name, &message].into_iter().filter(|part| !part.is_empty());
-        let told: Vec<String> = told.map(clean).collect();
-        Some((fault, format!(": {}", told.join(": "))))
+        let words = [name, &message].into_iter().filter(|words| !words.is_empty());
+        let words: Vec<String> = words.map(clean).collect();
+        Some((fault, format!(": {}", words.join(": "))))
     }
 
     fn named(name: &str, message: &str) -> Option<Self> {
         let message = message.to_ascii_lowercase();
-        let says = |words: &str| message.contains(words);
+        let has = |words: &str| message.contains(words);
         Some(match name {
-            _ if says("signature expired") || says("signature not yet current") => Self::Skewed,
+            _ if has("signature expired") || has("signature not yet current") => Self::Skewed,
             "RequestExpired" | "RequestTimeTooSkewed" => Self::Skewed,
             "MissingAuthenticationToken" | "IncompleteSignature" => Self::Missing,
             "ExpiredToken" => Self::Expired,
@@ -66,7 +66,7 @@ impl SignatureError {
             | "SignatureDoesNotMatch"
             | "UnrecognizedClient"
             | "InvalidClientTokenId"
-                if says("expired") =>
+                if has("expired") =>
             {
                 Self::Expired
             }
@@ -74,12 +74,12 @@ impl SignatureError {
             "UnrecognizedClient" | "InvalidClientTokenId" => Self::UnknownKey,
             "AccessDenied" => Self::Denied,
             // A proxy may take the header away.
-            _ if says("missing authentication token") => Self::Missing,
-            _ if says("authorization header requires 'credential' parameter") => Self::Missing,
-            _ if says("the security token included in the request is expired") => Self::Expired,
-            _ if says("the security token included in the request is invalid") => Self::UnknownKey,
-            _ if says("the request signature we calculated does not match") => Self::Mismatch,
-            _ if says("is not authorized to perform: aps:") => Self::Denied,
+            _ if has("missing authentication token") => Self::Missing,
+            _ if has("authorization header requires 'credential' parameter") => Self::Missing,
+            _ if has("the security token included in the request is expired") => Self::Expired,
+            _ if has("the security token included in the request is invalid") => Self::UnknownKey,
+            _ if has("the request signature we calculated does not match") => Self::Mismatch,
+            _ if has("is not authorized to perform: aps:") => Self::Denied,
             _ => return None,
         })
     }

@@ -46,7 +46,7 @@ impl SpecFile {
             if !names.contains(&name) {
                 return usage(
                     format!("there is no criterion `{name}`"),
-                    "the names are told by `name:`",
+                    "names are given by `name:`",
                 );
             }
         }
@@ -239,7 +239,7 @@ impl SpecFile {
         };
         let canary =
             canary_selector.clone().or_else(|| of(canary_revision)).ok_or_else(|| Usage {
-                what: "the canary's series cannot be told from others".to_owned(),
+                what: "nothing tells the canary's series from others".to_owned(),
                 hint: "give `rollout.canarySelector`, or `--canary-revision`".to_owned(),
             })?;
         Ok((
@@ -334,7 +334,7 @@ fn value_test(part: &CriterionSpec, name: &str) -> Result<ValueTest> {
 
 fn wrong_query(name: &str, why: &str) -> Usage {
     Usage {
-        what: format!("the query of `{name}` is no PromQL: {why}"),
+        what: format!("the query of `{name}` is not valid PromQL: {why}"),
         hint: "try it in Prometheus's own page".to_owned(),
     }
 }

@@ -20,13 +20,13 @@ use crate::time::{Length, Ms, SECOND};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SpecFile {
-    /// The server. Flags go before it
+    /// Prometheus server. Flags override it
     #[serde(default)]
     pub(crate) prometheus: ServerSpec,
-    /// Whom it is about. Flags go before it
+    /// The canary and the baseline to compare. Flags override it
     #[serde(default)]
     pub(crate) rollout: RolloutSpec,
-    /// The clockwork. Flags go before it
+    /// Timing. Flags override it
     #[serde(default)]
     pub(crate) timing: TimingSpec,
     /// What has to hold
@@ -69,9 +69,9 @@ pub(crate) struct ServerSpec {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RolloutSpec {
-    /// When the canary got its first user: RFC 3339, or `@SECONDS` since 1970
+    /// When the canary got its first request: RFC 3339, or `@SECONDS` since 1970
     pub(crate) start: Option<String>,
-    /// By how much the clock that told the start may differ from the server's. 2s unless given
+    /// By how much the clock of the start may differ from the server's. 2s unless given
     pub(crate) skew: Option<Length>,
     /// The InferenceService; `$service` in queries
     pub(crate) service: Option<String>,
@@ -89,7 +89,7 @@ pub(crate) struct RolloutSpec {
     pub(crate) canary_version: Option<String>,
     /// Version of the baseline, for the report
     pub(crate) baseline_version: Option<String>,
-    /// Percent of the traffic that the canary gets, 0 to 100. It tells that requests never end, where only ends are counted
+    /// Percent of the traffic that the canary gets, 0 to 100. With it, requests that never end are seen where only ends are counted
     #[serde(default, deserialize_with = "percent_of_file")]
     pub(crate) percent: Option<f64>,
     /// Name of the run that asks, for the report
@@ -104,7 +104,7 @@ pub(crate) struct RolloutSpec {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TimingSpec {
-    /// Distance of the points that are judged. 5s unless given
+    /// Evaluation interval: how far apart the points are that are judged. 5s unless given
     pub(crate) step: Option<Length>,
     /// How long everything has to be good without a break. 5m unless given
     pub(crate) hold: Option<Length>,

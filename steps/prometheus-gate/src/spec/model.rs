@@ -1,4 +1,4 @@
-//! What a gate is asked: its clockwork and its criteria.
+//! What a gate is asked: timing and criteria.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +29,13 @@ pub(crate) struct Policy {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Timing {
-    /// Distance of the points that are judged.
+    /// Evaluation interval: how far apart the points are that are judged.
     pub(crate) step: Ms,
     /// How long every criterion has to hold without a break.
     pub(crate) hold: Ms,
     /// How long after the start nothing is judged yet.
     pub(crate) warmup: Ms,
-    /// By how much the clock that told the start may differ from the server's.
+    /// By how much the clock of the start may differ from the server's.
     pub(crate) skew: Ms,
     /// The age at which a point is final.
     pub(crate) settle: Ms,

@@ -58,7 +58,7 @@ fn after_string(text: &str, quote: char) -> &str {
 
 /// A duration of the query language: `5m`, `1h30m`, or a bare number of seconds.
 fn duration(text: &str) -> Result<Ms, String> {
-    let unreadable = || format!("`{}` is no PromQL duration such as `5m`", text.trim());
+    let unreadable = || format!("`{}` is not a valid PromQL duration such as `5m`", text.trim());
     let mut rest = text.trim();
     if let Ok(seconds) = rest.parse::<f64>() {
         return millis(seconds * 1000.0).ok_or_else(unreadable);

@@ -40,7 +40,7 @@ impl Watch {
                 }
                 // An old offset is better than none; without any, no time can be asked for.
                 Err(_) if self.clock.is_some() => {}
-                Err(error) => return self.weigh(0, error).map(Round::Failed),
+                Err(error) => return self.log_or_give_up(0, error).map(Round::Failed),
             }
         }
         let mut asked = Round::NothingNew;
@@ -52,7 +52,7 @@ impl Watch {
                     asked = Round::Answered;
                 }
                 Err(error) => {
-                    let error = self.weigh(at, error)?;
+                    let error = self.log_or_give_up(at, error)?;
                     if matches!(asked, Round::NothingNew) {
                         asked = Round::Failed(error);
                     }
@@ -244,8 +244,8 @@ impl Watch {
         Ok(Some((way.source, way.settled(&shape))))
     }
 
-    /// Logs a error, and gives up on one that does not pass.
-    fn weigh(&mut self, at: usize, error: PrometheusError) -> Result<PrometheusError> {
+    /// Logs an error, and gives up on one that does not pass.
+    fn log_or_give_up(&mut self, at: usize, error: PrometheusError) -> Result<PrometheusError> {
         let name = &self.record.spec.criteria[at].name;
         let what = format!("failed to query Prometheus `{}` for `{name}`", self.gate.address);
         let text = format!("{what}: {error}");
@@ -264,7 +264,7 @@ impl Watch {
         if let Some(hint) = hint {
             return Err(error).context(Failure { what, hint: hint.to_owned() });
         }
-        self.view.error(&text);
+        self.view.log_once(&text);
         Ok(error)
     }
 

@@ -129,13 +129,13 @@ impl Watch {
             };
             self.queries += 3;
             let used = (criterion.source.as_str(), counted);
-            let told = second_source::disagreement(
+            let disagreement = second_source::disagreement(
                 &self.gate.prometheus,
                 &self.others[at],
                 used,
                 (from, to),
             );
-            remarks.extend(told.await.ok().flatten());
+            remarks.extend(disagreement.await.ok().flatten());
         }
         remarks
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::manual_override::Override;
+use crate::manual_override::ManualOverride;
 use crate::output::terminal::View;
 use crate::prometheus::error::PrometheusError;
 use crate::record::run::Record;
@@ -18,7 +18,7 @@ const AHEAD: Ms = 60 * SECOND;
 pub(super) struct Watch {
     pub(super) gate: Gate,
     pub(super) record: Record,
-    pub(super) manual_override: Override,
+    pub(super) manual_override: ManualOverride,
     /// Refusals in a row, for each question.
     pub(super) refusals: Vec<u32>,
     /// The candidates to ask a question that were not taken.
@@ -67,7 +67,7 @@ impl Watch {
         let start = gate.start.unwrap_or_else(local_clock);
         let record = Record::new(spec, gate.subject.clone(), start);
         let view = View::new(gate.timing);
-        let manual_override = Override::new(gate.override_file.clone());
+        let manual_override = ManualOverride::new(gate.override_file.clone());
         Self {
             gate,
             record,

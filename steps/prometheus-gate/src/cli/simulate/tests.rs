@@ -253,7 +253,7 @@ fn a_mistake_in_a_spec_is_told_before_anything_is_asked() {
         ),
         (
             "criteria: [{name: a, query: 'rate(x[5q])', when: value == 0}]",
-            "`5q` is no PromQL duration",
+            "`5q` is not a valid PromQL duration",
         ),
         ("criteria: [{name: a, query: q, when: value = 0}]", "`=` is not a valid operator"),
         ("criteria: [{name: a, query: q, when: value == 0, colour: red}]", "colour"),

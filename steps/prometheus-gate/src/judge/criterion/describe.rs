@@ -22,7 +22,7 @@ impl CriterionState<'_> {
     pub(crate) fn describe(&self) -> String {
         let name = &self.criterion.name;
         let seen = self.material.has_samples();
-        let told = match (&self.criterion.test, &self.comparison, self.last) {
+        let described = match (&self.criterion.test, &self.comparison, self.last) {
             _ if !seen && self.points.unknown > 0 => "no answer from Prometheus".to_owned(),
             (_, Some(_), _) if !seen && self.class != Class::Warmup => {
                 "none of the series that it can rest on exists".to_owned()
@@ -40,7 +40,7 @@ impl CriterionState<'_> {
             _ if self.class == Class::Warmup => "warming up".to_owned(),
             _ => "no data".to_owned(),
         };
-        format!("{name}: {told}")
+        format!("{name}: {described}")
     }
 
     /// What kept it from holding, as the end of a sentence.
@@ -77,7 +77,7 @@ impl CriterionState<'_> {
             requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
             has_looked: self.comparison.as_ref().is_some_and(Comparison::has_looked),
             notes: self.criterion.notes.clone(),
-            told: self.describe(),
+            description: self.describe(),
             good_means: good_means(self.criterion),
             trail: self.trail.clone(),
         }

@@ -17,7 +17,10 @@ pub(crate) fn card(
     record: &Record,
     decided: Ms,
 ) -> String {
-    let told = state.told.split_once(": ").map_or(state.told.as_str(), |(_, told)| told);
+    let described = state
+        .description
+        .split_once(": ")
+        .map_or(state.description.as_str(), |(_, described)| described);
     let (mark, word) = standing(state.standing);
     let role = match state.role {
         Role::Gate => "",
@@ -26,11 +29,11 @@ pub(crate) fn card(
     };
     format!(
         "<section class=\"card {class}\">\n<h2><span class=\"mark\">{mark}</span> {name} \
-         <small>{word}{role}</small></h2>\n<p>{told}</p>\n{notes}{lanes}<table>\n{rows}</table>\n\
+         <small>{word}{role}</small></h2>\n<p>{described}</p>\n{notes}{lanes}<table>\n{rows}</table>\n\
          <details><summary>query</summary><pre>{query}</pre></details>\n</section>\n",
         class = format!("{:?}", state.standing).to_lowercase(),
         name = escaped(&state.name),
-        told = escaped(told),
+        described = escaped(described),
         notes = notes(&state.notes),
         lanes = lanes(state, criterion, record, decided),
         rows = rows(state, &criterion.source, record.spec.timing),
