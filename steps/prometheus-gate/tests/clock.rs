@@ -6,15 +6,14 @@ use std::{
     fs,
     process::Command,
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
-}
+/// Moments in 2001 and in 2096: whatever this machine's clock says is between them.
+const PAST: f64 = 1_000_000_000.0;
+const FUTURE: f64 = 4_000_000_000.0;
 
 fn gate() -> Command {
     let mut command = Command::cargo_bin("prometheus-gate").unwrap();
@@ -22,9 +21,8 @@ fn gate() -> Command {
     command
 }
 
-/// A server whose clock is ahead by so many seconds, and has 0 at every moment; with the moments
-/// that it was asked for.
-async fn server(ahead: f64) -> (MockServer, Arc<Mutex<Vec<f64>>>) {
+/// A server whose clock says so, and that has 0 at every moment; with the moments that it was asked for.
+async fn server(clock: f64) -> (MockServer, Arc<Mutex<Vec<f64>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
     let answer = move |request: &Request| {
@@ -36,8 +34,7 @@ async fn server(ahead: f64) -> (MockServer, Arc<Mutex<Vec<f64>>>) {
                 .into_owned()
                 .collect();
         let (kind, result) = if fields["query"] == "time()" {
-            let time = now() + ahead;
-            ("scalar", serde_json::json!([time, time.to_string()]))
+            ("scalar", serde_json::json!([clock, clock.to_string()]))
         } else {
             let number = |name: &str| fields[name].parse::<f64>().unwrap();
             let (mut at, mut values) = (number("start"), Vec::new());
@@ -59,10 +56,9 @@ async fn server(ahead: f64) -> (MockServer, Arc<Mutex<Vec<f64>>>) {
 
 #[tokio::test]
 async fn without_a_start_a_gate_begins_when_the_servers_clock_says_so() {
-    for ahead in [40.0, -40.0] {
-        let (server, asked) = server(ahead).await;
+    for (clock, way) in [(FUTURE, "ahead of"), (PAST, "behind")] {
+        let (server, asked) = server(clock).await;
         let folder = tempfile::tempdir().unwrap();
-        let begun = now() + ahead;
         let mut command = gate();
         command
             .arg(format!("--prometheus-url={}", server.uri()))
@@ -73,9 +69,8 @@ async fn without_a_start_a_gate_begins_when_the_servers_clock_says_so() {
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{log}");
         let earliest = asked.lock().unwrap().iter().copied().fold(f64::INFINITY, f64::min);
-        assert!(earliest >= begun, "{ahead}: asked for {earliest}, and began at {begun}");
-        let way = if ahead > 0.0 { "ahead of" } else { "behind" };
-        assert!(log.contains(&format!("s {way} this machine's, more than the 2s")), "{log}");
+        assert!(earliest >= clock, "asked for {earliest}, and began at {clock}");
+        assert!(log.contains(&format!(" {way} this machine's, more than the 2s")), "{log}");
         let verdict: serde_json::Value =
             serde_json::from_slice(&fs::read(folder.path().join("verdict.json")).unwrap()).unwrap();
         assert_eq!(verdict["criteria"][0]["heldSeconds"], 3.0);
@@ -84,12 +79,12 @@ async fn without_a_start_a_gate_begins_when_the_servers_clock_says_so() {
 
 #[tokio::test]
 async fn a_start_that_is_to_come_is_refused_by_the_servers_clock() {
-    let (server, _) = server(-600.0).await;
+    let (server, _) = server(PAST).await;
     let mut command = gate();
     command
         .arg(format!("--prometheus-url={}", server.uri()))
         .args(["--query=errors", "--when=value == 0"])
-        .arg(format!("--start=@{:.0}", now()));
+        .arg(format!("--start=@{:.0}", PAST + 600.0));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{log}");
@@ -98,10 +93,10 @@ async fn a_start_that_is_to_come_is_refused_by_the_servers_clock() {
 
 #[test]
 fn a_start_that_is_no_moment_of_a_release_is_refused_before_anything_is_asked() {
-    let tomorrow = format!("--start=@{:.0}", now() + 86_400.0);
-    let milliseconds = format!("--start=@{:.0}", now() * 1000.0);
+    let to_come = format!("--start=@{FUTURE:.0}");
+    let milliseconds = format!("--start=@{:.0}", PAST * 1000.0);
     for (start, why) in [
-        (tomorrow.as_str(), "is in the future"),
+        (to_come.as_str(), "is in the future"),
         (milliseconds.as_str(), "write seconds since 1970, not milliseconds"),
         ("--start=12000-01-01T00:00:00Z", "write RFC 3339"),
         ("--start=@1e300", "write RFC 3339"),

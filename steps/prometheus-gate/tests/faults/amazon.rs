@@ -92,8 +92,10 @@ fn is_signed(request: &str, keys: &Keys) -> bool {
     let signed = part("SignedHeaders").unwrap();
     let moment = headers["x-amz-date"];
     let scope = format!("{}/eu-west-1/aps/aws4_request", &moment[..8]);
-    assert_eq!(part("Credential"), Some(format!("{}/{scope}", keys.id).as_str()));
-    assert!(signed.split(';').any(|name| name == "host"), "{signed}");
+    let names_the_key = part("Credential") == Some(format!("{}/{scope}", keys.id).as_str());
+    if !names_the_key || signed.split(';').all(|name| name != "host") {
+        return false;
+    }
 
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let listed = signed
@@ -119,8 +121,7 @@ fn workspace(keys: Keys, only_get: bool) -> (String, Arc<AtomicUsize>) {
         if only_get && request.starts_with("POST") {
             return status("405 Method Not Allowed", "");
         }
-        assert!(request.contains(" /workspaces/ws-1/api/v1/query"), "{request}");
-        if is_signed(request, &keys) {
+        if request.contains(" /workspaces/ws-1/api/v1/query") && is_signed(request, &keys) {
             return sound(request);
         }
         count.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use crate::wire::{
-    Answer, after_a_while, answer, form, gate, gate_with_results, knowing_only_the_time, log, now,
+    Answer, NOW, after_a_while, answer, form, gate, gate_with_results, knowing_only_the_time, log,
     result, serve, sound, status, url,
 };
 
@@ -74,7 +74,7 @@ fn a_question_that_was_answered_before_is_not_wrong_now() {
         sound(request)
     };
     let port = serve(Box::new(second_fails), None);
-    let start = format!("--start=@{:.0}", now() - 18_300.0);
+    let start = format!("--start=@{:.0}", *NOW - 18_300.0);
     let flags = [&start, "--step=1s", "--hold=5h", "--deadline=6h"];
     let output = gate(&url(port), &flags);
     assert_eq!(output.status.code(), Some(0), "{}", log(&output));
@@ -101,7 +101,7 @@ fn a_second_question_that_is_wrong_is_a_usage_error() {
             "--poll=100ms",
             "--max-outage=20s",
         ])
-        .arg(format!("--start=@{:.0}", now() - 240.0))
+        .arg(format!("--start=@{:.0}", *NOW - 240.0))
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", log(&output));
