@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::time::Ms;
+use jiff::Timestamp;
 
 pub(crate) type Labels = BTreeMap<String, String>;
 
@@ -11,7 +11,7 @@ pub(crate) type Labels = BTreeMap<String, String>;
 pub(crate) struct Series {
     pub(crate) labels: Labels,
     /// Moment and value, in any order.
-    pub(crate) values: Vec<(Ms, f64)>,
+    pub(crate) values: Vec<(Timestamp, f64)>,
 }
 
 /// The label by which one query tells apart what its series stand for.

@@ -1,124 +1,114 @@
-//! Moments and lengths of time: what they are, and how they are read and written.
+//! Timestamps, durations, and the points at which series are evaluated: how they are read and written.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::iter;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-/// Milliseconds: a length of time, or a moment since 1970 by the server's clock.
-pub(crate) type Ms = i64;
-
-pub(crate) const SECOND: Ms = 1000;
-
-/// A moment or length in milliseconds, where it is one.
-pub(crate) fn millis(number: f64) -> Option<Ms> {
-    #[expect(clippy::cast_possible_truncation, reason = "checked to be within range")]
-    (number.abs() < 9e15).then(|| number.round() as Ms)
+/// The points `from`, `from + step`, … up to `to`, as a range query has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grid {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+    pub(crate) step: SignedDuration,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a moment in milliseconds has 41 bits")]
-pub(crate) fn as_float(moment: Ms) -> f64 {
-    moment as f64
+impl Grid {
+    pub(crate) fn points(self) -> impl Iterator<Item = Timestamp> {
+        let next = move |point: &Timestamp| point.checked_add(self.step).ok();
+        iter::successors(Some(self.from), next).take_while(move |point| *point <= self.to)
+    }
 }
 
-/// Milliseconds as seconds, for people and for the server.
-pub(crate) fn seconds(length: Ms) -> f64 {
-    as_float(length) / as_float(SECOND)
+/// The last multiple of a step, counted from 1970, up to a moment.
+pub(crate) fn floor(moment: Timestamp, step: SignedDuration) -> Timestamp {
+    let over = moment.as_nanosecond().rem_euclid(step.as_nanos().max(1));
+    moment - SignedDuration::from_nanos_i128(over)
 }
 
-/// This machine's clock.
-pub(crate) fn local_clock() -> Ms {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ms::try_from(since.as_millis()).unwrap_or(Ms::MAX)
+/// Seconds since 1970 as a server writes them, to the millisecond; none beyond the year 8000, so that
+/// what is added to them stays within range.
+pub(crate) fn from_seconds(seconds: f64) -> Option<Timestamp> {
+    const FURTHEST: f64 = 190_000_000_000.0;
+    let since = duration_of(seconds).filter(|_| seconds.abs() < FURTHEST)?;
+    Timestamp::from_duration(since).ok()
+}
+
+/// So many seconds, to the millisecond.
+pub(crate) fn duration_of(seconds: f64) -> Option<SignedDuration> {
+    SignedDuration::try_from_secs_f64((seconds * 1000.0).round() / 1000.0).ok()
+}
+
+/// Seconds since 1970.
+pub(crate) fn to_seconds(moment: Timestamp) -> f64 {
+    moment.as_duration().as_secs_f64()
+}
+
+/// One duration as a part of another.
+pub(crate) fn part(some: SignedDuration, all: SignedDuration) -> f64 {
+    if all.is_positive() { some.div_duration_f64(all) } else { 0.0 }
+}
+
+/// This machine's clock, to the millisecond.
+pub(crate) fn local_clock() -> Timestamp {
+    floor(Timestamp::now(), SignedDuration::from_millis(1))
 }
 
 /// A moment in UTC, to the second.
-pub(crate) fn rfc3339(moment: Ms) -> String {
-    let since = std::time::Duration::from_millis(moment.unsigned_abs());
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+pub(crate) fn rfc3339(moment: Timestamp) -> String {
+    floor(moment, SignedDuration::from_secs(1)).to_string()
 }
 
-/// A length of time for people, such as `1m 30s`.
-pub(crate) fn length(length: Ms) -> String {
-    humantime::format_duration(std::time::Duration::from_millis(length.unsigned_abs())).to_string()
+/// A duration for people, such as `1m 30s`.
+pub(crate) fn length(duration: SignedDuration) -> String {
+    format!("{:#}", duration.abs())
 }
 
-/// A length of time such as `90s`, `5m` or `1h30m`.
+/// A duration in a spec, such as `90s`, `5m` or `1h30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(with = "String"))]
-pub(crate) struct Length(pub(crate) Ms);
+pub(crate) struct Length(pub(crate) SignedDuration);
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        duration(&text).map(Self).map_err(D::Error::custom)
+        duration(&String::deserialize(from)?).map(Self).map_err(D::Error::custom)
     }
 }
 
-impl Serialize for Length {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&length(self.0))
+/// A duration such as `90s`, `5m` or `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
+    /// Sums of a few of these stay far within range.
+    const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+    let span = text.parse::<Span>().ok();
+    match span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()) {
+        Some(duration) if duration > LONGEST => Err("it is longer than a year".to_owned()),
+        Some(duration) if !duration.is_negative() => Ok(duration),
+        _ => Err("write `90s`, `5m` or `1h30m`".to_owned()),
     }
-}
-
-/// A length of time such as `90s`, `5m` or `1h30m`, in milliseconds.
-pub(crate) fn duration(text: &str) -> Result<Ms, String> {
-    /// A year: sums of a few of these stay far within range.
-    const LONGEST: Ms = 366 * 24 * 3600 * SECOND;
-    let length = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write `90s`, `5m` or `1h30m`"))?;
-    let length = Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX);
-    if length > LONGEST { Err("it is longer than a year".to_owned()) } else { Ok(length) }
 }
 
 /// RFC 3339 with any offset, or `@` and seconds since 1970.
-pub(crate) fn moment(text: &str) -> Result<Ms, String> {
+pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
     /// The year 2100: what is beyond was written in milliseconds, or by mistake.
-    const LATEST: Ms = 4_102_444_800 * SECOND;
-    let moment = any_moment(text)?;
+    const LATEST: Timestamp = Timestamp::constant(4_102_444_800, 0);
+    let moment = match text.strip_prefix('@') {
+        Some(seconds) => seconds.parse().ok().and_then(from_seconds),
+        None => text.parse().ok(),
+    };
     match moment {
-        0..LATEST => Ok(moment),
-        _ if text.starts_with('@') => {
-            Err("it is not between 1970 and 2100; write seconds since 1970, not milliseconds"
-                .to_owned())
-        }
-        _ => Err("it is not between 1970 and 2100".to_owned()),
+        Some(moment) if (Timestamp::UNIX_EPOCH..LATEST).contains(&moment) => Ok(moment),
+        Some(_) => Err("it is not between 1970 and 2100".to_owned()),
+        None => Err("write RFC 3339 such as `2026-11-24T12:00:00Z`, or seconds since 1970, not \
+                     milliseconds, such as `@1795521600`"
+            .to_owned()),
     }
 }
 
-fn any_moment(text: &str) -> Result<Ms, String> {
-    let wrong = || "write RFC 3339 such as `2026-11-24T12:00:00Z`, or `@1795521600`".to_owned();
-    if let Some(seconds) = text.strip_prefix('@') {
-        return seconds
-            .parse()
-            .ok()
-            .and_then(|seconds: f64| millis(seconds * 1000.0))
-            .ok_or_else(wrong);
-    }
-    let (local, offset) = match text.len().checked_sub(6).and_then(|at| text.split_at_checked(at)) {
-        Some((local, offset)) if offset.starts_with(['+', '-']) => {
-            (format!("{local}Z"), Some(offset))
-        }
-        _ => (text.to_owned(), None),
-    };
-    let since = humantime::parse_rfc3339(&local)
-        .map_err(|_| wrong())?
-        .duration_since(std::time::UNIX_EPOCH);
-    let moment = Ms::try_from(since.map_err(|_| wrong())?.as_millis()).map_err(|_| wrong())?;
-    let ahead = match offset.map(|offset| (offset.starts_with('-'), offset[1..].split_once(':'))) {
-        None => 0,
-        Some((west, Some((hours, minutes)))) => {
-            let part = |text: &str| text.parse::<Ms>().map_err(|_| wrong());
-            let (hours, minutes) = (part(hours)?, part(minutes)?);
-            if hours > 23 || minutes > 59 {
-                return Err(wrong());
-            }
-            let length = (hours * 60 + minutes) * 60 * SECOND;
-            if west { -length } else { length }
-        }
-        Some((_, None)) => return Err(wrong()),
-    };
-    Ok(moment - ahead)
+/// So many milliseconds after 1970.
+#[cfg(test)]
+pub(crate) fn after(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap()
 }
 
 #[cfg(test)]
@@ -126,12 +116,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_is_told_in_any_time_zone() {
-        let noon = Ok(1_795_521_600_000);
-        assert_eq!(moment("2026-11-24T12:00:00Z"), noon);
-        assert_eq!(moment("2026-11-24T14:00:00+02:00"), noon);
-        assert_eq!(moment("2026-11-24T07:30:00.000-04:30"), noon);
-        assert_eq!(moment("@1795521600"), noon);
+    fn a_start_is_read_in_any_time_zone() {
+        let noon = Ok(after(1_795_521_600_000));
+        assert_eq!(timestamp("2026-11-24T12:00:00Z"), noon);
+        assert_eq!(timestamp("2026-11-24T14:00:00+02:00"), noon);
+        assert_eq!(timestamp("2026-11-24T07:30:00.000-04:30"), noon);
+        assert_eq!(timestamp("@1795521600"), noon);
         for wrong in [
             "yesterday",
             "",
@@ -146,7 +136,29 @@ mod tests {
             "12000-01-01T00:00:00Z",
             "2026-11-24T12:00:00+99999999999999:00",
         ] {
-            assert!(moment(wrong).is_err(), "{wrong}");
+            assert!(timestamp(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_is_no_longer_than_a_year() {
+        for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("1h 30m", 5400), ("2 days", 172_800)]
+        {
+            assert_eq!(duration(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(duration("500ms"), Ok(SignedDuration::from_millis(500)));
+        for wrong in ["", "90", "5q", "-5m", "400d", "1h30", "PT"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(length(SignedDuration::from_millis(-5_400_500)), "1h 30m 500ms");
+    }
+
+    #[test]
+    fn a_grid_has_both_its_ends() {
+        let step = SignedDuration::from_secs(5);
+        let grid = Grid { from: after(5000), to: after(15_999), step };
+        assert_eq!(grid.points().collect::<Vec<_>>(), [5000, 10_000, 15_000].map(after));
+        assert_eq!(Grid { to: after(0), ..grid }.points().count(), 0);
+        assert_eq!(floor(after(19_999), step), after(15_000));
     }
 }

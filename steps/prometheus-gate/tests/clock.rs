@@ -97,10 +97,10 @@ fn a_start_that_is_no_moment_of_a_release_is_refused_before_anything_is_asked() 
     let milliseconds = format!("--start=@{:.0}", PAST * 1000.0);
     for (start, why) in [
         (to_come.as_str(), "is in the future"),
-        (milliseconds.as_str(), "write seconds since 1970, not milliseconds"),
+        (milliseconds.as_str(), "not milliseconds"),
         ("--start=12000-01-01T00:00:00Z", "write RFC 3339"),
         ("--start=@1e300", "write RFC 3339"),
-        ("--start=9999-12-31T23:59:59Z", "it is not between 1970 and 2100"),
+        ("--start=2100-01-01T00:00:00Z", "it is not between 1970 and 2100"),
     ] {
         let output = gate()
             .arg("--prometheus-url=http://127.0.0.1:1")

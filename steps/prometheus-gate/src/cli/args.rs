@@ -13,7 +13,8 @@ use crate::spec::expression::{Combine, Condition};
 use crate::spec::file::{OnInconclusive, OnNoTraffic, percent};
 use crate::spec::presets::Preset;
 use crate::spec::status_codes::Codes;
-use crate::time::{Ms, duration, moment};
+use crate::time::{duration, timestamp};
+use jiff::{SignedDuration, Timestamp};
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
 ///
@@ -105,28 +106,28 @@ pub(crate) struct WatchArgs {
 
     /// How long everything has to be good without a break [default: 5m]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) hold: Option<Ms>,
+    pub(crate) hold: Option<SignedDuration>,
     /// When to give up, counted from the start [default: 30m]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) deadline: Option<Ms>,
+    pub(crate) deadline: Option<SignedDuration>,
     /// When the canary got its first request, as RFC 3339 or `@SECONDS` since 1970 [default: now, by Prometheus's clock]
-    #[arg(long, value_parser = moment, value_name = "TIME", help_heading = "Timing")]
-    pub(crate) start: Option<Ms>,
+    #[arg(long, value_parser = timestamp, value_name = "TIME", help_heading = "Timing")]
+    pub(crate) start: Option<Timestamp>,
     /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) warmup: Option<Ms>,
+    pub(crate) warmup: Option<SignedDuration>,
     /// Evaluation interval: how far apart the points are that are judged [default: 5s]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) step: Option<Ms>,
+    pub(crate) step: Option<SignedDuration>,
     /// Age at which a point is final: as long as a scrape, a rule or a remote write may take [default: 10s]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) settle: Option<Ms>,
+    pub(crate) settle: Option<SignedDuration>,
     /// How often to ask [default: 5s]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) poll: Option<Ms>,
+    pub(crate) poll: Option<SignedDuration>,
     /// How long Prometheus may give no usable answer [default: 5m]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) max_outage: Option<Ms>,
+    pub(crate) max_outage: Option<SignedDuration>,
     /// What becomes of a canary without one request for as long as `--hold` [default: wait]
     #[arg(long, value_name = "POLICY", help_heading = "Timing")]
     pub(crate) on_no_traffic: Option<OnNoTraffic>,
@@ -171,7 +172,7 @@ pub(crate) struct ServerArgs {
     pub(crate) sigv4_region: Option<String>,
     /// How long one answer may take [default: 10s]
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Access")]
-    pub(crate) timeout: Option<Ms>,
+    pub(crate) timeout: Option<SignedDuration>,
 }
 
 #[derive(clap::Args)]

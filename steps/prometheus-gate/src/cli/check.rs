@@ -15,7 +15,8 @@ use crate::spec::file::{parse, spec_text};
 use crate::spec::model::{Criterion, ExpectedSeries, Missing, Test, Timing};
 use crate::spec::promql::{filters, ranges};
 use crate::spec::question::Question;
-use crate::time::{Ms, SECOND, length, local_clock};
+use crate::time::{duration_of, length, local_clock};
+use jiff::{SignedDuration, Timestamp};
 
 /// What was found, in the words of the spec.
 #[derive(Debug, PartialEq)]
@@ -147,20 +148,15 @@ async fn against(
 async fn scraped_often_enough(
     prometheus: &Prometheus,
     selector: &str,
-    range: Ms,
-    now: Ms,
+    range: SignedDuration,
+    now: Timestamp,
 ) -> Result<Option<Finding>, PrometheusError> {
-    const LOOK: Ms = 600 * SECOND;
+    const LOOK: f64 = 600.0;
     let answer = prometheus.instant(&format!("max(count_over_time({selector}[10m]))"), now).await?;
     let count =
         answer.series.first().and_then(|series| series.values.first()).map(|(_, count)| *count);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "milliseconds of ten minutes"
-    )]
     let Some(apart) =
-        count.filter(|count| *count > 1.0).map(|count| (LOOK as f64 / count).round() as Ms)
+        count.filter(|count| *count > 1.0).and_then(|count| duration_of(LOOK / count))
     else {
         return Ok(None);
     };
@@ -169,9 +165,9 @@ async fn scraped_often_enough(
         length(range),
         length(apart)
     );
-    Ok(if range < 2 * apart {
+    Ok(if range < apart * 2 {
         Some(Finding::Wrong(format!("{described}: a rate needs two")))
-    } else if range < 4 * apart {
+    } else if range < apart * 4 {
         Some(Finding::Doubtful(format!("{described}: one failed scrape leaves a hole")))
     } else {
         None

@@ -1,9 +1,10 @@
 //! promtool's notation for the values of a series, and what a range query shows of them.
 
-use crate::time::{Ms, SECOND};
+use crate::time::Grid;
+use jiff::{SignedDuration, Timestamp};
 
 /// Prometheus shows a sample for so long when no newer one follows.
-const LOOKBACK: Ms = 300 * SECOND;
+const LOOKBACK: SignedDuration = SignedDuration::from_secs(300);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Sample {
@@ -46,15 +47,14 @@ pub(super) fn values(notation: &str) -> Result<Vec<Sample>, String> {
 /// What a range query would show of samples so far apart, the first at 0.
 pub(super) fn at_points(
     samples: &[Sample],
-    interval: Ms,
-    (from, to, step): (Ms, Ms, Ms),
-) -> Vec<(Ms, f64)> {
+    interval: SignedDuration,
+    grid: Grid,
+) -> Vec<(Timestamp, f64)> {
     let mut shown = Vec::new();
-    let mut point = from;
-    while point <= to {
-        let newest = usize::try_from(point / interval.max(1))
-            .unwrap_or(usize::MAX)
-            .min(samples.len().saturating_sub(1));
+    for point in grid.points() {
+        let since = point.as_duration().as_millis() / interval.as_millis().max(1);
+        let newest =
+            usize::try_from(since).unwrap_or(usize::MAX).min(samples.len().saturating_sub(1));
         let found = samples
             .iter()
             .enumerate()
@@ -62,11 +62,10 @@ pub(super) fn at_points(
             .rev()
             .find(|(_, sample)| **sample != Sample::Absent);
         if let Some((at, Sample::Value(value))) = found
-            && point - Ms::try_from(at).unwrap_or(Ms::MAX) * interval < LOOKBACK
+            && point.as_duration() - interval * i32::try_from(at).unwrap_or(i32::MAX) < LOOKBACK
         {
             shown.push((point, *value));
         }
-        point += step;
     }
     shown
 }

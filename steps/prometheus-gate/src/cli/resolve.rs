@@ -1,7 +1,7 @@
 //! From what was typed to a gate that can run. Everything that is wrong with a question is said
 //! here, before the first query.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -14,8 +14,9 @@ use crate::spec::criteria::refuse_impossible;
 use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text};
 use crate::spec::presets;
 use crate::spec::subject::Subject;
-use crate::time::{Length, Ms, SECOND, local_clock, moment};
+use crate::time::{Length, local_clock, timestamp};
 use crate::watch::gate::{Gate, in_the_future};
+use jiff::{SignedDuration, Timestamp};
 
 /// The gate that the flags ask for.
 pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
@@ -42,7 +43,7 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
         combine: file.combine.clone().unwrap_or_default(),
         policy: file.policy(),
         start: started(&file, args.start)?,
-        poll: Duration::from_millis(file.poll().unsigned_abs()),
+        poll: file.poll().unsigned_abs(),
         questions,
         subject: Subject::from(&file.rollout),
         override_file: file.override_file.clone(),
@@ -81,7 +82,7 @@ fn from_flags(args: &WatchArgs) -> SpecFile {
 
 /// Flags go before what a file says.
 fn overlay(file: &mut SpecFile, args: &WatchArgs) {
-    let set = |field: &mut Option<Length>, flag: Option<Ms>| {
+    let set = |field: &mut Option<Length>, flag: Option<SignedDuration>| {
         if let Some(flag) = flag {
             *field = Some(Length(flag));
         }
@@ -141,7 +142,7 @@ pub(crate) fn server(
     let timeout = flags
         .timeout
         .or(file.prometheus.timeout.map(|Length(timeout)| timeout))
-        .unwrap_or(10 * SECOND);
+        .unwrap_or(SignedDuration::from_secs(10));
     let access = Access {
         credentials: flags
             .credentials
@@ -150,7 +151,7 @@ pub(crate) fn server(
         headers,
         sigv4_region: sigv4_region(file, flags)?,
         keeps_bodies,
-        timeout: Duration::from_millis(timeout.unsigned_abs()),
+        timeout: timeout.unsigned_abs(),
     };
     secret::keep_address(url.as_str());
     let address = text::address(url.as_str().trim_end_matches('/'));
@@ -187,10 +188,10 @@ fn headers(written: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, Header
 
 /// When the canary got its first request, as far as somebody says so. Whether that is to come is
 /// for the server's clock to tell; what is far off by any clock is refused before it is asked.
-fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Option<Ms>> {
+fn started(file: &SpecFile, flag: Option<Timestamp>) -> Result<Option<Timestamp>> {
     let start = match (flag, &file.rollout.start) {
         (Some(start), _) => Ok(Some(start)),
-        (None, Some(text)) => moment(text).map(Some).map_err(|why| {
+        (None, Some(text)) => timestamp(text).map(Some).map_err(|why| {
             anyhow::Error::new(Usage {
                 what: format!("`rollout.start` is `{text}`, which is not a valid time"),
                 hint: why,
@@ -198,9 +199,11 @@ fn started(file: &SpecFile, flag: Option<Ms>) -> Result<Option<Ms>> {
         }),
         (None, None) => Ok(None),
     };
-    let start: Option<Ms> = start?;
+    let start: Option<Timestamp> = start?;
     match start {
-        Some(start) if start > local_clock() + 3600 * SECOND => Err(in_the_future(start).into()),
+        Some(start) if start > local_clock() + SignedDuration::from_secs(3600) => {
+            Err(in_the_future(start).into())
+        }
         start => Ok(start),
     }
 }

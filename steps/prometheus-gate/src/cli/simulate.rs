@@ -1,5 +1,6 @@
 //! A team's own tests of its gates: a spec, written series, and the verdict that is expected.
 
+use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::BTreeMap,
     fs,
@@ -22,7 +23,7 @@ use crate::spec::criteria::refuse_impossible;
 use crate::spec::file::{SpecFile, parse};
 use crate::spec::model::Spec;
 use crate::spec::subject::Subject;
-use crate::time::{Length, Ms, length};
+use crate::time::{Grid, Length, length};
 
 /// A file of tests.
 #[derive(Deserialize)]
@@ -70,7 +71,7 @@ pub(crate) fn simulate(path: &Path, report: Option<&Path>) -> Result<Outcome> {
         if let Some(folder) = report {
             report::write(&folder.join(&case.name), &summary, &record)?;
         }
-        let after = summary.judgement.decided_at;
+        let after = summary.judgement.decided_at.as_duration();
         let described = format!(
             "{} ({}) after {}",
             summary.judgement.verdict,
@@ -110,7 +111,8 @@ fn difference(expected: &Expected, summary: &Summary) -> Option<String> {
     {
         return Some(format!("expected the reason {reason}"));
     }
-    let late = expected.within.filter(|Length(within)| judgement.decided_at > *within);
+    let late =
+        expected.within.filter(|Length(within)| judgement.decided_at.as_duration() > *within);
     late.map(|Length(within)| format!("expected it within {}", length(within)))
 }
 
@@ -144,24 +146,32 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
         }
     }
     let timing = spec.timing;
-    let span = (0, timing.last_final(timing.deadline), timing.step);
-    let mut record = Record::new(spec, Subject::from(&file.rollout), 0);
+    let start = Timestamp::UNIX_EPOCH;
+    let now = start + timing.deadline;
+    let grid = Grid { from: start, to: timing.last_final(now), step: timing.step };
+    let mut record = Record::new(spec, Subject::from(&file.rollout), start);
+    let none = Grid { to: start, ..grid };
     for at in 0..record.spec.criteria.len() {
         let name = record.spec.criteria[at].name.clone();
-        record.answer(at, QueryKind::Points, span, 0, (&written(case, &name, span)?, Vec::new()));
+        record.answer(
+            at,
+            QueryKind::Points,
+            grid,
+            start,
+            (&written(case, &name, grid)?, Vec::new()),
+        );
         record.answer(
             at,
             QueryKind::Presence,
-            span,
-            0,
-            (&written(case, &presence_of(&name), span)?, Vec::new()),
+            grid,
+            start,
+            (&written(case, &presence_of(&name), grid)?, Vec::new()),
         );
-        record.answer(at, QueryKind::History, (0, 0, timing.step), 0, (&[], Vec::new()));
+        record.answer(at, QueryKind::History, none, start, (&[], Vec::new()));
     }
-    let now = timing.deadline;
     let end = End {
         now,
-        clock_offset_ms: 0,
+        clock_offset: SignedDuration::ZERO,
         polls: 0,
         queries: 0,
         failing_since: None,
@@ -176,14 +186,14 @@ fn presence_of(name: &str) -> String {
     format!("{name} presence")
 }
 
-fn written(case: &Case, name: &str, span: (Ms, Ms, Ms)) -> Result<Vec<Series>> {
+fn written(case: &Case, name: &str, grid: Grid) -> Result<Vec<Series>> {
     let Length(interval) = case.interval;
     let one = |part: &str, notation: &str| -> Result<Series> {
         let samples = values(notation).map_err(|why| Usage {
             what: format!("test `{}`: the values of `{name}` cannot be read: {why}", case.name),
             hint: "write them like promtool: `0x20 1 0+1x10 _x3 stale`".to_owned(),
         })?;
-        Ok(Series { labels: labels(part), values: at_points(&samples, interval, span) })
+        Ok(Series { labels: labels(part), values: at_points(&samples, interval, grid) })
     };
     let own =
         case.series.iter().filter_map(|(key, notation)| Some((part_of(key, name)?, notation)));
@@ -217,7 +227,7 @@ pub(crate) fn example(spec: &str, series: &[(String, &str)]) -> (Summary, Record
     let series =
         series.iter().map(|(name, notation)| (name.clone(), (*notation).to_owned())).collect();
     let expect = Expected { verdict: Verdict::Pass, reason: None, within: None };
-    let interval = Length(5 * crate::time::SECOND);
+    let interval = Length(SignedDuration::from_secs(5));
     let case = Case { name: "example".to_owned(), interval, series, expect };
     parse(spec).and_then(|spec| run(spec, &case)).unwrap_or_else(|error| panic!("{error:#}"))
 }

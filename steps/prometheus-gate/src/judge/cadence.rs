@@ -2,21 +2,21 @@
 
 use std::collections::VecDeque;
 
-use crate::time::Ms;
+use jiff::{SignedDuration, Timestamp};
 
 /// How far apart the samples of one side are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cadence {
-    pub(super) newest: Option<Ms>,
-    apart: VecDeque<Ms>,
+    pub(super) newest: Option<Timestamp>,
+    apart: VecDeque<SignedDuration>,
 }
 
 impl Cadence {
     pub(crate) const KEPT: usize = 8;
 
-    pub(crate) fn see(&mut self, sampled: Ms) {
+    pub(crate) fn see(&mut self, sampled: Timestamp) {
         if let Some(newest) = self.newest.filter(|newest| sampled > *newest) {
-            self.apart.push_back(sampled - newest);
+            self.apart.push_back(sampled.duration_since(newest));
             if self.apart.len() > Self::KEPT {
                 self.apart.pop_front();
             }
@@ -25,11 +25,11 @@ impl Cadence {
     }
 
     /// The age at which a sample no longer shows how things are: one scrape may fail, two may not.
-    pub(crate) fn good_for(&self, step: Ms, max_gap: Ms) -> Ms {
-        let mut apart: Vec<Ms> = self.apart.iter().copied().collect();
+    pub(crate) fn good_for(&self, step: SignedDuration, max_gap: SignedDuration) -> SignedDuration {
+        let mut apart: Vec<SignedDuration> = self.apart.iter().copied().collect();
         apart.sort_unstable();
         // The upper quartile, so that the gap just seen is not taken for the usual distance.
         let usual = apart.get((apart.len() * 3 / 4).min(apart.len().saturating_sub(1)));
-        usual.map_or(max_gap, |usual| (2 * usual + step).min(max_gap))
+        usual.map_or(max_gap, |usual| (*usual * 2 + step).min(max_gap))
     }
 }

@@ -9,7 +9,7 @@ use crate::judge::latency_bounds::{Bound, chosen, slower_than};
 use crate::judge::unended::Unended;
 use crate::series::Revision;
 use crate::spec::model::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test};
-use crate::time::Ms;
+use jiff::Timestamp;
 
 mod describe;
 
@@ -116,7 +116,7 @@ impl<'a> Comparison<'a> {
 
     /// Follows the counters to a point. What they grew by counts only when all of it is judged: the
     /// warm-up is where the series are met.
-    pub(crate) fn step(&mut self, point: Ms, judged_from: Ms) {
+    pub(crate) fn step(&mut self, point: Timestamp, judged_from: Timestamp) {
         let Some(growth) = self.counters.at(point) else { return };
         self.since += u32::from(self.looks > 0);
         let since = growth.since.or(growth.gap.then_some(point));
@@ -209,7 +209,7 @@ impl<'a> Comparison<'a> {
 
     /// Whether a point shows what is compared: counters that were sampled recently, of the canary,
     /// and of the baseline where there is one.
-    pub(crate) fn sees(&self, point: Ms) -> bool {
+    pub(crate) fn sees(&self, point: Timestamp) -> bool {
         self.counters.at(point).is_some_and(|growth| {
             growth.is_fresh(Revision::Canary)
                 && (self.is_alone() || growth.is_fresh(Revision::Baseline))

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::judge::cadence::Cadence;
 use crate::judge::growth::{Growth, Key};
 use crate::series::{Labels, Measure, ROLE, Revision, Series, SeriesRole};
-use crate::time::{Ms, SECOND, as_float, millis};
+use crate::time::{Grid, from_seconds, to_seconds};
+use jiff::{SignedDuration, Timestamp};
 
 /// The same of one process.
 type Counter = (Revision, Measure, u32, u64);
@@ -19,9 +20,9 @@ type Counter = (Revision, Measure, u32, u64);
 /// What the server has answered about a comparison's counters, reduced to their growth.
 #[derive(Clone, Debug)]
 pub(crate) struct Counters {
-    t0: Ms,
+    t0: Timestamp,
     /// Growth between two samples that are further apart is left out.
-    max_gap: Ms,
+    max_gap: SignedDuration,
     processes: BTreeMap<String, u32>,
     last: BTreeMap<Counter, f64>,
     sampled: BTreeMap<(Revision, u32), Sampled>,
@@ -30,7 +31,7 @@ pub(crate) struct Counters {
     scraped: Option<BTreeSet<u32>>,
     /// What has grown since all processes were last sampled together.
     open: BTreeMap<Key, f64>,
-    points: BTreeMap<Ms, Growth>,
+    points: BTreeMap<Timestamp, Growth>,
     /// New series whose first value had to be left out, because it may be older than the canary.
     pub(crate) left_out: usize,
     /// How many series the last answer had.
@@ -40,9 +41,9 @@ pub(crate) struct Counters {
 /// When a process was sampled: last, and when growth was last handed on.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sampled {
-    last: Ms,
-    /// 0 before the first time.
-    handed_on: Ms,
+    last: Timestamp,
+    /// Nothing before the first time.
+    handed_on: Option<Timestamp>,
 }
 
 /// One sample of an answer.
@@ -55,7 +56,7 @@ struct Sample {
 }
 
 impl Counters {
-    pub(crate) fn new(t0: Ms, max_gap: Ms) -> Self {
+    pub(crate) fn new(t0: Timestamp, max_gap: SignedDuration) -> Self {
         Self {
             t0,
             max_gap,
@@ -71,44 +72,42 @@ impl Counters {
         }
     }
 
-    /// Takes in an answer about the points `from`, `from + step`, … `to`, which follow those that
-    /// were answered before. Every one of them counts as answered, with or without samples.
-    pub(crate) fn add(&mut self, (from, to, step): (Ms, Ms, Ms), answer: &[Series]) {
+    /// Takes in an answer about the points of a grid, which follow those that were answered before.
+    /// Every one of them counts as answered, with or without samples.
+    pub(crate) fn add(&mut self, grid: Grid, answer: &[Series]) {
         self.breadth = answer.len();
-        let mut samples: Vec<(Ms, Sample)> = Vec::new();
+        let mut samples: Vec<(Timestamp, Sample)> = Vec::new();
         for series in answer {
             let role = SeriesRole::of(&series.labels);
             let process = self.process(&series.labels);
             let bound = series.labels.get("le").and_then(|bound| bound.parse::<f64>().ok());
             // Bounds are not negative, so their bits are in their own order.
             let bits = bound.filter(|bound| *bound >= 0.0).unwrap_or_default().to_bits();
-            let sample = |(at, value): &(Ms, f64)| {
+            let sample = |(at, value): &(Timestamp, f64)| {
                 (!value.is_nan()).then_some((*at, Sample { role, process, bits, value: *value }))
             };
             samples.extend(series.values.iter().filter_map(sample));
         }
         samples.sort_by_key(|(at, _)| *at);
         let mut rest = samples.as_slice();
-        let mut point = from;
-        while point <= to {
+        for point in grid.points() {
             rest = &rest[rest.partition_point(|(at, _)| *at < point)..];
             let (now, later) = rest.split_at(rest.partition_point(|(at, _)| *at == point));
             rest = later;
             if self.points.last_key_value().is_none_or(|(newest, _)| point > *newest) {
                 let now: Vec<Sample> = now.iter().map(|(_, sample)| *sample).collect();
-                let growth = self.step(point, step, &now);
+                let growth = self.step(point, grid.step, &now);
                 self.points.insert(point, growth);
             }
-            point += step;
         }
     }
 
     /// The first point from `from` on that no answer has covered.
-    pub(crate) fn next(&self, from: Ms, step: Ms) -> Ms {
-        self.points.last_key_value().map_or(from, |(newest, _)| (newest + step).max(from))
+    pub(crate) fn next(&self, from: Timestamp, step: SignedDuration) -> Timestamp {
+        self.points.last_key_value().map_or(from, |(newest, _)| (*newest + step).max(from))
     }
 
-    pub(crate) fn at(&self, point: Ms) -> Option<&Growth> {
+    pub(crate) fn at(&self, point: Timestamp) -> Option<&Growth> {
         self.points.get(&point)
     }
 
@@ -141,7 +140,7 @@ impl Counters {
     }
 
     /// What was counted since the point before.
-    fn step(&mut self, point: Ms, step: Ms, samples: &[Sample]) -> Growth {
+    fn step(&mut self, point: Timestamp, step: SignedDuration, samples: &[Sample]) -> Growth {
         let present = self.sampled_at(point, samples);
         self.grow(samples, &present);
         let mut growth = Growth::default();
@@ -157,8 +156,9 @@ impl Counters {
             }
             let good_for = cadence.good_for(step, self.max_gap);
             growth.fresh[revision as usize] =
-                newest.is_some_and(|newest| point - newest <= good_for);
-            growth.gap |= cadence.newest.is_some_and(|newest| point - newest > self.max_gap);
+                newest.is_some_and(|newest| point.duration_since(newest) <= good_for);
+            growth.gap |=
+                cadence.newest.is_some_and(|newest| point.duration_since(newest) > self.max_gap);
             growth.active[revision as usize] = active(samples, revision);
         }
         growth.since = self.all_sampled_again(point, &present);
@@ -178,36 +178,35 @@ impl Counters {
     /// after the time before that its growth is left out.
     fn sampled_at(
         &mut self,
-        point: Ms,
+        point: Timestamp,
         samples: &[Sample],
-    ) -> BTreeMap<(Revision, u32), (Ms, bool)> {
-        let mut present: BTreeMap<(Revision, u32), Ms> = BTreeMap::new();
+    ) -> BTreeMap<(Revision, u32), (Timestamp, bool)> {
+        let mut present: BTreeMap<(Revision, u32), Timestamp> = BTreeMap::new();
         for Sample { role, process, value, .. } in samples {
             let SeriesRole::Of(revision, measure) = role else { continue };
             let known = present.entry((*revision, *process)).or_insert(point);
             if *measure == Measure::Sampled {
-                *known = millis(value * as_float(SECOND)).unwrap_or(point).min(point);
+                *known = from_seconds(*value).unwrap_or(point).min(point);
             }
         }
-        let follow = |(whose, at): ((Revision, u32), Ms)| {
+        let follow = |(whose, at): ((Revision, u32), Timestamp)| {
             let known = self.sampled.get(&whose).copied();
             // Two servers behind one address may answer in turn: what the slower one has is no reset.
             if known.is_some_and(|known| at < known.last) {
                 return None;
             }
-            let torn = known.is_some_and(|known| at - known.last > self.max_gap);
+            let torn = known.is_some_and(|known| at.duration_since(known.last) > self.max_gap);
             self.sampled.entry(whose).or_default().last = at;
             Some((whose, (at, torn)))
         };
         present.into_iter().filter_map(follow).collect()
     }
 
-    fn grow(&mut self, samples: &[Sample], present: &BTreeMap<(Revision, u32), (Ms, bool)>) {
+    fn grow(&mut self, samples: &[Sample], present: &BTreeMap<(Revision, u32), (Timestamp, bool)>) {
         let young: BTreeSet<u32> = samples
             .iter()
             .filter(|sample| {
-                sample.role == SeriesRole::Started
-                    && sample.value * as_float(SECOND) >= as_float(self.t0)
+                sample.role == SeriesRole::Started && sample.value >= to_seconds(self.t0)
             })
             .map(|sample| sample.process)
             .collect();
@@ -235,22 +234,22 @@ impl Counters {
     /// only some of them have told would be compared with nothing of the others.
     fn all_sampled_again(
         &mut self,
-        point: Ms,
-        present: &BTreeMap<(Revision, u32), (Ms, bool)>,
-    ) -> Option<Ms> {
-        let handed_on = |whose| self.sampled.get(whose).map_or(0, |sampled| sampled.handed_on);
-        let waited_for = present
-            .iter()
-            .any(|(whose, (at, _))| *at <= handed_on(whose) && point - at <= self.max_gap);
+        point: Timestamp,
+        present: &BTreeMap<(Revision, u32), (Timestamp, bool)>,
+    ) -> Option<Timestamp> {
+        let handed_on = |whose| self.sampled.get(whose).and_then(|sampled| sampled.handed_on);
+        let waited_for = present.iter().any(|(whose, (at, _))| {
+            Some(*at) <= handed_on(whose) && point.duration_since(*at) <= self.max_gap
+        });
         if waited_for || present.is_empty() {
             return None;
         }
         // What a process that is new has counted is as young as the process.
-        let anew = present.iter().filter(|(whose, (at, _))| *at > handed_on(whose));
-        let known = anew.map(|(whose, _)| handed_on(whose)).filter(|at| *at > 0);
+        let anew = present.iter().filter(|(whose, (at, _))| Some(*at) > handed_on(whose));
+        let known = anew.filter_map(|(whose, _)| handed_on(whose));
         let since = known.min().unwrap_or(self.t0);
         for (whose, (at, _)) in present {
-            self.sampled.entry(*whose).or_default().handed_on = *at;
+            self.sampled.entry(*whose).or_default().handed_on = Some(*at);
         }
         Some(since)
     }

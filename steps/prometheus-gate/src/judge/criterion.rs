@@ -6,7 +6,8 @@ use crate::judge::summary::{Class, Points, Sample, TrailPoint};
 use crate::judge::verdict::Reason;
 use crate::spec::expression::Truth;
 use crate::spec::model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
-use crate::time::{Ms, length};
+use crate::time::{Grid, floor, length};
+use jiff::{SignedDuration, Timestamp};
 
 mod describe;
 
@@ -19,18 +20,18 @@ pub(crate) struct Failed {
 pub(crate) struct CriterionState<'a> {
     pub(crate) criterion: &'a Criterion,
     material: &'a Material,
-    hold: Ms,
-    step: Ms,
+    hold: SignedDuration,
+    step: SignedDuration,
     /// From here on no window reaches back to anything but a warm canary.
-    judged_from: Ms,
+    judged_from: Timestamp,
     /// All judged points, each with how many were good up to it.
-    judged: Vec<(Ms, usize)>,
+    judged: Vec<(Timestamp, usize)>,
     /// Where the run that may still hold began, and its newest good point.
     run: Option<(usize, usize)>,
     /// What ended the run before, or kept the first from beginning.
     pub(crate) broken_by: Option<Class>,
     /// The first and the newest point so bad that the gate fails fast.
-    terrible: Option<(Ms, Ms)>,
+    terrible: Option<(Timestamp, Timestamp)>,
     points: Points,
     bad_in_a_row: usize,
     last: Option<Sample>,
@@ -50,7 +51,7 @@ impl<'a> CriterionState<'a> {
         spec: &Spec,
         criterion: &'a Criterion,
         material: &'a Material,
-        t0: Ms,
+        t0: Timestamp,
     ) -> Self {
         Self {
             criterion,
@@ -73,7 +74,7 @@ impl<'a> CriterionState<'a> {
         }
     }
 
-    pub(crate) fn step(&mut self, point: Ms, other: Other) {
+    pub(crate) fn step(&mut self, point: Timestamp, other: Other) {
         let warm = point >= self.judged_from;
         if let Some(comparison) = &mut self.comparison {
             comparison.step(point, self.judged_from);
@@ -121,15 +122,12 @@ impl<'a> CriterionState<'a> {
     }
 
     /// Counts the final points from `from` to `to` that the server has not answered for.
-    pub(crate) fn miss(&mut self, from: Ms, to: Ms) {
-        let mut point = self.material.next(self.criterion, from, self.step);
-        while point <= to {
-            self.points.unknown += 1;
-            point += self.step;
-        }
+    pub(crate) fn miss(&mut self, from: Timestamp, to: Timestamp) {
+        let from = self.material.next(self.criterion, from, self.step);
+        self.points.unknown += Grid { from, to, step: self.step }.points().count();
     }
 
-    fn classify(&self, point: Ms, other: Other) -> (Class, Option<f64>) {
+    fn classify(&self, point: Timestamp, other: Other) -> (Class, Option<f64>) {
         match (&self.criterion.test, &self.comparison) {
             (Test::Value(test), _) => self.classify_value(test, point, other),
             (_, Some(comparison)) if comparison.sees(point) => (Class::Good, None),
@@ -137,7 +135,12 @@ impl<'a> CriterionState<'a> {
         }
     }
 
-    fn classify_value(&self, test: &ValueTest, point: Ms, other: Other) -> (Class, Option<f64>) {
+    fn classify_value(
+        &self,
+        test: &ValueTest,
+        point: Timestamp,
+        other: Other,
+    ) -> (Class, Option<f64>) {
         let one = |value: f64| match test.when.holds(value, other) {
             _ if value.is_nan() && test.nan == Nan::Missing => Class::Missing,
             _ if value.is_nan() => Class::Bad,
@@ -174,11 +177,11 @@ impl<'a> CriterionState<'a> {
     }
 
     /// Extends the run, or ends it.
-    fn follow(&mut self, point: Ms, class: Class) {
+    fn follow(&mut self, point: Timestamp, class: Class) {
         let at = self.judged.len() - 1;
-        let torn = self
-            .run
-            .is_some_and(|(_, newest)| point - self.judged[newest].0 > self.criterion.max_gap);
+        let torn = self.run.is_some_and(|(_, newest)| {
+            point.duration_since(self.judged[newest].0) > self.criterion.max_gap
+        });
         if torn {
             // "Not observed" is not "held".
             self.run = None;
@@ -198,7 +201,7 @@ impl<'a> CriterionState<'a> {
         }
     }
 
-    fn remember(&mut self, point: Ms, value: Option<f64>) {
+    fn remember(&mut self, point: Timestamp, value: Option<f64>) {
         let (Test::Value(test), Some(v)) = (&self.criterion.test, value) else { return };
         let sample = Sample { t: point, v };
         self.last = Some(sample);
@@ -210,21 +213,21 @@ impl<'a> CriterionState<'a> {
 
     /// The longest run up to the newest good point in which enough of the points are good, and what
     /// part of them is.
-    fn longest(&self) -> (Ms, f64) {
-        let Some((first, newest)) = self.run else { return (0, 0.0) };
+    fn longest(&self) -> (SignedDuration, f64) {
+        let Some((first, newest)) = self.run else { return (SignedDuration::ZERO, 0.0) };
         let good_before = |at: usize| at.checked_sub(1).map_or(0, |before| self.judged[before].1);
         let (end, good) = self.judged[newest];
         for start in first..=newest {
             let is_good = self.judged[start].1 > good_before(start);
             let covered = part(good - good_before(start), newest - start + 1);
             if is_good && covered >= self.criterion.coverage {
-                return (end - self.judged[start].0, covered);
+                return (end.duration_since(self.judged[start].0), covered);
             }
         }
-        (0, 0.0)
+        (SignedDuration::ZERO, 0.0)
     }
 
-    pub(crate) fn held(&self) -> Ms {
+    pub(crate) fn held(&self) -> SignedDuration {
         self.longest().0
     }
 
@@ -244,17 +247,17 @@ impl<'a> CriterionState<'a> {
     }
 
     /// The earliest point at which it could hold, should every point from here on be good.
-    pub(crate) fn earliest_pass(&self, point: Ms) -> Ms {
+    pub(crate) fn earliest_pass(&self, point: Timestamp) -> Timestamp {
         let next = point + self.step;
         let start = match self.run {
             Some((first, _)) => self.judged[first].0,
-            None => next.max(self.judged_from.div_euclid(self.step) * self.step),
+            None => next.max(floor(self.judged_from, self.step)),
         };
         (start + self.hold).max(if self.holds() { point } else { next })
     }
 
     /// Whether it has been judged for so long without one request to the canary.
-    pub(crate) fn idle(&self, point: Ms) -> bool {
+    pub(crate) fn idle(&self, point: Timestamp) -> bool {
         let none = self
             .comparison
             .as_ref()
@@ -262,7 +265,12 @@ impl<'a> CriterionState<'a> {
         none && point >= self.judged_from + self.hold
     }
 
-    fn terribly_bad(&mut self, point: Ms, value: Option<f64>, other: Other) -> Option<Failed> {
+    fn terribly_bad(
+        &mut self,
+        point: Timestamp,
+        value: Option<f64>,
+        other: Other,
+    ) -> Option<Failed> {
         let Test::Value(ValueTest { fast_fail: Some(fast_fail), .. }) = &self.criterion.test else {
             return None;
         };
@@ -272,20 +280,21 @@ impl<'a> CriterionState<'a> {
         {
             Some(false) => self.terrible = None,
             Some(true) => {
-                let known =
-                    self.terrible.filter(|(_, newest)| point - newest <= self.criterion.max_gap);
+                let known = self
+                    .terrible
+                    .filter(|(_, newest)| point.duration_since(*newest) <= self.criterion.max_gap);
                 self.terrible = Some((known.map_or(point, |(first, _)| first), point));
             }
             None => {}
         }
         let (first, newest) = self.terrible?;
-        (newest - first >= fast_fail.lasting).then(|| Failed {
+        (newest.duration_since(first) >= fast_fail.lasting).then(|| Failed {
             reason: Reason::FastFail,
             message: format!(
                 "{}, `{}` for {}",
                 self.describe(),
                 fast_fail.when,
-                length(newest - first)
+                length(newest.duration_since(first))
             ),
         })
     }

@@ -10,10 +10,11 @@ use crate::judge::summary::Class;
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::spec::expression::Truth;
 use crate::spec::model::{Role, Spec};
-use crate::time::{Ms, length};
+use crate::time::{Grid, length};
+use jiff::Timestamp;
 
 /// Judges all that is final at `now`.
-pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgement {
+pub(crate) fn verdict(spec: &Spec, t0: Timestamp, samples: &Samples, now: Timestamp) -> Judgement {
     let timing = spec.timing;
     let end = t0 + timing.deadline;
     let mut tracks: Vec<CriterionState> = spec
@@ -22,15 +23,17 @@ pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgem
         .zip(&samples.criteria)
         .map(|(criterion, material)| CriterionState::new(spec, criterion, material, t0))
         .collect();
-    let mut point = timing.first_from(t0);
+    let mut next = timing.first_from(t0);
     // Nothing is decided beyond a point that has not been answered: the next answer fills it in.
-    let answered = |point: Ms| {
+    let answered = |point: Timestamp| {
         spec.criteria
             .iter()
             .zip(&samples.criteria)
             .all(|(criterion, material)| material.covers(point, criterion, t0, &timing))
     };
-    while point <= timing.last_final(now).min(end - timing.settle) && answered(point) {
+    let to = timing.last_final(now).min(end - timing.settle);
+    let grid = Grid { from: next, to, step: timing.step };
+    for point in grid.points().take_while(|point| answered(*point)) {
         let other = |name: &str| value_of(spec, samples, name, point);
         for track in &mut tracks {
             track.step(point, &other);
@@ -38,17 +41,17 @@ pub(crate) fn verdict(spec: &Spec, t0: Ms, samples: &Samples, now: Ms) -> Judgem
         if let Some(decision) = decide(spec, &tracks, point, end) {
             return judgement(spec, &tracks, decision, point + timing.settle);
         }
-        point += timing.step;
+        next = point + timing.step;
     }
     for track in &mut tracks {
-        track.miss(point, timing.last_final(now));
+        track.miss(next, timing.last_final(now));
     }
     let (decision, at) = decide_at_deadline(spec, &tracks, samples.failing_since, now, end);
     judgement(spec, &tracks, decision, at)
 }
 
 /// The number that another criterion shows at a point, for a ratio.
-fn value_of(spec: &Spec, samples: &Samples, name: &str, point: Ms) -> Option<f64> {
+fn value_of(spec: &Spec, samples: &Samples, name: &str, point: Timestamp) -> Option<f64> {
     let at = spec.criteria.iter().position(|criterion| criterion.name == name)?;
     samples.criteria[at].points.at(point).first().copied().filter(|value| !value.is_nan())
 }
@@ -56,7 +59,12 @@ fn value_of(spec: &Spec, samples: &Samples, name: &str, point: Ms) -> Option<f64
 type Decision = (Verdict, Reason, String);
 
 /// What is decided at one point. Unhealthy beats inconclusive beats healthy.
-fn decide(spec: &Spec, tracks: &[CriterionState], point: Ms, end: Ms) -> Option<Decision> {
+fn decide(
+    spec: &Spec,
+    tracks: &[CriterionState],
+    point: Timestamp,
+    end: Timestamp,
+) -> Option<Decision> {
     let fails = |track: &CriterionState| {
         track.failed.as_ref().map(|failed| (Verdict::Fail, failed.reason, failed.message.clone()))
     };
@@ -115,12 +123,15 @@ fn decide(spec: &Spec, tracks: &[CriterionState], point: Ms, end: Ms) -> Option<
 fn decide_at_deadline(
     spec: &Spec,
     tracks: &[CriterionState],
-    failing_since: Option<Ms>,
-    now: Ms,
-    end: Ms,
-) -> (Decision, Ms) {
-    if let Some(since) = failing_since.filter(|since| now - since >= spec.timing.max_outage) {
-        let message = format!("Prometheus gave no usable answer for {}", length(now - since));
+    failing_since: Option<Timestamp>,
+    now: Timestamp,
+    end: Timestamp,
+) -> (Decision, Timestamp) {
+    if let Some(since) =
+        failing_since.filter(|since| now.duration_since(*since) >= spec.timing.max_outage)
+    {
+        let message =
+            format!("Prometheus gave no usable answer for {}", length(now.duration_since(since)));
         return ((Verdict::Inconclusive, Reason::Outage, message), now);
     }
     let gates = || tracks.iter().filter(|track| track.criterion.role == Role::Gate);
@@ -145,7 +156,7 @@ fn judgement(
     spec: &Spec,
     tracks: &[CriterionState],
     (verdict, reason, message): Decision,
-    decided_at: Ms,
+    decided_at: Timestamp,
 ) -> Judgement {
     let unclear = verdict == Verdict::Inconclusive && spec.policy.unclear_is_a_fail;
     let verdict = if unclear { Verdict::Fail } else { verdict };

@@ -2,7 +2,7 @@
 
 use crate::judge::counts::{Counts, Side};
 use crate::series::{Measure, Revision};
-use crate::time::Ms;
+use jiff::Timestamp;
 
 /// What is counted over all processes: of which side, what it measures, a bucket's bound as bits.
 pub(super) type Key = (Revision, Measure, u64);
@@ -20,7 +20,7 @@ pub(crate) struct Growth {
     pub(crate) gap: bool,
     /// When the oldest of the counters that this is the growth of was sampled before; nothing while
     /// not all processes have been sampled again.
-    pub(crate) since: Option<Ms>,
+    pub(crate) since: Option<Timestamp>,
 }
 
 impl Growth {

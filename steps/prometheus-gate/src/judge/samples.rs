@@ -8,7 +8,8 @@ use crate::judge::cadence::Cadence;
 use crate::judge::counters::Counters;
 use crate::series::{Labels, Series, SeriesRole};
 use crate::spec::model::{Criterion, HISTORY_STEP, Timing};
-use crate::time::{Ms, SECOND, as_float, millis};
+use crate::time::{Grid, from_seconds};
+use jiff::{SignedDuration, Timestamp};
 
 /// All samples that a verdict rests on.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +17,7 @@ pub(crate) struct Samples {
     /// In the order of the criteria.
     pub(crate) criteria: Vec<Material>,
     /// Since when every question has gone without a usable answer.
-    pub(crate) failing_since: Option<Ms>,
+    pub(crate) failing_since: Option<Timestamp>,
 }
 
 /// What is known for one criterion.
@@ -33,20 +34,26 @@ pub(crate) struct Material {
 }
 
 impl Material {
-    pub(crate) fn new(criterion: &Criterion, t0: Ms) -> Self {
+    pub(crate) fn new(criterion: &Criterion, t0: Timestamp) -> Self {
         Self {
             points: Answers::default(),
             presence: Answers::default(),
             counters: Counters::new(t0, criterion.max_gap),
             // No process of the past is younger than its canary.
-            history: Counters::new(Ms::MAX, criterion.max_gap.max(4 * HISTORY_STEP)),
+            history: Counters::new(Timestamp::MAX, criterion.max_gap.max(HISTORY_STEP * 4)),
         }
     }
 
     /// Whether all is known that a criterion needs at a point.
-    pub(crate) fn covers(&self, point: Ms, criterion: &Criterion, t0: Ms, timing: &Timing) -> bool {
+    pub(crate) fn covers(
+        &self,
+        point: Timestamp,
+        criterion: &Criterion,
+        t0: Timestamp,
+        timing: &Timing,
+    ) -> bool {
         if criterion.is_counted() {
-            let (_, to, _) = timing.history(t0);
+            let to = timing.history(t0).to;
             let past = criterion.past.is_none() || self.history.at(to).is_some();
             return past && self.counters.at(point).is_some();
         }
@@ -54,7 +61,12 @@ impl Material {
     }
 
     /// The first point from `from` on that no answer to the criterion's query has covered.
-    pub(crate) fn next(&self, criterion: &Criterion, from: Ms, step: Ms) -> Ms {
+    pub(crate) fn next(
+        &self,
+        criterion: &Criterion,
+        from: Timestamp,
+        step: SignedDuration,
+    ) -> Timestamp {
         if criterion.is_counted() {
             self.counters.next(from, step)
         } else {
@@ -85,31 +97,26 @@ impl Material {
 pub(crate) struct Answers {
     series: Vec<Labels>,
     index: BTreeMap<Labels, usize>,
-    points: BTreeMap<Ms, Vec<(usize, f64)>>,
+    points: BTreeMap<Timestamp, Vec<(usize, f64)>>,
     /// The newest scrape that the server had made of anything.
-    scraped: BTreeMap<Ms, Ms>,
+    scraped: BTreeMap<Timestamp, Timestamp>,
     /// How many series the last answer had.
     pub(crate) breadth: usize,
 }
 
 impl Answers {
-    /// Takes in an answer about the points `from`, `from + step`, … `to`. Every one of them counts
-    /// as answered, with or without samples.
-    pub(crate) fn add(&mut self, (from, to, step): (Ms, Ms, Ms), answer: &[Series]) {
+    /// Takes in an answer about the points of a grid. Every one of them counts as answered, with or
+    /// without samples.
+    pub(crate) fn add(&mut self, grid: Grid, answer: &[Series]) {
         self.breadth = answer.len();
-        let mut points: BTreeMap<Ms, Vec<(usize, f64)>> = BTreeMap::new();
-        let mut point = from;
-        while point <= to {
-            if !self.points.contains_key(&point) {
-                points.insert(point, Vec::new());
-            }
-            point += step;
+        let mut points: BTreeMap<Timestamp, Vec<(usize, f64)>> = BTreeMap::new();
+        for point in grid.points().filter(|point| !self.points.contains_key(point)) {
+            points.insert(point, Vec::new());
         }
         for Series { labels, values } in answer {
             if SeriesRole::of(labels) == SeriesRole::Scraped {
                 let known = values.iter().filter(|(at, _)| points.contains_key(at));
-                let scraped =
-                    known.filter_map(|(at, value)| Some((*at, millis(value * as_float(SECOND))?)));
+                let scraped = known.filter_map(|(at, value)| Some((*at, from_seconds(*value)?)));
                 self.scraped.extend(scraped);
                 continue;
             }
@@ -124,7 +131,7 @@ impl Answers {
     }
 
     /// The first point from `from` on that no answer has covered.
-    pub(crate) fn next(&self, from: Ms, step: Ms) -> Ms {
+    pub(crate) fn next(&self, from: Timestamp, step: SignedDuration) -> Timestamp {
         let mut next = from;
         for point in self.points.range(from..).map(|(point, _)| *point) {
             if point != next {
@@ -136,24 +143,29 @@ impl Answers {
     }
 
     /// Whether the server has answered for a point.
-    pub(crate) fn has(&self, point: Ms) -> bool {
+    pub(crate) fn has(&self, point: Timestamp) -> bool {
         self.points.contains_key(&point)
     }
 
     /// The values at a point.
-    pub(crate) fn at(&self, point: Ms) -> Vec<f64> {
+    pub(crate) fn at(&self, point: Timestamp) -> Vec<f64> {
         self.found(point).iter().map(|(_, value)| *value).collect()
     }
 
     /// Whether nothing had been scraped for so long that a value is one of before: a server that
     /// was away repeats its last samples for minutes.
-    pub(crate) fn is_stale(&self, point: Ms, step: Ms, max_gap: Ms) -> bool {
+    pub(crate) fn is_stale(
+        &self,
+        point: Timestamp,
+        step: SignedDuration,
+        max_gap: SignedDuration,
+    ) -> bool {
         if self.scraped.is_empty() {
             return false; // it does not tell
         }
         let Some(newest) = self.scraped.get(&point) else { return true };
         let mut cadence = Cadence::default();
-        let before: Vec<Ms> = self
+        let before: Vec<Timestamp> = self
             .scraped
             .range(..=point)
             .rev()
@@ -161,13 +173,13 @@ impl Answers {
             .map(|(_, scraped)| *scraped)
             .collect();
         before.iter().rev().for_each(|scraped| cadence.see(*scraped));
-        point - newest > cadence.good_for(step, max_gap)
+        point.duration_since(*newest) > cadence.good_for(step, max_gap)
     }
 
     /// Feeds every sample to a hash, in an order that does not depend on how they came in.
     fn digest(&self, hash: &mut Sha256) {
         for (point, values) in &self.points {
-            hash.update(point.to_be_bytes());
+            hash.update(format!("{point}\n"));
             let mut lines: Vec<String> = values
                 .iter()
                 .map(|(id, value)| format!("{:?} {value}\n", self.series[*id]))
@@ -180,7 +192,7 @@ impl Answers {
         }
     }
 
-    fn found(&self, point: Ms) -> &[(usize, f64)] {
+    fn found(&self, point: Timestamp) -> &[(usize, f64)] {
         self.points.get(&point).map_or(&[], Vec::as_slice)
     }
 
@@ -209,48 +221,56 @@ impl Answers {
 mod tests {
     use super::*;
     use crate::series::ROLE;
-    use crate::time::seconds;
+    use crate::time::{after, to_seconds};
 
-    fn series(labels: &[(&str, &str)], values: &[(Ms, f64)]) -> Series {
+    fn grid(from: i64, to: i64) -> Grid {
+        Grid { from: after(from), to: after(to), step: SignedDuration::from_millis(1) }
+    }
+
+    fn series(labels: &[(&str, &str)], values: &[(i64, f64)]) -> Series {
         let labels =
             labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Series { labels, values: values.to_vec() }
+        Series { labels, values: values.iter().map(|(at, value)| (after(*at), *value)).collect() }
     }
 
     #[test]
     fn an_answered_point_stays_as_it_was() {
         let mut answers = Answers::default();
-        answers.add((0, 1, 1), &[series(&[], &[(0, 1.0)])]);
-        answers.add((0, 2, 1), &[series(&[], &[(0, 9.0), (1, 9.0), (2, 9.0), (7, 9.0)])]);
+        answers.add(grid(0, 1), &[series(&[], &[(0, 1.0)])]);
+        answers.add(grid(0, 2), &[series(&[], &[(0, 9.0), (1, 9.0), (2, 9.0), (7, 9.0)])]);
         assert_eq!(
-            [0, 1, 2, 7].map(|point| answers.at(point)),
+            [0, 1, 2, 7].map(|point| answers.at(after(point))),
             [vec![1.0], vec![], vec![9.0], vec![]]
         );
-        assert_eq!([0, 1, 2, 7].map(|point| answers.has(point)), [true, true, true, false]);
-        assert_eq!(answers.next(0, 1), 3);
+        assert_eq!([0, 1, 2, 7].map(|point| answers.has(after(point))), [true, true, true, false]);
+        assert_eq!(answers.next(after(0), SignedDuration::from_millis(1)), after(3));
     }
 
     #[test]
     fn values_that_a_server_repeats_while_it_scrapes_nothing_are_stale() {
-        const STEP: Ms = 5 * SECOND;
-        let scraped: Vec<(Ms, f64)> = (0..30)
-            .map(|at| (at * STEP, seconds(if at < 10 { at * STEP } else { 9 * STEP })))
-            .collect();
+        const STEP: i64 = 5000;
+        let scraped: Vec<(i64, f64)> =
+            (0..30).map(|at| (at * STEP, to_seconds(after(at.min(9) * STEP)))).collect();
         let mut answers = Answers::default();
-        let values: Vec<(Ms, f64)> = (0..30).map(|at| (at * STEP, 0.0)).collect();
+        let values: Vec<(i64, f64)> = (0..30).map(|at| (at * STEP, 0.0)).collect();
         answers.add(
-            (0, 29 * STEP, STEP),
+            Grid { step: SignedDuration::from_millis(STEP), ..grid(0, 29 * STEP) },
             &[series(&[], &values), series(&[(ROLE, "scraped")], &scraped)],
         );
-        let stale = |at: Ms| answers.is_stale(at * STEP, STEP, 45 * SECOND);
+        let step = SignedDuration::from_millis(STEP);
+        let stale = |at: i64| answers.is_stale(after(at * STEP), step, step * 9);
         assert_eq!([9, 12, 13, 29].map(stale), [false, false, true, true]);
-        assert_eq!(answers.at(0), [0.0], "the server's own sign is no value");
+        assert_eq!(answers.at(after(0)), [0.0], "the server's own sign is no value");
     }
 
     #[test]
     fn a_server_that_does_not_tell_is_believed() {
         let mut answers = Answers::default();
-        answers.add((0, 0, 1), &[series(&[], &[(0, 1.0)])]);
-        assert!(!answers.is_stale(0, 1, 1));
+        answers.add(grid(0, 0), &[series(&[], &[(0, 1.0)])]);
+        assert!(!answers.is_stale(
+            after(0),
+            SignedDuration::from_millis(1),
+            SignedDuration::from_millis(1)
+        ));
     }
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::judge::evidence::Evidence;
 use crate::spec::model::Role;
-use crate::time::{Ms, rfc3339};
+use crate::time::rfc3339;
+use jiff::{SignedDuration, Timestamp};
 
 /// What one point shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(crate) struct CriterionSummary {
     pub(crate) coverage: f64,
     pub(crate) held_seconds: f64,
     #[serde(skip)]
-    pub(crate) held: Ms,
+    pub(crate) held: SignedDuration,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last: Option<Sample>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +89,7 @@ pub(crate) struct Points {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Sample {
     #[serde(serialize_with = "moment")]
-    pub(crate) t: Ms,
+    pub(crate) t: Timestamp,
     #[serde(serialize_with = "number")]
     pub(crate) v: f64,
 }
@@ -96,7 +97,7 @@ pub(crate) struct Sample {
 /// What one point showed, and what was known then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TrailPoint {
-    pub(crate) at: Ms,
+    pub(crate) at: Timestamp,
     pub(crate) class: Class,
     /// The value, or the canary's share of errors so far.
     pub(crate) value: Option<f64>,
@@ -104,7 +105,7 @@ pub(crate) struct TrailPoint {
     pub(crate) baseline_rate: Option<f64>,
     pub(crate) log_e: Option<f64>,
     pub(crate) log_good: Option<f64>,
-    pub(crate) held: Ms,
+    pub(crate) held: SignedDuration,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
@@ -113,6 +114,6 @@ fn number<S: serde::Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
-fn moment<S: serde::Serializer>(at: &Ms, to: S) -> Result<S::Ok, S::Error> {
+fn moment<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&rfc3339(*at))
 }

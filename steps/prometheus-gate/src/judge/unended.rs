@@ -10,11 +10,11 @@ use crate::judge::counts::{Counts, Side, percent};
 use crate::judge::e_process::joined;
 use crate::judge::growth::Growth;
 use crate::series::{Measure, Revision};
-use crate::time::{Ms, SECOND};
+use jiff::{SignedDuration, Timestamp};
 
 /// What has been under way at every look for so long is called not ended: longer than the scrapes
 /// between which ordinary requests come and go.
-const PATIENCE: Ms = 10 * SECOND;
+const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
 /// More requests may be under way to a canary than to its baseline, in proportion, because it is
 /// somewhat slower, which is for `latency` to judge.
@@ -38,7 +38,7 @@ pub(crate) enum Unended {
 /// Requests under way at several looks in a row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnderWay {
-    levels: VecDeque<(Ms, [f64; 2])>,
+    levels: VecDeque<(Timestamp, [f64; 2])>,
     /// Requests that began since the first look.
     started: [f64; 2],
     /// Of these the ones that neither ended nor are under way, now and at the look before.
@@ -60,8 +60,8 @@ pub(crate) struct Shortfall {
     weight: f64,
     /// The first look, and from when on ends are counted: a canary of a model that takes a minute for
     /// an answer has its first end a minute after its first request.
-    first: Option<Ms>,
-    counts_from: Option<Ms>,
+    first: Option<Timestamp>,
+    counts_from: Option<Timestamp>,
     ended: [f64; 2],
     bets: [f64; ALTERNATIVES],
 }
@@ -85,7 +85,7 @@ impl Unended {
     }
 
     /// Takes in a look, and says how many requests were given up since the last one.
-    pub(crate) fn look(&mut self, point: Ms, growth: &Growth) -> Counts {
+    pub(crate) fn look(&mut self, point: Timestamp, growth: &Growth) -> Counts {
         let sides =
             |measure| [Revision::Canary, Revision::Baseline].map(|side| growth.of(side, measure));
         match self {
@@ -148,7 +148,13 @@ impl Unended {
 }
 
 impl UnderWay {
-    fn look(&mut self, point: Ms, started: [f64; 2], ended: [f64; 2], active: [f64; 2]) -> Counts {
+    fn look(
+        &mut self,
+        point: Timestamp,
+        started: [f64; 2],
+        ended: [f64; 2],
+        active: [f64; 2],
+    ) -> Counts {
         let mut more = Counts::default();
         let Some(first) = self.first else {
             self.first = Some(active); // what began before is under way now, and is not counted
@@ -169,7 +175,7 @@ impl UnderWay {
         }
         self.levels.push_back((point, active));
         while self.levels.len() > 2
-            && self.levels.get(1).is_some_and(|(at, _)| point - at >= PATIENCE)
+            && self.levels.get(1).is_some_and(|(at, _)| point.duration_since(*at) >= PATIENCE)
         {
             self.levels.pop_front();
         }
@@ -180,7 +186,8 @@ impl UnderWay {
     /// What has been under way at every look of the last seconds.
     fn floor(&self) -> [f64; 2] {
         let ends = self.levels.front().zip(self.levels.back());
-        let is_long = ends.is_some_and(|((first, _), (last, _))| last - first >= PATIENCE);
+        let is_long =
+            ends.is_some_and(|((first, _), (last, _))| last.duration_since(*first) >= PATIENCE);
         if !is_long {
             return [0.0; 2];
         }
@@ -213,7 +220,7 @@ impl UnderWay {
 }
 
 impl Shortfall {
-    fn look(&mut self, point: Ms, [canary, baseline]: [f64; 2]) {
+    fn look(&mut self, point: Timestamp, [canary, baseline]: [f64; 2]) {
         let first = *self.first.get_or_insert(point);
         if canary > 0.0 && self.counts_from.is_none() {
             // As long again as the first end took, so that slower answers have come as well.
@@ -261,6 +268,11 @@ fn mean(logs: [f64; ALTERNATIVES]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::after;
+
+    fn seconds(count: i64) -> Timestamp {
+        after(count * 1000)
+    }
 
     /// Looks 5 s apart at 20 requests/s, a tenth of them to the canary, of which this part hangs.
     fn under_way(hanging: f64, clients_wait: bool, looks: i64) -> (Unended, f64) {
@@ -273,7 +285,7 @@ mod tests {
                 active += stuck;
             }
             let counts =
-                state.look(look * 5 * SECOND, [10.0, 90.0], [10.0 - stuck, 90.0], [active, 1.0]);
+                state.look(seconds(look * 5), [10.0, 90.0], [10.0 - stuck, 90.0], [active, 1.0]);
             given_up += counts.canary.errors;
         }
         (unended, given_up)
@@ -307,7 +319,7 @@ mod tests {
     fn requests_that_are_under_way_on_both_sides_alike_are_no_evidence() {
         let mut state = UnderWay { log_e: f64::NEG_INFINITY, ..UnderWay::default() };
         for look in 0..720 {
-            state.look(look * 5 * SECOND, [10.0, 90.0], [10.0, 90.0], [4.0, 30.0]);
+            state.look(seconds(look * 5), [10.0, 90.0], [10.0, 90.0], [4.0, 30.0]);
         }
         assert!(state.log_e < 0.1, "{}", state.log_e);
     }
@@ -317,7 +329,7 @@ mod tests {
         let mut state = UnderWay { log_e: f64::NEG_INFINITY, ..UnderWay::default() };
         for look in 0..20 {
             let active = if look == 10 { 200.0 } else { 0.0 };
-            state.look(look * 5 * SECOND, [100.0, 900.0], [100.0, 900.0], [active, 0.0]);
+            state.look(seconds(look * 5), [100.0, 900.0], [100.0, 900.0], [active, 0.0]);
         }
         assert!(state.log_e < 0.1, "{}", state.log_e);
     }
@@ -337,7 +349,7 @@ mod tests {
         let mut slow = shortfall();
         for look in 0..60 {
             let canary = if look < 12 { 0.0 } else { 10.0 };
-            slow.look(look * 5 * SECOND, [canary, 90.0]);
+            slow.look(seconds(look * 5), [canary, 90.0]);
             assert!(!slow.is_in_doubt(), "{look}: {slow:?}");
         }
         assert!(slow.log_e() < 0.0, "{slow:?}");
@@ -348,7 +360,7 @@ mod tests {
         let mut state = UnderWay { log_e: f64::NEG_INFINITY, ..UnderWay::default() };
         for look in 0..3 {
             let active = 30.0 * f64::from(u32::try_from(look).unwrap() + 1);
-            state.look(look * 30 * SECOND, [60.0, 540.0], [30.0, 540.0], [active, 1.0]);
+            state.look(seconds(look * 30), [60.0, 540.0], [30.0, 540.0], [active, 1.0]);
         }
         assert!(state.newest >= 20_f64.ln(), "{state:?}");
     }
@@ -358,8 +370,8 @@ mod tests {
         let mut half = shortfall();
         let mut whole = half.clone();
         for look in 0..20 {
-            half.look(look * 5 * SECOND, [5.0, 90.0]);
-            whole.look(look * 5 * SECOND, [if look % 2 == 0 { 9.0 } else { 11.0 }, 90.0]);
+            half.look(seconds(look * 5), [5.0, 90.0]);
+            whole.look(seconds(look * 5), [if look % 2 == 0 { 9.0 } else { 11.0 }, 90.0]);
             if look == 11 {
                 assert!(half.is_in_doubt(), "after a minute there is no pass");
             }

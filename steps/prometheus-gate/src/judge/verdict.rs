@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::summary::CriterionSummary;
-use crate::time::Ms;
+use jiff::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,7 +53,7 @@ pub(crate) struct Judgement {
     pub(crate) message: String,
     /// When it was decided, by the server's clock.
     #[serde(skip)]
-    pub(crate) decided_at: Ms,
+    pub(crate) decided_at: Timestamp,
     pub(crate) criteria: Vec<CriterionSummary>,
 }
 

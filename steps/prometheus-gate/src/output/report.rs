@@ -144,7 +144,7 @@ fn facts(summary: &Summary, record: &Record) -> String {
         ("run", subject.run.clone()),
         ("started", Some(summary.t0.clone())),
         ("decided", Some(summary.decided_at.clone())),
-        ("decided after", Some(length(summary.judgement.decided_at - record.t0))),
+        ("decided after", Some(length(summary.judgement.decided_at.duration_since(record.t0)))),
         ("hold", Some(length(timing.hold))),
         ("deadline", Some(length(timing.deadline))),
         ("queries", Some(summary.queries.to_string())),

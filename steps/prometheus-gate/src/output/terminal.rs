@@ -13,10 +13,11 @@ use crate::judge::summary::{CriterionSummary, Standing};
 use crate::judge::verdict::{Judgement, Verdict};
 use crate::output::shade::{Shade, shades, standing};
 use crate::spec::model::Timing;
-use crate::time::{Ms, SECOND, length};
+use crate::time::{length, part};
+use jiff::{SignedDuration, Timestamp};
 
 /// Without news, a log says this often that the gate is alive.
-const HEARTBEAT: Ms = 30 * SECOND;
+const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);
 
 pub(crate) struct View {
     timing: Timing,
@@ -25,7 +26,7 @@ pub(crate) struct View {
     /// Lines of the picture that stands on the terminal now.
     drawn: usize,
     standing: Vec<Standing>,
-    logged_at: Ms,
+    logged_at: Option<Timestamp>,
     error: String,
 }
 
@@ -41,20 +42,21 @@ impl View {
             terminal,
             drawn: 0,
             standing: Vec::new(),
-            logged_at: 0,
+            logged_at: None,
             error: String::new(),
         }
     }
 
     /// Shows where things stand, if that is news.
-    pub(crate) fn show(&mut self, judgement: &Judgement, now: Ms) {
+    pub(crate) fn show(&mut self, judgement: &Judgement, now: Timestamp) {
         if let Some(width) = self.terminal {
             self.draw(&picture(judgement, self.timing, width));
             return;
         }
         let standing: Vec<Standing> =
             judgement.criteria.iter().map(|state| state.standing).collect();
-        let news = standing != self.standing || now - self.logged_at >= HEARTBEAT;
+        let news = standing != self.standing
+            || self.logged_at.is_none_or(|at| now.duration_since(at) >= HEARTBEAT);
         if judgement.verdict == Verdict::Pending && news {
             let held = judgement.criteria.iter().map(|state| state.held).min().unwrap_or_default();
             let held = length(held.min(self.timing.hold));
@@ -64,7 +66,7 @@ impl View {
                 clean(&judgement.message)
             );
             self.standing = standing;
-            self.logged_at = now;
+            self.logged_at = Some(now);
         }
     }
 
@@ -186,15 +188,15 @@ fn bars(state: &CriterionSummary, timing: Timing, width: usize) -> String {
     let held = state.held.min(timing.hold);
     let mut text = format!(
         "held {} {} of {}",
-        bar(ratio(held, timing.hold), GREEN),
+        bar(part(held, timing.hold), GREEN),
         length(held),
         length(timing.hold)
     );
     let evidence =
         state.evidence.as_ref().and_then(|evidence| evidence.log_e.zip(evidence.threshold));
     if let Some((log_e, threshold)) = evidence.filter(|_| width >= 80) {
-        let part = (log_e / threshold).clamp(0.0, 1.0);
-        let _ = write!(text, "   evidence {} {:.0} %", bar(part, RED), 100.0 * part);
+        let reached = (log_e / threshold).clamp(0.0, 1.0);
+        let _ = write!(text, "   evidence {} {:.0} %", bar(reached, RED), 100.0 * reached);
     }
     text
 }
@@ -209,11 +211,6 @@ fn bar(part: f64, colour: &str) -> String {
     )]
     let full = (part.clamp(0.0, 1.0) * CELLS as f64).round() as usize;
     format!("{colour}{}{GREY}{}{PLAIN}", "━".repeat(full), "━".repeat(CELLS - full))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "lengths of time in milliseconds")]
-fn ratio(some: Ms, all: Ms) -> f64 {
-    some as f64 / all.max(1) as f64
 }
 
 /// Text of strangers in so many columns.

@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use crate::prometheus::error::PrometheusError;
 use crate::prometheus::text::{clean, excerpt};
 use crate::series::{Labels, Series};
-use crate::time::{Ms, millis};
+use crate::time::from_seconds;
+use jiff::Timestamp;
 
 /// An answer that is whole.
 #[derive(Clone, Debug, Default)]
@@ -51,13 +52,13 @@ pub(super) fn parse_instant(body: &[u8]) -> Result<Vec<Series>, PrometheusError>
 }
 
 /// The number that `time()` gave: the server's clock.
-pub(super) fn parse_clock(body: &[u8]) -> Result<Ms, PrometheusError> {
+pub(super) fn parse_clock(body: &[u8]) -> Result<Timestamp, PrometheusError> {
     let wrong = || PrometheusError::Garbled("`time()` gave no time".to_owned());
     let Data { result_type: ResultType::Scalar, result } = whole(body)? else {
         return Err(wrong());
     };
     let Point(_, seconds) = read(result.get().as_bytes())?;
-    millis(seconds * 1000.0).ok_or_else(wrong)
+    from_seconds(seconds).ok_or_else(wrong)
 }
 
 /// The text of an answer for a record, where each line is one JSON value.
@@ -168,7 +169,7 @@ struct Range {
     #[serde(deserialize_with = "labels")]
     metric: Labels,
     #[serde(default, deserialize_with = "values")]
-    values: Option<Vec<(Ms, f64)>>,
+    values: Option<Vec<(Timestamp, f64)>>,
     histograms: Option<IgnoredAny>,
 }
 
@@ -198,13 +199,13 @@ impl Range {
 /// A time in seconds and a value. The value comes as text: `NaN` and `+Inf` are not numbers in JSON.
 #[derive(Deserialize)]
 #[serde(try_from = "(f64, Number)")]
-struct Point(Ms, f64);
+struct Point(Timestamp, f64);
 
 impl TryFrom<(f64, Number)> for Point {
     type Error = &'static str;
 
     fn try_from((seconds, Number(value)): (f64, Number)) -> Result<Self, Self::Error> {
-        millis(seconds * 1000.0).map(|at| Self(at, value)).ok_or("a time is out of range")
+        from_seconds(seconds).map(|at| Self(at, value)).ok_or("a time is out of range")
     }
 }
 
@@ -229,10 +230,10 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 /// The values of a series, straight into their place.
-fn values<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<(Ms, f64)>>, D::Error> {
+fn values<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<(Timestamp, f64)>>, D::Error> {
     struct Points;
     impl<'de> Visitor<'de> for Points {
-        type Value = Vec<(Ms, f64)>;
+        type Value = Vec<(Timestamp, f64)>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("points in time order")

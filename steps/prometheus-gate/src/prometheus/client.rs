@@ -17,10 +17,11 @@ use crate::prometheus::answer::{Answer, parse, parse_clock, parse_instant, raw};
 use crate::prometheus::error::{PrometheusError, refusal};
 use crate::prometheus::signature::Signer;
 use crate::prometheus::text::clean;
-use crate::time::{Ms, local_clock, seconds};
+use crate::time::{Grid, local_clock, to_seconds};
+use jiff::{SignedDuration, Timestamp};
 
 /// A server refuses more than 11,000 points in one answer; old ones count one fewer or more.
-const POINTS_AT_ONCE: Ms = 10_000;
+const POINTS_AT_ONCE: i32 = 10_000;
 
 /// Of the 32 MiB that a gate may take, its text and the series read from it take about half.
 const LARGEST_ANSWER: usize = 8 << 20;
@@ -59,36 +60,37 @@ impl Prometheus {
     }
 
     /// The server's clock minus ours, in milliseconds.
-    pub(crate) async fn clock_offset(&self) -> Result<Ms, PrometheusError> {
+    pub(crate) async fn clock_offset(&self) -> Result<SignedDuration, PrometheusError> {
         let before = local_clock();
         let form = [("query", "time()".to_owned())];
         let (server, _) = self.ask("query", &form, LARGEST_ANSWER, parse_clock).await?;
-        Ok(server - before.midpoint(local_clock()))
+        let took = local_clock().duration_since(before);
+        Ok(server.duration_since(before) - took / 2)
     }
 
     /// The values of a query at a moment.
-    pub(crate) async fn instant(&self, query: &str, at: Ms) -> Result<Answer, PrometheusError> {
+    pub(crate) async fn instant(
+        &self,
+        query: &str,
+        at: Timestamp,
+    ) -> Result<Answer, PrometheusError> {
         let form = [("query", query.to_owned()), ("time", time(at))];
         let (series, _) = self.ask("query", &form, LARGEST_ANSWER, parse_instant).await?;
         Ok(Answer { series, bodies: Vec::new() })
     }
 
-    /// The values of a query at `from`, `from + step`, … `to`.
-    pub(crate) async fn range(
-        &self,
-        query: &str,
-        (from, to, step): (Ms, Ms, Ms),
-    ) -> Result<Answer, PrometheusError> {
+    /// The values of a query at the points of a grid.
+    pub(crate) async fn range(&self, query: &str, grid: Grid) -> Result<Answer, PrometheusError> {
         let mut all = Answer::default();
         let mut left = LARGEST_ANSWER;
-        let mut start = from;
-        while start <= to {
-            let end = to.min(start + (POINTS_AT_ONCE - 1) * step);
+        let step = grid.step * POINTS_AT_ONCE;
+        for start in (Grid { step, ..grid }).points() {
+            let end = grid.to.min(start + (step - grid.step));
             let form = [
                 ("query", query.to_owned()),
                 ("start", time(start)),
                 ("end", time(end)),
-                ("step", time(step)),
+                ("step", format!("{:.3}", grid.step.as_secs_f64())),
             ];
             let (part, body) = self.ask("query_range", &form, left, parse).await?;
             left -= body.len();
@@ -96,7 +98,6 @@ impl Prometheus {
                 all.bodies.push(raw(body)?);
             }
             all.series.extend(part);
-            start = end + step;
         }
         Ok(all)
     }
@@ -253,6 +254,6 @@ fn cause(error: &reqwest::Error) -> String {
 }
 
 /// Seconds as Prometheus reads them, to the millisecond.
-fn time(moment: Ms) -> String {
-    format!("{:.3}", seconds(moment))
+fn time(moment: Timestamp) -> String {
+    format!("{:.3}", to_seconds(moment))
 }

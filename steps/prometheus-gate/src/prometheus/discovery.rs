@@ -8,13 +8,13 @@ use crate::prometheus::text::clean;
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::queries::{Shape, replaced};
 use crate::spec::question::Candidate;
-use crate::time::Ms;
+use jiff::Timestamp;
 
 /// The best way to ask for which there are series.
 pub(crate) async fn existing<'a>(
     prometheus: &Prometheus,
     candidates: &'a [Candidate],
-    now: Ms,
+    now: Timestamp,
 ) -> Result<Option<&'a Candidate>, PrometheusError> {
     let found = prometheus.instant(&which_exist(candidates), now).await?;
     let best = found
@@ -36,7 +36,7 @@ pub(crate) fn which_exist(candidates: &[Candidate]) -> String {
 pub(crate) async fn shape(
     prometheus: &Prometheus,
     way: &Candidate,
-    now: Ms,
+    now: Timestamp,
 ) -> Result<Shape, PrometheusError> {
     let Some(query) = &way.query else { return Ok(Shape::default()) };
     let series = prometheus.instant(&query.sample(), now).await?.series;
@@ -47,7 +47,7 @@ pub(crate) async fn shape(
 pub(crate) async fn labels_there(
     prometheus: &Prometheus,
     candidates: &[Candidate],
-    now: Ms,
+    now: Timestamp,
 ) -> Result<Vec<String>, PrometheusError> {
     let mut metrics: Vec<&str> = candidates.iter().map(|way| way.metric.as_str()).collect();
     metrics.dedup();

@@ -187,7 +187,7 @@ mod tests {
                 Request::new(method, "https://example.amazonaws.com/".parse().unwrap());
             let key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
             let credentials = Credentials::new("AKIDEXAMPLE", key, None, None, "test");
-            let now = humantime::parse_rfc3339("2015-08-30T12:36:00Z").unwrap();
+            let now = "2015-08-30T12:36:00Z".parse::<jiff::Timestamp>().unwrap().into();
             signed(&mut request, credentials, ("us-east-1", "service"), now).unwrap();
             assert_eq!(
                 request.headers()["authorization"],

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use crate::judge::verdict::Verdict;
 use crate::spec::model::{Criterion, Spec};
 use crate::spec::subject::Subject;
-use crate::time::Ms;
+use crate::time::Grid;
+use jiff::{SignedDuration, Timestamp};
 
 /// Which of a criterion's questions an answer is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +17,6 @@ pub(crate) enum QueryKind {
     Presence,
     History,
 }
-
-/// The points `from`, `from + step`, … `to`.
-pub(crate) type Span = (Ms, Ms, Ms);
 
 /// How a gate ended, as far as that does not follow from the answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,11 +30,11 @@ pub(crate) enum Last {
 /// What cannot be derived from the answers again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct End {
-    pub(crate) now: Ms,
-    pub(crate) clock_offset_ms: Ms,
+    pub(crate) now: Timestamp,
+    pub(crate) clock_offset: SignedDuration,
     pub(crate) polls: u64,
     pub(crate) queries: u64,
-    pub(crate) failing_since: Option<Ms>,
+    pub(crate) failing_since: Option<Timestamp>,
     pub(crate) last: Last,
     /// What a reader of the reason should know besides.
     #[serde(default)]
@@ -50,7 +48,7 @@ pub(crate) enum Line {
     Gate {
         format: String,
         version: String,
-        t0: Ms,
+        t0: Timestamp,
         spec: Spec,
         #[serde(default)]
         subject: Box<Subject>,
@@ -63,12 +61,12 @@ pub(crate) enum Line {
     Answer {
         criterion: usize,
         of: QueryKind,
-        span: Span,
-        now: Ms,
+        grid: Grid,
+        now: Timestamp,
         bodies: Vec<Box<RawValue>>,
     },
     Error {
-        now: Ms,
+        now: Timestamp,
         text: String,
     },
     End(End),

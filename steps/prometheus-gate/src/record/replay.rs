@@ -47,15 +47,15 @@ pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
             {
                 record.choose(criterion, &source, *question);
             }
-            (Line::Answer { criterion, of, span, bodies, .. }, Some(record))
-                if record.has(criterion) && span.2 > 0 =>
+            (Line::Answer { criterion, of, grid, bodies, .. }, Some(record))
+                if record.has(criterion) && grid.step.is_positive() =>
             {
                 let mut series = Vec::new();
                 for body in bodies {
                     let part = parse(body.get().as_bytes());
                     series.extend(part.map_err(|error| wrong(&error.to_string()))?);
                 }
-                record.take(criterion, of, span, &series);
+                record.take(criterion, of, grid, &series);
             }
             (Line::Error { .. }, Some(_)) => {}
             (Line::End(end), Some(_)) => {

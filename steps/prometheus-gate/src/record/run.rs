@@ -10,26 +10,27 @@ use crate::judge::decide::verdict;
 use crate::judge::samples::{Material, Samples};
 use crate::judge::verdict::Judgement;
 use crate::record::file::RecordFile;
-use crate::record::line::{End, FORMAT, Last, Line, QueryKind, Span};
+use crate::record::line::{End, FORMAT, Last, Line, QueryKind};
 use crate::record::summary::Summary;
 use crate::series::Series;
 use crate::spec::model::{Criterion, Spec};
 use crate::spec::subject::Subject;
-use crate::time::{Ms, rfc3339};
+use crate::time::{Grid, rfc3339};
+use jiff::Timestamp;
 
 /// A gate's question, its start, and every answer so far.
 pub(crate) struct Record {
     pub(crate) spec: Spec,
     /// Whose verdict it is.
     pub(crate) subject: Subject,
-    pub(crate) t0: Ms,
+    pub(crate) t0: Timestamp,
     pub(crate) samples: Samples,
     file: Option<RecordFile>,
     file_failed: bool,
 }
 
 impl Record {
-    pub(crate) fn new(spec: Spec, subject: Subject, t0: Ms) -> Self {
+    pub(crate) fn new(spec: Spec, subject: Subject, t0: Timestamp) -> Self {
         let material = |criterion| Material::new(criterion, t0);
         let samples =
             Samples { criteria: spec.criteria.iter().map(material).collect(), failing_since: None };
@@ -37,7 +38,7 @@ impl Record {
     }
 
     /// Begins anew at another start, before the first answer.
-    pub(crate) fn restart(&mut self, t0: Ms) {
+    pub(crate) fn restart(&mut self, t0: Timestamp) {
         self.t0 = t0;
         for (criterion, material) in self.spec.criteria.iter().zip(&mut self.samples.criteria) {
             *material = Material::new(criterion, t0);
@@ -75,15 +76,15 @@ impl Record {
         &mut self,
         at: usize,
         of: QueryKind,
-        span: Span,
-        now: Ms,
+        grid: Grid,
+        now: Timestamp,
         (series, bodies): (&[Series], Vec<Box<RawValue>>),
     ) {
-        self.note(&Line::Answer { criterion: at, of, span, now, bodies });
-        self.take(at, of, span, series);
+        self.note(&Line::Answer { criterion: at, of, grid, now, bodies });
+        self.take(at, of, grid, series);
     }
 
-    pub(crate) fn error(&mut self, now: Ms, text: &str) {
+    pub(crate) fn error(&mut self, now: Timestamp, text: &str) {
         self.note(&Line::Error { now, text: text.to_owned() });
     }
 
@@ -93,19 +94,19 @@ impl Record {
         self.summary(end)
     }
 
-    pub(crate) fn judge(&self, now: Ms) -> Judgement {
+    pub(crate) fn judge(&self, now: Timestamp) -> Judgement {
         verdict(&self.spec, self.t0, &self.samples, now)
     }
 
-    pub(super) fn take(&mut self, at: usize, of: QueryKind, span: Span, series: &[Series]) {
+    pub(super) fn take(&mut self, at: usize, of: QueryKind, grid: Grid, series: &[Series]) {
         let material = &mut self.samples.criteria[at];
         match of {
             QueryKind::Points if self.spec.criteria[at].is_counted() => {
-                material.counters.add(span, series);
+                material.counters.add(grid, series);
             }
-            QueryKind::Points => material.points.add(span, series),
-            QueryKind::Presence => material.presence.add(span, series),
-            QueryKind::History => material.history.add(span, series),
+            QueryKind::Points => material.points.add(grid, series),
+            QueryKind::Presence => material.presence.add(grid, series),
+            QueryKind::History => material.history.add(grid, series),
         }
     }
 
@@ -130,7 +131,7 @@ impl Record {
             subject: self.subject.clone(),
             t0: rfc3339(self.t0),
             decided_at: rfc3339(judgement.decided_at),
-            clock_offset_ms: end.clock_offset_ms,
+            clock_offset_ms: end.clock_offset.as_millis(),
             polls: end.polls,
             queries: end.queries,
             spec_sha256: hex(&Sha256::digest(spec)),

@@ -5,7 +5,6 @@ use step::text;
 
 use crate::judge::verdict::Judgement;
 use crate::spec::subject::Subject;
-use crate::time::Ms;
 
 /// A verdict and how it came about, as it is written down.
 #[derive(Clone, Debug, Serialize)]
@@ -16,7 +15,7 @@ pub(crate) struct Summary {
     pub(crate) subject: Subject,
     pub(crate) t0: String,
     pub(crate) decided_at: String,
-    pub(super) clock_offset_ms: Ms,
+    pub(super) clock_offset_ms: i128,
     pub(crate) polls: u64,
     pub(crate) queries: u64,
     pub(super) spec_sha256: String,

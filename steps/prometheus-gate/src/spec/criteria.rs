@@ -15,7 +15,8 @@ use crate::spec::presets::{Preset, Release};
 use crate::spec::promql::window;
 use crate::spec::queries::{Own, Query, Sides};
 use crate::spec::question::{Candidate, Question};
-use crate::time::{Length, Ms, SECOND, length};
+use crate::time::{Length, length};
+use jiff::SignedDuration;
 
 impl SpecFile {
     /// The questions, each with its candidates to be asked.
@@ -102,9 +103,9 @@ impl SpecFile {
                 source: String::new(),
                 notes: Vec::new(),
                 role: part.role,
-                window: 0,
+                window: SignedDuration::ZERO,
                 coverage: part.coverage.unwrap_or(0.9),
-                max_gap: part.max_gap.map_or(90 * SECOND, |Length(gap)| gap),
+                max_gap: part.max_gap.map_or(SignedDuration::from_secs(90), |Length(gap)| gap),
                 unit: part.unit.clone().unwrap_or_default(),
                 test,
             },
@@ -116,11 +117,11 @@ impl SpecFile {
     fn own(&self, part: &CriterionSpec, name: String, query: String) -> Result<Criterion> {
         let presence = part.presence.as_deref().map(|query| self.filled_in(query));
         let reach = match part.window {
-            _ if part.scoped => 0,
+            _ if part.scoped => SignedDuration::ZERO,
             Some(Length(window)) => window,
             None => [Some(&query), presence.as_ref()].into_iter().flatten().try_fold(
-                0,
-                |longest: Ms, query| {
+                SignedDuration::ZERO,
+                |longest: SignedDuration, query| {
                     let reach = window(query).map_err(|why| wrong_query(&name, &why))?;
                     anyhow::Ok(longest.max(reach))
                 },
@@ -137,7 +138,7 @@ impl SpecFile {
             role: part.role,
             window: reach,
             coverage: part.coverage.unwrap_or(0.9),
-            max_gap: part.max_gap.map_or(45 * SECOND, |Length(gap)| gap),
+            max_gap: part.max_gap.map_or(SignedDuration::from_secs(45), |Length(gap)| gap),
             unit: part.unit.clone().unwrap_or_default(),
         })
     }
@@ -342,7 +343,7 @@ fn wrong_query(name: &str, why: &str) -> Usage {
 /// A gate that can never pass says so at once, not at its deadline.
 pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Result<()> {
     let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
-    if timing.step < SECOND {
+    if timing.step < SignedDuration::from_secs(1) {
         return usage(
             format!("`step` is {}", length(timing.step)),
             "use 1s or more: no server is scraped more often",
@@ -355,7 +356,7 @@ pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Resul
     let window =
         questions.iter().map(|question| question.criterion().window).max().unwrap_or_default();
     let needed =
-        timing.skew + timing.warmup + window + timing.hold + timing.settle + 2 * timing.step;
+        timing.skew + timing.warmup + window + timing.hold + timing.settle + timing.step * 2;
     if timing.deadline < needed {
         let what = format!("`deadline` of {} can never be met", length(timing.deadline));
         let hint = format!(

@@ -13,7 +13,8 @@ use crate::spec::expression::{Combine, Condition};
 use crate::spec::model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing};
 use crate::spec::presets::Preset;
 use crate::spec::status_codes::Codes;
-use crate::time::{Length, Ms, SECOND};
+use crate::time::Length;
+use jiff::SignedDuration;
 
 /// A gate: what is asked, of whom, and when it is decided.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -314,22 +315,23 @@ pub(crate) fn parse(text: &str) -> Result<SpecFile> {
 impl SpecFile {
     pub(crate) fn timing(&self) -> Timing {
         let TimingSpec { step, hold, warmup, settle, deadline, max_outage, .. } = self.timing;
-        let given =
-            |length: Option<Length>, default: Ms| length.map_or(default, |Length(length)| length);
+        let given = |length: Option<Length>, default: SignedDuration| {
+            length.map_or(default, |Length(length)| length)
+        };
         Timing {
-            step: given(step, 5 * SECOND),
-            hold: given(hold, 300 * SECOND),
-            warmup: given(warmup, 15 * SECOND),
+            step: given(step, SignedDuration::from_secs(5)),
+            hold: given(hold, SignedDuration::from_secs(300)),
+            warmup: given(warmup, SignedDuration::from_secs(15)),
             // Clocks of machines that are set by NTP differ by less.
-            skew: given(self.rollout.skew, 2 * SECOND),
-            settle: given(settle, 10 * SECOND),
-            deadline: given(deadline, 1800 * SECOND),
-            max_outage: given(max_outage, 300 * SECOND),
+            skew: given(self.rollout.skew, SignedDuration::from_secs(2)),
+            settle: given(settle, SignedDuration::from_secs(10)),
+            deadline: given(deadline, SignedDuration::from_secs(1800)),
+            max_outage: given(max_outage, SignedDuration::from_secs(300)),
         }
     }
 
-    pub(crate) fn poll(&self) -> Ms {
-        self.timing.poll.map_or(5 * SECOND, |Length(poll)| poll)
+    pub(crate) fn poll(&self) -> SignedDuration {
+        self.timing.poll.map_or(SignedDuration::from_secs(5), |Length(poll)| poll)
     }
 
     pub(crate) fn policy(&self) -> Policy {

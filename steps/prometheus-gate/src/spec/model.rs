@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::spec::expression::{Combine, Condition};
-use crate::time::{Ms, SECOND};
+use crate::time::{Grid, floor};
+use jiff::{SignedDuration, Timestamp};
 
 /// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
-const HISTORY: Ms = 3600 * SECOND;
-pub(crate) const HISTORY_STEP: Ms = 15 * SECOND;
+const HISTORY: SignedDuration = SignedDuration::from_secs(3600);
+pub(crate) const HISTORY_STEP: SignedDuration = SignedDuration::from_secs(15);
 
 /// All that a verdict depends on, besides the samples and the time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,39 +31,39 @@ pub(crate) struct Policy {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// Evaluation interval: how far apart the points are that are judged.
-    pub(crate) step: Ms,
+    pub(crate) step: SignedDuration,
     /// How long every criterion has to hold without a break.
-    pub(crate) hold: Ms,
+    pub(crate) hold: SignedDuration,
     /// How long after the start nothing is judged yet.
-    pub(crate) warmup: Ms,
+    pub(crate) warmup: SignedDuration,
     /// By how much the clock of the start may differ from the server's.
-    pub(crate) skew: Ms,
+    pub(crate) skew: SignedDuration,
     /// The age at which a point is final.
-    pub(crate) settle: Ms,
+    pub(crate) settle: SignedDuration,
     /// Latest moment of a verdict, counted from the start.
-    pub(crate) deadline: Ms,
+    pub(crate) deadline: SignedDuration,
     /// How long the server may give no usable answer.
-    pub(crate) max_outage: Ms,
+    pub(crate) max_outage: SignedDuration,
 }
 
 impl Timing {
     /// The first point at or after `moment`. Points are multiples of the step, so that a gate that
     /// is started again, and a replay, look at the same ones.
-    pub(crate) fn first_from(&self, moment: Ms) -> Ms {
-        moment.div_euclid(self.step) * self.step
-            + if moment.rem_euclid(self.step) == 0 { 0 } else { self.step }
+    pub(crate) fn first_from(&self, moment: Timestamp) -> Timestamp {
+        let before = floor(moment, self.step);
+        if before == moment { moment } else { before + self.step }
     }
 
     /// The newest point that is final at `now`.
-    pub(crate) fn last_final(&self, now: Ms) -> Ms {
-        (now - self.settle).div_euclid(self.step) * self.step
+    pub(crate) fn last_final(&self, now: Timestamp) -> Timestamp {
+        floor(now - self.settle, self.step)
     }
 
-    /// The points of the hour before the canary: from, to, step.
-    pub(crate) fn history(&self, t0: Ms) -> (Ms, Ms, Ms) {
+    /// The points of the hour before the canary.
+    pub(crate) fn history(&self, t0: Timestamp) -> Grid {
         let step = HISTORY_STEP.max(self.step);
-        let to = t0.div_euclid(step) * step;
-        (to - HISTORY, to, step)
+        let to = floor(t0, step);
+        Grid { from: to - HISTORY, to, step }
     }
 }
 
@@ -84,11 +85,11 @@ pub(crate) struct Criterion {
     pub(crate) notes: Vec<String>,
     pub(crate) role: Role,
     /// How far back a value of the query reaches: its range, offset and subquery.
-    pub(crate) window: Ms,
+    pub(crate) window: SignedDuration,
     /// Least part of the points in a run that must be good, 0 to 1.
     pub(crate) coverage: f64,
     /// Longest time between two good points of one run.
-    pub(crate) max_gap: Ms,
+    pub(crate) max_gap: SignedDuration,
     /// What its numbers count, such as `restarts`; empty for a bare number.
     pub(crate) unit: String,
     pub(crate) test: Test,
@@ -205,7 +206,7 @@ pub(crate) enum Missing {
 pub(crate) struct FastFail {
     pub(crate) when: Condition,
     /// For how long it has to be so bad.
-    pub(crate) lasting: Ms,
+    pub(crate) lasting: SignedDuration,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -292,25 +293,26 @@ pub(crate) struct SloTest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::after;
 
     #[test]
     fn points_are_multiples_of_the_step() {
         let timing = Timing {
-            step: 5000,
-            hold: 0,
-            warmup: 0,
-            skew: 0,
-            settle: 10_000,
-            deadline: 0,
-            max_outage: 0,
+            step: SignedDuration::from_secs(5),
+            hold: SignedDuration::ZERO,
+            warmup: SignedDuration::ZERO,
+            skew: SignedDuration::ZERO,
+            settle: SignedDuration::from_secs(10),
+            deadline: SignedDuration::ZERO,
+            max_outage: SignedDuration::ZERO,
         };
         assert_eq!(
-            [10_000, 10_001, 14_999].map(|t| timing.first_from(t)),
-            [10_000, 15_000, 15_000]
+            [10_000, 10_001, 14_999].map(|t| timing.first_from(after(t))),
+            [10_000, 15_000, 15_000].map(after)
         );
         assert_eq!(
-            [19_999, 20_000, 24_999, 25_000].map(|now| timing.last_final(now)),
-            [5000, 10_000, 10_000, 15_000]
+            [19_999, 20_000, 24_999, 25_000].map(|now| timing.last_final(after(now))),
+            [5000, 10_000, 10_000, 15_000].map(after)
         );
     }
 }

@@ -10,7 +10,7 @@ use crate::spec::queries::{Own, Query, Sides, matchers};
 use crate::spec::question::Candidate;
 use crate::spec::sources::{SOURCES, Source};
 use crate::spec::status_codes::Codes;
-use crate::time::SECOND;
+use jiff::SignedDuration;
 
 /// A criterion that has a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -133,9 +133,9 @@ impl Preset {
                 source: source.name.to_owned(),
                 notes: self.notes(source, weight, codes),
                 role: Role::Gate,
-                window: 0, // each counter belongs to one revision
+                window: SignedDuration::ZERO, // each counter belongs to one revision
                 coverage: 0.9,
-                max_gap: 90 * SECOND,
+                max_gap: SignedDuration::from_secs(90),
                 unit: unit.to_owned(),
                 test,
             },
@@ -195,10 +195,10 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
                 source: "kube-state-metrics".to_owned(),
                 notes: Vec::new(),
                 role: Role::Gate,
-                window: 0,
+                window: SignedDuration::ZERO,
                 coverage: 0.9,
                 // kube-state-metrics is often scraped once a minute.
-                max_gap: 90 * SECOND,
+                max_gap: SignedDuration::from_secs(90),
                 unit: "restarts".to_owned(),
                 test: Test::Value(ValueTest::zero()),
             },

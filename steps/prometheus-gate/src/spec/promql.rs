@@ -1,13 +1,15 @@
 //! What can be read off a query without a server: how far back it reaches, and whether it filters.
 
-use crate::time::{Ms, SECOND, millis};
+use jiff::SignedDuration;
+
+use crate::time::duration_of;
 
 /// How far back a query reaches, by its ranges, subqueries and offsets.
 ///
 /// Selectors' ranges stand side by side and the longest counts; a subquery reaches back over what
 /// it wraps, so those are added.
-pub(crate) fn window(query: &str) -> Result<Ms, String> {
-    let (mut range, mut subqueries, mut offset) = (0, 0, 0);
+pub(crate) fn window(query: &str) -> Result<SignedDuration, String> {
+    let [mut range, mut subqueries, mut offset] = [SignedDuration::ZERO; 3];
     let mut rest = query;
     while let Some(next) = rest.chars().next() {
         match next {
@@ -34,7 +36,11 @@ pub(crate) fn window(query: &str) -> Result<Ms, String> {
                         .next();
                     let reach = reach.unwrap_or_default();
                     // A negative offset reaches forward, and back by nothing.
-                    offset = offset.max(if reach.starts_with('-') { 0 } else { duration(reach)? });
+                    offset = offset.max(if reach.starts_with('-') {
+                        SignedDuration::ZERO
+                    } else {
+                        duration(reach)?
+                    });
                 }
             }
             other => rest = &rest[other.len_utf8()..],
@@ -57,36 +63,40 @@ fn after_string(text: &str, quote: char) -> &str {
 }
 
 /// A duration of the query language: `5m`, `1h30m`, or a bare number of seconds.
-fn duration(text: &str) -> Result<Ms, String> {
+fn duration(text: &str) -> Result<SignedDuration, String> {
     let unreadable = || format!("`{}` is not a valid PromQL duration such as `5m`", text.trim());
     let mut rest = text.trim();
     if let Ok(seconds) = rest.parse::<f64>() {
-        return millis(seconds * 1000.0).ok_or_else(unreadable);
+        return duration_of(seconds).ok_or_else(unreadable);
     }
-    let mut sum = 0;
+    let mut sum: i64 = 0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(unreadable)?;
-        let count: Ms = rest[..digits].parse().map_err(|_| unreadable())?;
+        let count: i64 = rest[..digits].parse().map_err(|_| unreadable())?;
         rest = &rest[digits..];
         let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
         let unit = match &rest[..letters] {
             "ms" => 1,
-            "s" => SECOND,
-            "m" => 60 * SECOND,
-            "h" => 3600 * SECOND,
-            "d" => 24 * 3600 * SECOND,
-            "w" => 7 * 24 * 3600 * SECOND,
-            "y" => 365 * 24 * 3600 * SECOND,
+            "s" => 1000,
+            "m" => 60 * 1000,
+            "h" => 3600 * 1000,
+            "d" => 24 * 3600 * 1000,
+            "w" => 7 * 24 * 3600 * 1000,
+            "y" => 365 * 24 * 3600 * 1000,
             _ => return Err(unreadable()),
         };
-        sum += count.saturating_mul(unit);
+        sum = sum.saturating_add(count.saturating_mul(unit));
         rest = &rest[letters..];
     }
-    if sum == 0 && text.trim().is_empty() { Err(unreadable()) } else { Ok(sum) }
+    if sum == 0 && text.trim().is_empty() {
+        Err(unreadable())
+    } else {
+        Ok(SignedDuration::from_millis(sum))
+    }
 }
 
 /// The selectors that have a range, and how far each looks back.
-pub(crate) fn ranges(query: &str) -> Vec<(String, Ms)> {
+pub(crate) fn ranges(query: &str) -> Vec<(String, SignedDuration)> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(open) = query[from..].find('[').map(|at| from + at) {
@@ -133,7 +143,7 @@ pub(crate) fn filters(query: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::SECOND;
+    use jiff::SignedDuration;
 
     #[test]
     fn the_window_of_a_query_is_what_it_reaches_back() {
@@ -147,7 +157,7 @@ mod tests {
             ("rate(x[90]) # [7d]", 90),
             ("offset_total{job='a\\'[1d]'}", 0),
         ] {
-            assert_eq!(window(query), Ok(seconds * SECOND), "{query}");
+            assert_eq!(window(query), Ok(SignedDuration::from_secs(seconds)), "{query}");
         }
         assert!(window("rate(x[5q])").is_err());
         assert!(window("rate(x[5m").is_err());
@@ -163,7 +173,10 @@ mod tests {
     #[test]
     fn each_selector_is_found_with_its_range() {
         let query = "sum(rate(a:b{c=\"d\"}[5m])) / sum(rate(e [1h])) + max_over_time(f[30m:1m])";
-        let found = [("a:b{c=\"d\"}".to_owned(), 300_000), ("e".to_owned(), 3_600_000)];
+        let found = [
+            ("a:b{c=\"d\"}".to_owned(), SignedDuration::from_mins(5)),
+            ("e".to_owned(), SignedDuration::from_hours(1)),
+        ];
         assert_eq!(ranges(query), found);
     }
 }

@@ -6,17 +6,18 @@ use step::{Failure, Usage};
 use crate::prometheus::answer::Answer;
 use crate::prometheus::discovery::{existing, labels_there, several, shape};
 use crate::prometheus::error::{PrometheusError, Remedy};
-use crate::record::line::{QueryKind, Span};
+use crate::record::line::QueryKind;
 use crate::record::run::Record;
 use crate::series::SeriesRole;
 use crate::spec::model::{Criterion, ExpectedSeries, Test, Timing};
 use crate::spec::queries::labelled;
 use crate::spec::question::Question;
-use crate::time::{Ms, SECOND, length, local_clock};
+use crate::time::{Grid, length, local_clock};
 use crate::watch::state::{Clock, Round, Watch};
+use jiff::{SignedDuration, Timestamp};
 
 /// Clocks drift apart by milliseconds in five minutes.
-const CLOCK_IS_GOOD_FOR: Ms = 300 * SECOND;
+const CLOCK_IS_GOOD_FOR: SignedDuration = SignedDuration::from_secs(300);
 
 /// One refusal may be a restart or a token in rotation; three in a row are none.
 const MOST_REFUSALS: u32 = 3;
@@ -25,12 +26,15 @@ const MOST_REFUSALS: u32 = 3;
 const SAMPLES_AT_ONCE: usize = 40_000;
 
 /// Until the series are known, so many points are asked for.
-const POINTS_AT_FIRST: Ms = 10;
+const POINTS_AT_FIRST: i32 = 10;
 
 impl Watch {
     /// Asks each question for the points that have become final. An error is what will not heal.
     pub(super) async fn ask(&mut self) -> Result<Round> {
-        if self.clock.is_none_or(|clock| local_clock() - clock.read_at > CLOCK_IS_GOOD_FOR) {
+        if self
+            .clock
+            .is_none_or(|clock| local_clock().duration_since(clock.read_at) > CLOCK_IS_GOOD_FOR)
+        {
             self.queries += 1;
             match self.gate.prometheus.clock_offset().await {
                 Ok(offset) => {
@@ -64,10 +68,10 @@ impl Watch {
     }
 
     /// Clocks that differ are no fault of the gate's, and a start may have been told by the other.
-    fn log_offset(&mut self, offset: Ms) {
+    fn log_offset(&mut self, offset: SignedDuration) {
         let skew = self.record.spec.timing.skew;
         if offset.abs() > skew && !self.has_begun {
-            let way = if offset > 0 { "ahead of" } else { "behind" };
+            let way = if offset.is_positive() { "ahead of" } else { "behind" };
             self.view.line(&format!(
                 "the clock of Prometheus is {} {way} this machine's, more than the {} that are allowed for; all times are its",
                 length(offset), length(skew)
@@ -91,56 +95,51 @@ impl Watch {
             match self.settle_source(at, now).await? {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.record.answer(
-                        at,
-                        QueryKind::Points,
-                        (self.next(at), to, timing.step),
-                        now,
-                        (&[], Vec::new()),
-                    );
+                    let grid = Grid { from: self.next(at), to, step: timing.step };
+                    self.record.answer(at, QueryKind::Points, grid, now, (&[], Vec::new()));
                     if self.record.spec.criteria[at].past.is_some() {
-                        let (from, to, step) = timing.history(t0);
+                        let hour = timing.history(t0);
                         let past = &self.record.samples.criteria[at].history;
-                        let span = (past.next(from, step), to, step);
-                        self.record.answer(at, QueryKind::History, span, now, (&[], Vec::new()));
+                        let grid = Grid { from: past.next(hour.from, hour.step), ..hour };
+                        self.record.answer(at, QueryKind::History, grid, now, (&[], Vec::new()));
                     }
                     return Ok(Ok(true));
                 }
                 Err(error) => return Ok(Err(error)),
             }
         }
-        while let Some((of, query, span)) = self.wanted(at, to) {
-            let answer = match self.range(at, of, &query, span).await {
+        while let Some((of, query, grid)) = self.wanted(at, to) {
+            let answer = match self.range(at, of, &query, grid).await {
                 Ok(answer) => answer,
                 Err(error) => return Ok(Err(error)),
             };
-            self.record.answer(at, of, span, now, (&answer.series, answer.bodies));
+            self.record.answer(at, of, grid, now, (&answer.series, answer.bodies));
             found = true;
         }
         Ok(Ok(found))
     }
 
-    /// Asks for a span of points. A query of one's own brings a sign of when the server scraped
+    /// Asks for the points of a grid. A query of one's own brings a sign of when the server scraped
     /// last, because one that was away repeats its last samples for minutes.
     async fn range(
         &mut self,
         at: usize,
         of: QueryKind,
         query: &str,
-        span: Span,
+        grid: Grid,
     ) -> Result<Answer, PrometheusError> {
         self.queries += 1;
         let own = of == QueryKind::Points && !self.record.spec.criteria[at].is_counted();
         if !own || self.bare[at] {
-            return self.gate.prometheus.range(query, span).await;
+            return self.gate.prometheus.range(query, grid).await;
         }
         let scraped = labelled("max(timestamp(up))", SeriesRole::Scraped);
         let both = format!("(\n{query}\n) or {scraped}");
-        match self.gate.prometheus.range(&both, span).await {
+        match self.gate.prometheus.range(&both, grid).await {
             // A query may give a scalar, which nothing can be joined to.
             Err(PrometheusError::Query(_) | PrometheusError::Execution(_)) => {
                 self.queries += 1;
-                let answer = self.gate.prometheus.range(query, span).await?;
+                let answer = self.gate.prometheus.range(query, grid).await?;
                 self.bare[at] = true;
                 Ok(answer)
             }
@@ -149,7 +148,7 @@ impl Watch {
     }
 
     /// The first point that no answer has covered.
-    fn next(&self, at: usize) -> Ms {
+    fn next(&self, at: usize) -> Timestamp {
         let Record { spec, t0, samples, .. } = &self.record;
         let Timing { step, .. } = spec.timing;
         samples.criteria[at].next(&spec.criteria[at], spec.timing.first_from(*t0), step)
@@ -157,40 +156,44 @@ impl Watch {
 
     /// What is not known yet for a criterion up to a point: one question at a time, for no more
     /// points than there is room for.
-    fn wanted(&self, at: usize, to: Ms) -> Option<(QueryKind, String, Span)> {
+    fn wanted(&self, at: usize, to: Timestamp) -> Option<(QueryKind, String, Grid)> {
         let Record { spec, t0, samples, .. } = &self.record;
         let (criterion, material) = (&spec.criteria[at], &samples.criteria[at]);
         let timing = spec.timing;
         let first = timing.first_from(*t0);
-        let room = |from: Ms, to: Ms, step: Ms, breadth: usize| {
-            let points = match Ms::try_from(SAMPLES_AT_ONCE / breadth.max(1)) {
+        let room = |grid: Grid, breadth: usize| {
+            let points = match i32::try_from(SAMPLES_AT_ONCE / breadth.max(1)) {
                 _ if breadth == 0 && criterion.is_counted() => POINTS_AT_FIRST,
-                points => points.unwrap_or(Ms::MAX).clamp(1, 10_000),
+                points => points.unwrap_or(i32::MAX).clamp(1, 10_000),
             };
-            (from, to.min(from + (points - 1) * step), step)
+            Grid { to: grid.to.min(grid.from + grid.step * (points - 1)), ..grid }
         };
         if let Some(past) = &criterion.past {
-            let (from, to, step) = timing.history(*t0);
-            let from = material.history.next(from, step);
-            if from <= to {
-                let span = room(from, to, step, material.history.breadth);
-                return Some((QueryKind::History, past.clone(), span));
+            let hour = timing.history(*t0);
+            let from = material.history.next(hour.from, hour.step);
+            if from <= hour.to {
+                let grid = room(Grid { from, ..hour }, material.history.breadth);
+                return Some((QueryKind::History, past.clone(), grid));
             }
         }
         let from = self.next(at);
         if from <= to {
             let breadth = material.counters.breadth.max(material.points.breadth);
-            let span = room(from, to, timing.step, breadth);
-            return Some((QueryKind::Points, criterion.query.clone(), span));
+            let grid = room(Grid { from, to, step: timing.step }, breadth);
+            return Some((QueryKind::Points, criterion.query.clone(), grid));
         }
         let presence = criterion.presence.as_ref()?;
         let from = material.presence.next(first, timing.step);
-        let span = room(from, to, timing.step, material.presence.breadth);
-        (from <= to).then(|| (QueryKind::Presence, presence.clone(), span))
+        let grid = room(Grid { from, to, step: timing.step }, material.presence.breadth);
+        (from <= to).then(|| (QueryKind::Presence, presence.clone(), grid))
     }
 
     /// Whether it is settled by which series a question is asked.
-    async fn settle_source(&mut self, at: usize, now: Ms) -> Result<Result<bool, PrometheusError>> {
+    async fn settle_source(
+        &mut self,
+        at: usize,
+        now: Timestamp,
+    ) -> Result<Result<bool, PrometheusError>> {
         match self.try_to_settle(at, now).await {
             Err(error) => Ok(Err(error)),
             Ok(None) => Ok(Ok(matches!(self.gate.questions[at], Question::Fixed(_)))),
@@ -219,7 +222,7 @@ impl Watch {
     async fn try_to_settle(
         &mut self,
         at: usize,
-        now: Ms,
+        now: Timestamp,
     ) -> Result<Option<(&'static str, Criterion)>, PrometheusError> {
         let Question::Candidates(candidates) = &self.gate.questions[at] else { return Ok(None) };
         let prometheus = &self.gate.prometheus;

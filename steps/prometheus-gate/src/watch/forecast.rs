@@ -8,10 +8,11 @@ use crate::judge::summary::CriterionSummary;
 use crate::judge::verdict::{Judgement, Verdict};
 use crate::series::Revision;
 use crate::spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test};
-use crate::time::{Ms, SECOND, as_float, length, millis, seconds};
+use crate::time::{duration_of, length};
+use jiff::{SignedDuration, Timestamp};
 
 /// A minute of judged points tells how much traffic there is.
-const LONG_ENOUGH: Ms = 60 * SECOND;
+const LONG_ENOUGH: SignedDuration = SignedDuration::from_secs(60);
 
 /// What was said already: each thing once.
 #[derive(Debug, Default)]
@@ -25,10 +26,10 @@ impl Forecast {
     pub(crate) fn lines(
         &mut self,
         spec: &Spec,
-        t0: Ms,
+        t0: Timestamp,
         samples: &Samples,
         judgement: &Judgement,
-        now: Ms,
+        now: Timestamp,
     ) -> Vec<String> {
         if judgement.verdict != Verdict::Pending {
             return Vec::new();
@@ -39,7 +40,7 @@ impl Forecast {
         };
         let timing = spec.timing;
         let mut lines = Vec::new();
-        let (_, past_ends, _) = timing.history(t0);
+        let past_ends = timing.history(t0).to;
         if !self.at_the_start
             && let Some(line) = counted()
                 .filter(|((_, material), _)| material.history.at(past_ends).is_some())
@@ -51,11 +52,11 @@ impl Forecast {
             lines.push(line);
         }
         let judged_from = t0 + timing.skew + timing.warmup;
-        let watched = timing.last_final(now) - judged_from;
+        let watched = timing.last_final(now).duration_since(judged_from);
         let looked = counted().all(|(_, state)| state.has_looked);
         if !self.after_a_minute && looked && watched >= LONG_ENOUGH.min(timing.hold) {
             self.after_a_minute = true;
-            let left = t0 + timing.deadline - now;
+            let left = (t0 + timing.deadline).duration_since(now);
             lines.extend(counted().find_map(|(_, state)| by_the_watch(state, watched, left)));
         }
         lines
@@ -67,7 +68,7 @@ fn by_the_past(
     criterion: &Criterion,
     material: &Material,
     state: &CriterionSummary,
-    deadline: Ms,
+    deadline: SignedDuration,
 ) -> Option<String> {
     let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
     let points =
@@ -79,13 +80,13 @@ fn by_the_past(
     if points < 2 || requests <= 0.0 {
         return Some(format!("{wanted}; there were none to the service in the hour before"));
     }
-    let rate = requests / seconds(Ms::try_from(points).ok()? * HISTORY_STEP);
+    let rate = requests / (HISTORY_STEP * i32::try_from(points).ok()?).as_secs_f64();
     let there = format!("the service had about {} requests/s in the hour before", short(rate));
     let Test::Compare(test) = &criterion.test else { return Some(format!("{wanted}; {there}")) };
     let Some(weight) = test.weight.filter(|weight| *weight > 0.0) else {
         return Some(format!("{wanted}; {there}"));
     };
-    let takes = from_seconds(needed / (rate * weight));
+    let takes = whole_seconds(needed / (rate * weight));
     let late = if takes > deadline {
         format!(", longer than the deadline of {}", length(deadline))
     } else {
@@ -99,30 +100,34 @@ fn by_the_past(
 }
 
 /// What the first minute shows, where it will not do.
-fn by_the_watch(state: &CriterionSummary, watched: Ms, left: Ms) -> Option<String> {
+fn by_the_watch(
+    state: &CriterionSummary,
+    watched: SignedDuration,
+    left: SignedDuration,
+) -> Option<String> {
     let needed = state.missing_requests.filter(|needed| *needed > 0.0)?;
     let CriterionSummary { name, requests, .. } = state;
-    let rate = requests / seconds(watched);
+    let rate = requests / watched.as_secs_f64();
     if rate <= 0.0 {
         return Some(format!(
             "{name} needs {needed} requests to the canary, and in {} there was none: without traffic there is no pass",
             length(watched)
         ));
     }
-    let takes = from_seconds(needed / rate);
+    let takes = whole_seconds(needed / rate);
     (takes > left).then(|| {
         format!(
             "{name} needs {needed} more requests to the canary, which at {} requests/s take about {}, and the deadline is in {}: there will be no pass unless more come",
             short(rate),
             length(takes),
-            length(left - left.rem_euclid(SECOND))
+            length(SignedDuration::from_secs(left.as_secs()))
         )
     })
 }
 
 /// Whole seconds, at least one.
-fn from_seconds(length: f64) -> Ms {
-    millis(length.ceil().max(1.0) * as_float(SECOND)).unwrap_or(Ms::MAX / 2)
+fn whole_seconds(seconds: f64) -> SignedDuration {
+    duration_of(seconds.ceil().max(1.0)).unwrap_or(SignedDuration::MAX)
 }
 
 pub(crate) fn short(rate: f64) -> String {

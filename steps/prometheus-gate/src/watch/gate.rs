@@ -9,7 +9,8 @@ use crate::spec::expression::Combine;
 use crate::spec::model::{Policy, Timing};
 use crate::spec::question::Question;
 use crate::spec::subject::Subject;
-use crate::time::{Ms, rfc3339};
+use crate::time::rfc3339;
+use jiff::Timestamp;
 
 /// What is asked, of whom, and since when.
 pub(crate) struct Gate {
@@ -20,7 +21,7 @@ pub(crate) struct Gate {
     pub(crate) combine: Combine,
     pub(crate) policy: Policy,
     /// When the canary got its first request; without it, when the gate first reads the clock.
-    pub(crate) start: Option<Ms>,
+    pub(crate) start: Option<Timestamp>,
     pub(crate) poll: Duration,
     pub(crate) questions: Vec<Question>,
     pub(crate) subject: Subject,
@@ -29,7 +30,7 @@ pub(crate) struct Gate {
 }
 
 /// What is wrong with a start that is to come.
-pub(crate) fn in_the_future(start: Ms) -> Usage {
+pub(crate) fn in_the_future(start: Timestamp) -> Usage {
     Usage {
         what: format!("the start `{}` is in the future", rfc3339(start)),
         hint:

@@ -25,9 +25,10 @@ use crate::record::line::{End, Last};
 use crate::record::run::Record;
 use crate::record::summary::Summary;
 use crate::spec::model::{Counted, Test};
-use crate::time::{Ms, local_clock};
+use crate::time::local_clock;
 use crate::watch::gate::Gate;
 use crate::watch::state::{Round, Watch};
+use jiff::{SignedDuration, Timestamp};
 
 /// Longest pause between two tries while the server is in error.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -55,7 +56,7 @@ pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Su
     };
     let end = End {
         now,
-        clock_offset_ms: watch.clock.map_or(0, |clock| clock.offset),
+        clock_offset: watch.clock.map_or(SignedDuration::ZERO, |clock| clock.offset),
         polls: watch.polls,
         queries: watch.queries,
         failing_since: watch.record.samples.failing_since,
@@ -101,23 +102,23 @@ impl Watch {
 
     /// The pause, a little varied so that many gates do not ask at once, and not past the moment
     /// when an outage or the deadline decides.
-    fn until(&self, pause: Duration, now: Ms) -> Duration {
+    fn until(&self, pause: Duration, now: Timestamp) -> Duration {
         let varied =
-            pause + pause * u32::try_from(local_clock().rem_euclid(100)).unwrap_or(0) / 1000;
+            pause + pause * (local_clock().subsec_millisecond().unsigned_abs() % 100) / 1000;
         let timing = &self.record.spec.timing;
         let deadline = self.record.t0 + timing.deadline;
         let outage = self.record.samples.failing_since.map(|since| since + timing.max_outage);
         let next = outage.map_or(deadline, |outage| outage.min(deadline));
-        let left = Duration::from_millis(u64::try_from(next - now).unwrap_or(0));
+        let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
         varied.min(left).max(SHORTEST_PAUSE)
     }
 
     /// What another source tells about the canary's failures, where it is not the same. It is asked
     /// once, after the verdict, which does not depend on it.
-    async fn remarks(&mut self, now: Ms) -> Vec<String> {
+    async fn remarks(&mut self, now: Timestamp) -> Vec<String> {
         let judgement = self.record.judge(now);
         let Record { spec, t0, .. } = &self.record;
-        let from = spec.timing.first_from(t0 + spec.timing.skew + spec.timing.warmup);
+        let from = spec.timing.first_from(*t0 + spec.timing.skew + spec.timing.warmup);
         let to = spec.timing.last_final(judgement.decided_at);
         let mut remarks = Vec::new();
         for (at, (criterion, state)) in spec.criteria.iter().zip(&judgement.criteria).enumerate() {
@@ -141,7 +142,7 @@ impl Watch {
     }
 
     /// Says how long a verdict will take, as soon as that can be told.
-    fn foresee(&mut self, judgement: &Judgement, now: Ms) {
+    fn foresee(&mut self, judgement: &Judgement, now: Timestamp) {
         let Record { spec, t0, samples, .. } = &self.record;
         let lines = self.forecast.lines(spec, *t0, samples, judgement, now);
         for line in lines {

@@ -11,7 +11,8 @@ use crate::prometheus::discovery::{existing, shape};
 use crate::prometheus::error::PrometheusError;
 use crate::spec::queries::{Query, Sides};
 use crate::spec::question::Candidate;
-use crate::time::Ms;
+use crate::time::Grid;
+use jiff::{SignedDuration, Timestamp};
 
 /// Standard errors beyond which two shares differ by more than chance: one release in 15,000.
 const BY_CHANCE: f64 = 4.0;
@@ -24,17 +25,18 @@ pub(crate) async fn disagreement(
     prometheus: &Prometheus,
     others: &[Candidate],
     (used, counted): (&str, Side),
-    (from, to): (Ms, Ms),
+    (from, to): (Timestamp, Timestamp),
 ) -> Result<Option<String>, PrometheusError> {
     let Some(way) = existing(prometheus, others, to).await? else { return Ok(None) };
     let Some(query) = &way.query else { return Ok(None) };
     let process = shape(prometheus, way, to).await?.process;
     let sides = Sides { canary: query.sides.canary.clone(), baseline: None };
     let alone = Query { sides, ..query.clone() }.text(process);
-    let span = (from, to, (to - from).max(1));
-    let answer = prometheus.range(&alone, span).await?;
-    let mut counters = Counters::new(from, Ms::MAX / 2);
-    counters.add(span, &answer.series);
+    let step = to.duration_since(from).max(SignedDuration::from_millis(1));
+    let grid = Grid { from, to, step };
+    let answer = prometheus.range(&alone, grid).await?;
+    let mut counters = Counters::new(from, SignedDuration::MAX);
+    counters.add(grid, &answer.series);
     let Some(growth) = counters.at(to) else { return Ok(None) };
     Ok(sentence((used, counted), (way.source, counts(growth).canary)))
 }

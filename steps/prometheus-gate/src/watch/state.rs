@@ -8,12 +8,13 @@ use crate::prometheus::error::PrometheusError;
 use crate::record::run::Record;
 use crate::spec::model::{Criterion, Spec};
 use crate::spec::question::Candidate;
-use crate::time::{Ms, SECOND, local_clock};
+use crate::time::local_clock;
 use crate::watch::forecast::Forecast;
 use crate::watch::gate::{Gate, in_the_future};
+use jiff::{SignedDuration, Timestamp};
 
 /// A start may be told by a clock that is this much ahead; more is a mistake.
-const AHEAD: Ms = 60 * SECOND;
+const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) struct Watch {
     pub(super) gate: Gate,
@@ -38,8 +39,8 @@ pub(super) struct Watch {
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     /// The server's clock minus ours.
-    pub(super) offset: Ms,
-    pub(super) read_at: Ms,
+    pub(super) offset: SignedDuration,
+    pub(super) read_at: Timestamp,
 }
 
 /// How a round of questions went.
@@ -87,7 +88,7 @@ impl Watch {
 
     /// Fixes the start, at the latest by the first look at the server's clock: all moments are the
     /// server's, and what was before the start is not judged.
-    pub(super) fn begin(&mut self, now: Ms) -> Result<()> {
+    pub(super) fn begin(&mut self, now: Timestamp) -> Result<()> {
         if std::mem::replace(&mut self.has_begun, true) {
             return Ok(());
         }
@@ -105,7 +106,7 @@ impl Watch {
         Ok(())
     }
 
-    pub(super) fn now(&self) -> Ms {
-        local_clock() + self.clock.map_or(0, |clock| clock.offset)
+    pub(super) fn now(&self) -> Timestamp {
+        local_clock() + self.clock.map_or(SignedDuration::ZERO, |clock| clock.offset)
     }
 }

@@ -144,7 +144,7 @@ fn a_question_that_makes_no_sense_is_refused_before_any_query() {
             vec!["--query=x", "--when=value < five"],
             "`five` is not valid here; expected `value` or a number",
         ),
-        (vec!["--query=x", "--when=value == 0", "--hold=90"], "time unit needed"),
+        (vec!["--query=x", "--when=value == 0", "--hold=90"], "write `90s`, `5m` or `1h30m`"),
         (
             vec!["--query=x", "--when=value == 0", "--hold=10m", "--deadline=10m"],
             "`deadline` of 10m can never be met",

@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use ring::{digest, hmac};
@@ -182,7 +182,7 @@ fn a_request_is_signed_with_the_keys_of_the_environment() {
 
 /// What a token service answers: the session, for as long as it is told to.
 fn session(valid: Duration) -> Vec<u8> {
-    let until = humantime::format_rfc3339_seconds(SystemTime::now() + valid);
+    let until = jiff::Timestamp::now() + valid;
     answer(
         "200 OK",
         "Content-Type: text/xml\r\n",
@@ -190,7 +190,7 @@ fn session(valid: Duration) -> Vec<u8> {
             "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
              <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{}</AccessKeyId>\
              <SecretAccessKey>{}</SecretAccessKey><SessionToken>{}</SessionToken>\
-             <Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+             <Expiration>{until:.0}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
              </AssumeRoleWithWebIdentityResponse>",
             SESSION.id,
             SESSION.key,

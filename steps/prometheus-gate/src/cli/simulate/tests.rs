@@ -1,5 +1,6 @@
 use super::*;
-use crate::time::SECOND;
+use crate::time::after;
+use jiff::SignedDuration;
 
 #[test]
 fn the_notation_is_that_of_promtool() {
@@ -17,8 +18,9 @@ fn the_notation_is_that_of_promtool() {
 
 #[test]
 fn a_sample_lasts_until_the_next_one_or_for_five_minutes() {
-    let points =
-        |notation: &str| at_points(&values(notation).unwrap(), 60_000, (0, 480_000, 60_000)).len();
+    let minute = SignedDuration::from_mins(1);
+    let grid = Grid { from: after(0), to: after(480_000), step: minute };
+    let points = |notation: &str| at_points(&values(notation).unwrap(), minute, grid).len();
     assert_eq!(points("1"), 5, "0 to 240 s");
     assert_eq!(points("1 stale"), 1);
     assert_eq!(points("1 _ 1"), 7);
@@ -35,14 +37,19 @@ fn summary(criteria: &str, series: &[(&str, &str)]) -> Result<Summary> {
         .map(|(name, notation)| ((*name).to_owned(), (*notation).to_owned()))
         .collect();
     let expect = Expected { verdict: Verdict::Pass, reason: None, within: None };
-    let case = Case { name: "test".into(), interval: Length(5 * SECOND), series: written, expect };
+    let case = Case {
+        name: "test".into(),
+        interval: Length(SignedDuration::from_secs(5)),
+        series: written,
+        expect,
+    };
     run(parse(&spec)?, &case).map(|(summary, _)| summary)
 }
 
 /// The verdict, its reason, and after how many seconds.
 fn judged(criteria: &str, series: &[(&str, &str)]) -> String {
     let judgement = summary(criteria, series).unwrap().judgement;
-    format!("{} {} {}", judgement.verdict, judgement.reason, judgement.decided_at / SECOND)
+    format!("{} {} {}", judgement.verdict, judgement.reason, judgement.decided_at.as_second())
 }
 
 #[test]

@@ -1,14 +1,23 @@
 use super::*;
+use crate::time::{Grid, after};
 
-fn series(role: &str, instance: &str, values: &[(Ms, f64)]) -> Series {
-    let labels = [(ROLE, role), ("instance", instance)];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Series { labels, values: values.to_vec() }
+fn grid(from: i64, to: i64) -> Grid {
+    Grid { from: after(from), to: after(to), step: SignedDuration::from_millis(1) }
 }
 
-fn counters(last: Ms, answer: &[Series]) -> Counters {
-    let mut counters = Counters::new(0, 20);
-    counters.add((0, last, 1), answer);
+fn count(at: i64) -> f64 {
+    f64::from(i32::try_from(at).unwrap())
+}
+
+fn series(role: &str, instance: &str, values: &[(i64, f64)]) -> Series {
+    let labels = [(ROLE, role), ("instance", instance)];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Series { labels, values: values.iter().map(|(at, value)| (after(*at), *value)).collect() }
+}
+
+fn counters(last: i64, answer: &[Series]) -> Counters {
+    let mut counters = Counters::new(after(0), SignedDuration::from_millis(20));
+    counters.add(grid(0, last), answer);
     counters
 }
 
@@ -68,15 +77,15 @@ fn a_missed_scrape_is_bridged() {
 }
 
 /// A counter that grows by so much per point, sampled at the points that pass.
-fn scraped(role: &str, per_point: f64, last: Ms, sampled: impl Fn(Ms) -> bool) -> [Series; 2] {
-    let newest = |point: Ms| (0..=point).rev().find(|at| sampled(*at));
-    let at = |value: &dyn Fn(Ms) -> f64| -> Vec<(Ms, f64)> {
+fn scraped(role: &str, per_point: f64, last: i64, sampled: impl Fn(i64) -> bool) -> [Series; 2] {
+    let newest = |point: i64| (0..=point).rev().find(|at| sampled(*at));
+    let at = |value: &dyn Fn(i64) -> f64| -> Vec<(i64, f64)> {
         (0..=last).filter_map(|point| Some((point, value(newest(point)?)))).collect()
     };
     let side = role.split('_').next().unwrap();
     [
-        series(role, side, &at(&|at| per_point * as_float(at))),
-        series(&format!("{side}_sampled"), side, &at(&|at| as_float(at) / as_float(SECOND))),
+        series(role, side, &at(&|at| per_point * count(at))),
+        series(&format!("{side}_sampled"), side, &at(&|at| count(at) / 1000.0)),
     ]
 }
 
@@ -113,7 +122,7 @@ fn growth_over_a_gap_is_taken_for_neither_side() {
     }
     assert!((canary - baseline).abs() <= 15.0, "{canary} against {baseline}");
     assert!(canary > 100.0 && canary < 250.0, "what was measured counts: {canary}");
-    let fresh = |point: Ms| counters.at(point).unwrap().is_fresh(Revision::Canary);
+    let fresh = |point: i64| counters.at(after(point)).unwrap().is_fresh(Revision::Canary);
     assert_eq!([9, 12, 40, 61].map(fresh), [true, true, false, true]);
 }
 
@@ -125,9 +134,9 @@ fn a_side_that_is_no_longer_there_is_not_fresh() {
         series.values.truncate(5);
     }
     let counters = counters(30, &[canary, baseline].concat());
-    let fresh = |point| counters.at(point).unwrap().is_fresh(Revision::Baseline);
+    let fresh = |point| counters.at(after(point)).unwrap().is_fresh(Revision::Baseline);
     assert_eq!([4, 5, 30].map(fresh), [true, false, false]);
-    assert!(counters.at(30).unwrap().gap);
+    assert!(counters.at(after(30)).unwrap().gap);
 }
 
 #[test]
@@ -136,7 +145,8 @@ fn servers_that_answer_in_turn_make_no_reset_and_no_request() {
     for series in &mut all {
         let late = if series.labels[ROLE].ends_with("sampled") { 0.003 } else { 30.0 };
         for (at, value) in &mut series.values {
-            *value -= if *at % 2 == 1 && *at > 4 { late } else { 0.0 };
+            *value -=
+                if at.as_millisecond() % 2 == 1 && at.as_millisecond() > 4 { late } else { 0.0 };
         }
     }
     let counted: f64 = totals(&counters(20, &all)).iter().map(|(canary, _)| canary).sum();
@@ -151,7 +161,7 @@ fn a_bucket_of_two_names_counts_once() {
         series
     };
     let counters = counters(2, &[bucket("1"), bucket("1.0")]);
-    assert_eq!(counters.at(1).unwrap().buckets(Revision::Canary), [(1.0, 4.0)]);
+    assert_eq!(counters.at(after(1)).unwrap().buckets(Revision::Canary), [(1.0, 4.0)]);
 }
 
 #[test]
@@ -163,16 +173,16 @@ fn a_process_that_froze_before_the_watch_holds_up_nothing() {
         series.labels.insert("instance".to_owned(), "frozen".to_owned());
     }
     let counters = counters(60, &[canary, baseline, frozen].concat());
-    let since = counters.at(60).unwrap().since;
-    assert!(since.is_some_and(|since| since > 50), "{since:?}");
+    let since = counters.at(after(60)).unwrap().since;
+    assert!(since.is_some_and(|since| since > after(50)), "{since:?}");
 }
 
 #[test]
 fn what_is_under_way_is_shown_as_it_is() {
     let active = series("canary_active", "a", &[(0, 3.0), (1, 5.0)]);
     let counters = counters(1, &[total("a"), active]);
-    assert_eq!(counters.at(1).unwrap().active(Revision::Canary), Some(5.0));
-    assert_eq!(counters.at(1).unwrap().active(Revision::Baseline), None);
+    assert_eq!(counters.at(after(1)).unwrap().active(Revision::Canary), Some(5.0));
+    assert_eq!(counters.at(after(1)).unwrap().active(Revision::Baseline), None);
 }
 
 #[test]
@@ -183,10 +193,10 @@ fn answers_in_pieces_and_in_one_piece_show_the_same() {
     ]
     .concat();
     let whole = counters(40, &all);
-    let mut pieces = Counters::new(0, 20);
+    let mut pieces = Counters::new(after(0), SignedDuration::from_millis(20));
     for from in (0..=40).step_by(7) {
-        pieces.add((from, (from + 6).min(40), 1), &all);
+        pieces.add(grid(from, (from + 6).min(40)), &all);
     }
     assert_eq!(totals(&whole), totals(&pieces));
-    assert_eq!(pieces.next(0, 1), 41);
+    assert_eq!(pieces.next(after(0), SignedDuration::from_millis(1)), after(41));
 }

@@ -5,7 +5,7 @@ use crate::judge::counts::percent;
 use crate::judge::criterion::CriterionState;
 use crate::judge::summary::{Class, CriterionSummary, Sample, Standing};
 use crate::spec::model::{Criterion, Test};
-use crate::time::{length, seconds};
+use crate::time::length;
 
 impl CriterionState<'_> {
     fn standing(&self) -> Standing {
@@ -68,7 +68,7 @@ impl CriterionState<'_> {
             standing: self.standing(),
             points: self.points,
             coverage,
-            held_seconds: seconds(held),
+            held_seconds: held.as_secs_f64(),
             held,
             last: self.last,
             worst: self.worst,

@@ -6,20 +6,20 @@ use crate::judge::summary::Points;
 use crate::series::{Labels, Series};
 use crate::spec::expression::Combine;
 use crate::spec::model::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest};
-use crate::time::SECOND;
+use jiff::{SignedDuration, Timestamp};
 
-const T0: Ms = 1_000_000 * SECOND;
-const STEP: Ms = 5 * SECOND;
+const T0: Timestamp = Timestamp::constant(1_000_000, 0);
+const STEP: SignedDuration = SignedDuration::from_secs(5);
 
 /// Points are 5 s apart; judged from 20 s after the start; 30 s of hold.
 const TIMING: Timing = Timing {
     step: STEP,
-    hold: 30 * SECOND,
-    warmup: 18 * SECOND,
-    skew: 2 * SECOND,
-    settle: 10 * SECOND,
-    deadline: 300 * SECOND,
-    max_outage: 60 * SECOND,
+    hold: SignedDuration::from_secs(30),
+    warmup: SignedDuration::from_secs(18),
+    skew: SignedDuration::from_secs(2),
+    settle: SignedDuration::from_secs(10),
+    deadline: SignedDuration::from_secs(300),
+    max_outage: SignedDuration::from_secs(60),
 };
 
 fn zero_errors() -> Criterion {
@@ -31,9 +31,9 @@ fn zero_errors() -> Criterion {
         source: String::new(),
         notes: Vec::new(),
         role: Role::Gate,
-        window: 0,
+        window: SignedDuration::ZERO,
         coverage: 0.9,
-        max_gap: 15 * SECOND,
+        max_gap: SignedDuration::from_secs(15),
         unit: String::new(),
         test: Test::Value(ValueTest {
             fail_limit: None,
@@ -69,20 +69,23 @@ fn answers(marks: &str) -> Answers {
             other => panic!("no such mark: {other}"),
         };
         let values = value.map(|value| (point, value)).into_iter().collect();
-        answers.add((point, point, STEP), &[Series { labels: Labels::new(), values }]);
+        answers.add(
+            Grid { from: point, to: point, step: STEP },
+            &[Series { labels: Labels::new(), values }],
+        );
         point += STEP;
     }
     answers
 }
 
-fn samples(points: Answers, failing_since: Option<Ms>) -> Samples {
+fn samples(points: Answers, failing_since: Option<Timestamp>) -> Samples {
     let material = Material { points, ..Material::new(&zero_errors(), T0) };
     Samples { criteria: vec![material], failing_since }
 }
 
 /// What the gate says when the last mark has just become final.
 fn judged(marks: &str) -> (Verdict, Reason) {
-    let now = T0 + STEP * (Ms::try_from(marks.len()).unwrap() - 1) + TIMING.settle;
+    let now = T0 + STEP * (count(marks.len()) - 1) + TIMING.settle;
     let samples = samples(answers(marks), None);
     let judgement = verdict(&spec(zero_errors()), T0, &samples, now);
     (judgement.verdict, judgement.reason)
@@ -153,17 +156,20 @@ fn the_last_hold_that_fits_before_the_deadline_passes() {
 
 #[test]
 fn an_outage_is_inconclusive_once_it_is_too_long() {
-    let samples = samples(answers(&format!("{WARM}..????")), Some(T0 + 30 * SECOND));
-    let at = |seconds| verdict(&spec(zero_errors()), T0, &samples, T0 + seconds * SECOND).reason;
+    let samples =
+        samples(answers(&format!("{WARM}..????")), Some(T0 + SignedDuration::from_secs(30)));
+    let at = |seconds| {
+        verdict(&spec(zero_errors()), T0, &samples, T0 + SignedDuration::from_secs(seconds)).reason
+    };
     assert_eq!((at(89), at(90)), (Reason::Pending, Reason::Outage));
 }
 
 #[test]
 fn a_window_that_reaches_back_before_the_canary_delays_the_first_judged_point() {
-    let windowed = Criterion { window: 60 * SECOND, ..zero_errors() };
+    let windowed = Criterion { window: SignedDuration::from_secs(60), ..zero_errors() };
     let judged = |bad: usize, good: usize| {
         let marks = format!("{}{}", "x".repeat(bad), ".".repeat(good));
-        let now = T0 + STEP * (Ms::try_from(marks.len()).unwrap() - 1) + TIMING.settle;
+        let now = T0 + STEP * (count(marks.len()) - 1) + TIMING.settle;
         verdict(&spec(windowed.clone()), T0, &samples(answers(&marks), None), now)
     };
     assert_eq!(judged(16, 7).verdict, Verdict::Pass);
@@ -178,7 +184,7 @@ impl Judgement {
 
 fn compare() -> Criterion {
     Criterion {
-        max_gap: 90 * SECOND,
+        max_gap: SignedDuration::from_secs(90),
         test: Test::Compare(CompareTest {
             max_ratio: 1.25,
             alpha: 0.05,
@@ -198,13 +204,13 @@ fn counting(per_step: [f64; 4], steps: usize) -> Samples {
     grown(&steps)
 }
 
-fn as_ms(count: usize) -> Ms {
-    Ms::try_from(count).unwrap()
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap()
 }
 
 fn compared(per_step: [f64; 4], steps: usize) -> Judgement {
     let samples = counting(per_step, steps);
-    verdict(&spec(compare()), T0, &samples, T0 + STEP * as_ms(steps - 1) + TIMING.settle)
+    verdict(&spec(compare()), T0, &samples, T0 + STEP * count(steps - 1) + TIMING.settle)
 }
 
 #[test]
@@ -260,40 +266,42 @@ fn grown(steps: &[[f64; 4]]) -> Samples {
         .iter()
         .enumerate()
         .map(|(role, name)| {
-            let mut count = 0.0;
+            let mut sum = 0.0;
             let grow = |(at, step): (usize, &[f64; 4])| {
-                count += step[role];
-                (T0 + STEP * as_ms(at), count)
+                sum += step[role];
+                (T0 + STEP * count(at), sum)
             };
             let values = steps.iter().enumerate().map(grow).collect();
             Series { labels: [(crate::series::ROLE.to_owned(), (*name).to_owned())].into(), values }
         })
         .collect();
     let mut material = Material::new(&compare(), T0);
-    material.counters.add((T0, T0 + STEP * as_ms(steps.len() - 1), STEP), &series);
+    material
+        .counters
+        .add(Grid { from: T0, to: T0 + STEP * count(steps.len() - 1), step: STEP }, &series);
     Samples { criteria: vec![material], failing_since: None }
 }
 
 /// The same counters, scraped at every so many points only.
 fn rarely_scraped(per_step: [f64; 4], steps: usize, every: usize) -> Samples {
-    let at = |step: usize| T0 + STEP * as_ms(step);
+    let at = |step: usize| T0 + STEP * count(step);
     let newest = |step: usize| step / every * every;
     let series = |name: &str, value: &dyn Fn(usize) -> f64| Series {
         labels: [(crate::series::ROLE.to_owned(), name.to_owned())].into(),
         values: (0..steps).map(|step| (at(step), value(newest(step)))).collect(),
     };
-    let count = |step: usize| f64::from(u32::try_from(step).unwrap());
+    let float = |step: usize| f64::from(count(step));
     let mut all: Vec<Series> =
         ["canary_errors", "canary_total", "baseline_errors", "baseline_total"]
             .iter()
             .zip(per_step)
-            .map(|(name, growth)| series(name, &|step| growth * count(step)))
+            .map(|(name, growth)| series(name, &|step| growth * float(step)))
             .collect();
     for name in ["canary_sampled", "baseline_sampled"] {
-        all.push(series(name, &|step| crate::time::seconds(at(step))));
+        all.push(series(name, &|step| crate::time::to_seconds(at(step))));
     }
     let mut material = Material::new(&compare(), T0);
-    material.counters.add((T0, at(steps - 1), STEP), &all);
+    material.counters.add(Grid { from: T0, to: at(steps - 1), step: STEP }, &all);
     Samples { criteria: vec![material], failing_since: None }
 }
 
@@ -321,7 +329,7 @@ fn growth() -> impl Strategy<Value = Vec<[f64; 4]>> {
 }
 
 fn compared_at(samples: &Samples, point: usize) -> Verdict {
-    verdict(&spec(compare()), T0, samples, T0 + STEP * as_ms(point) + TIMING.settle).verdict
+    verdict(&spec(compare()), T0, samples, T0 + STEP * count(point) + TIMING.settle).verdict
 }
 
 proptest! {
@@ -356,12 +364,12 @@ proptest! {
         for (from, to) in parts {
             let values = marks.chars().enumerate().filter(|(at, _)| (from..to).contains(at)).filter_map(|(at, mark)| {
                 let value = match mark { '.' => 0.0, 'x' => 1.0, 'n' => f64::NAN, _ => return None };
-                Some((T0 + STEP * as_ms(at), value))
+                Some((T0 + STEP * count(at), value))
             });
             let series = Series { labels: Labels::new(), values: values.collect() };
-            split.add((T0 + STEP * as_ms(from), T0 + STEP * as_ms(to - 1), STEP), &[series]);
+            split.add(Grid { from: T0 + STEP * count(from), to: T0 + STEP * count(to - 1), step: STEP }, &[series]);
         }
-        let now = T0 + STEP * as_ms(marks.len() - 1) + TIMING.settle;
+        let now = T0 + STEP * count(marks.len() - 1) + TIMING.settle;
         let judge = |answers| verdict(&spec(zero_errors()), T0, &samples(answers, None), now);
         prop_assert_eq!(judge(split), judge(answers(&marks)));
     }
@@ -421,9 +429,9 @@ proptest! {
 fn could_hold(answers: Answers, from: usize) -> bool {
     let (spec, samples) = (spec(zero_errors()), samples(answers, None));
     let mut track = CriterionState::new(&spec, &spec.criteria[0], &samples.criteria[0], T0);
-    let last = (TIMING.deadline - TIMING.settle) / STEP;
+    let last = (TIMING.deadline - TIMING.settle).as_secs() / STEP.as_secs();
     (0..=last).any(|k| {
-        track.step(T0 + k * STEP, &|_| None);
-        k + 1 >= as_ms(from) && track.holds()
+        track.step(T0 + STEP * i32::try_from(k).unwrap(), &|_| None);
+        k + 1 >= i64::from(count(from)) && track.holds()
     })
 }

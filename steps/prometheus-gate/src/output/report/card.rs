@@ -9,13 +9,14 @@ use crate::output::report::escape::{escaped, escaped_lines};
 use crate::output::shade::standing;
 use crate::record::run::Record;
 use crate::spec::model::{Criterion, Role, Test, Timing};
-use crate::time::{Ms, length};
+use crate::time::length;
+use jiff::Timestamp;
 
 pub(crate) fn card(
     state: &CriterionSummary,
     criterion: &Criterion,
     record: &Record,
-    decided: Ms,
+    decided: Timestamp,
 ) -> String {
     let described = state
         .description
@@ -68,7 +69,12 @@ fn rows(state: &CriterionSummary, source: &str, timing: Timing) -> String {
 }
 
 /// Points, values, hold and evidence, one below the other over the same time.
-fn lanes(state: &CriterionSummary, criterion: &Criterion, record: &Record, decided: Ms) -> String {
+fn lanes(
+    state: &CriterionSummary,
+    criterion: &Criterion,
+    record: &Record,
+    decided: Timestamp,
+) -> String {
     let timing = record.spec.timing;
     let axis = Axis::new(record.t0, decided);
     let good = format!("points <b>good: {}</b>", escaped(&state.good_means));

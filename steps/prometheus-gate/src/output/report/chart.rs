@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::judge::counts::percent;
 use crate::judge::summary::{CriterionSummary, Points, Standing, TrailPoint};
 use crate::output::shade::{Shade, shades, standing};
-use crate::time::{Ms, SECOND, as_float, length};
+use crate::time::{length, part};
+use jiff::{SignedDuration, Timestamp};
 
 /// Width of a drawing, in its own units: about the pixels of a card.
 const WIDTH: f64 = 340.0;
@@ -30,34 +31,32 @@ pub(crate) const HATCHES: &str = concat!(
     "</defs></svg>\n"
 );
 
-pub(super) type Curve = Vec<(Ms, f64)>;
+pub(super) type Curve = Vec<(Timestamp, f64)>;
 
 /// From moments to places.
 pub(super) struct Axis {
-    from: Ms,
-    to: Ms,
+    from: Timestamp,
+    to: Timestamp,
 }
 
 impl Axis {
     /// From a start to the end of what is shown, at least a minute.
-    pub(super) fn new(from: Ms, to: Ms) -> Self {
-        Self { from, to: to.max(from + 60 * SECOND) }
+    pub(super) fn new(from: Timestamp, to: Timestamp) -> Self {
+        Self { from, to: to.max(from + SignedDuration::from_secs(60)) }
     }
 
-    fn x(&self, at: Ms) -> f64 {
-        LEFT + (RIGHT - LEFT) * as_float(at - self.from) / as_float((self.to - self.from).max(1))
+    fn x(&self, at: Timestamp) -> f64 {
+        LEFT + (RIGHT - LEFT)
+            * part(at.duration_since(self.from), self.to.duration_since(self.from))
     }
 
     /// Times since the start, as many as have room.
-    fn ticks(&self) -> Vec<Ms> {
-        const STEPS: [Ms; 12] = [5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600];
-        let span = self.to - self.from;
-        let step = STEPS
-            .iter()
-            .map(|step| step * SECOND)
-            .find(|step| span / step <= 4)
-            .unwrap_or(span.max(1));
-        (0..=span / step).map(|at| at * step).collect()
+    fn ticks(&self) -> Vec<SignedDuration> {
+        const STEPS: [i64; 12] =
+            [5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600];
+        let shown = self.to.duration_since(self.from).as_secs();
+        let step = STEPS.into_iter().find(|step| shown / step <= 4).unwrap_or(shown.max(1));
+        (0..=shown / step).map(|at| SignedDuration::from_secs(at * step)).collect()
     }
 
     /// One lane: what is drawn, over the grid of the axis.
@@ -77,7 +76,7 @@ impl Axis {
         let mut text = String::new();
         for tick in self.ticks() {
             let x = self.x(self.from + tick);
-            let label = if tick == 0 { "0".to_owned() } else { length(tick) };
+            let label = if tick.is_zero() { "0".to_owned() } else { length(tick) };
             let anchor = if x > RIGHT - 20.0 { "end" } else { "middle" };
             let _ = write!(
                 text,
@@ -89,16 +88,16 @@ impl Axis {
 }
 
 /// Neighbouring points of one shade are one block; a cross ends the lane of what has failed.
-pub(super) fn points(state: &CriterionSummary, step: Ms, axis: &Axis) -> String {
+pub(super) fn points(state: &CriterionSummary, step: SignedDuration, axis: &Axis) -> String {
     let mut text = String::new();
-    let points: Vec<(Ms, Shade)> =
+    let points: Vec<(Timestamp, Shade)> =
         state.trail.iter().map(|step| step.at).zip(shades(state)).collect();
     for run in points.chunk_by(|a, b| a.1 == b.1) {
         let (Some((first, shade)), Some((last, _))) = (run.first(), run.last()) else { continue };
-        let (x, end) = (axis.x(*first), axis.x(last + step).min(RIGHT));
+        let (x, end) = (axis.x(*first), axis.x(*last + step).min(RIGHT));
         text += &block(*shade, x, (end - x).max(1.0), BLOCK);
     }
-    let end = points.last().map_or(RIGHT, |(at, _)| axis.x(at + step).min(RIGHT));
+    let end = points.last().map_or(RIGHT, |(at, _)| axis.x(*at + step).min(RIGHT));
     if state.standing == Standing::Failed {
         text += &cross((end - BLOCK / 2.0).max(LEFT), BLOCK / 2.0);
     }
@@ -145,10 +144,10 @@ fn cross(x: f64, y: f64) -> String {
 }
 
 /// How much of the hold had passed at each point.
-pub(super) fn held(trail: &[TrailPoint], hold: Ms, axis: &Axis, label: &str) -> String {
+pub(super) fn held(trail: &[TrailPoint], hold: SignedDuration, axis: &Axis, label: &str) -> String {
     let mut path = format!("M{LEFT} {BLOCK}");
     for step in trail {
-        let part = as_float(step.held.min(hold)) / as_float(hold.max(1));
+        let part = part(step.held.min(hold), hold);
         let _ = write!(path, "L{:.1} {:.1}", axis.x(step.at), BLOCK * (1.0 - part));
     }
     let end = trail.last().map_or(LEFT, |step| axis.x(step.at));
@@ -223,7 +222,7 @@ impl Chart {
 }
 
 fn curve(class: &str, values: &Curve, axis: &Axis, place: &dyn Fn(f64) -> f64) -> String {
-    let at = |(moment, value): &(Ms, f64)| (axis.x(*moment), place(*value));
+    let at = |(moment, value): &(Timestamp, f64)| (axis.x(*moment), place(*value));
     match values.as_slice() {
         [] => String::new(),
         [only] => {
@@ -263,6 +262,7 @@ fn short_number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::after;
 
     #[test]
     fn numbers_are_short() {
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn numbers_beside_the_axis_do_not_cover_each_other() {
         let chart = |highest: f64| Chart {
-            values: vec![(0, 0.0), (1, highest)],
+            values: vec![(after(0), 0.0), (after(1), highest)],
             baseline: Vec::new(),
             line: Some(1.0),
             are_shares: false,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::after;
 
 fn garbled(body: &str) -> String {
     match parse(body.as_bytes()) {
@@ -18,9 +19,12 @@ fn numbers_come_as_text_and_may_be_no_numbers() {
         {"metric":{"a":"b"},"values":[[1.5,"5e+21"],[2,"+Inf"],[3,"-Inf"],[4,"NaN"],[5.0004,"0.0000001"]]}]}}"#;
     let series = parse(body.as_bytes()).unwrap();
     let values = &series[0].values;
-    assert_eq!(values[..3], [(1500, 5e21), (2000, f64::INFINITY), (3000, f64::NEG_INFINITY)]);
+    assert_eq!(
+        values[..3],
+        [(after(1500), 5e21), (after(2000), f64::INFINITY), (after(3000), f64::NEG_INFINITY)]
+    );
     assert!(values[3].1.is_nan());
-    assert_eq!(values[4], (5000, 1e-7));
+    assert_eq!(values[4], (after(5000), 1e-7));
 }
 
 #[test]
@@ -38,7 +42,7 @@ fn an_answer_that_is_whole_counts() {
     ] {
         let series = parse(whole.as_bytes()).unwrap_or_else(|why| panic!("{whole}: {why}"));
         assert_eq!(series.len(), 1, "{whole}");
-        assert_eq!(series[0].values, [(1000, 2.0)], "{whole}");
+        assert_eq!(series[0].values, [(after(1000), 2.0)], "{whole}");
         assert_eq!(series[0].labels["a"], "b", "{whole}");
     }
 }
@@ -140,7 +144,7 @@ fn an_instant_query_gives_any_type_but_a_string() {
         ("vector", r#"[{"metric":{},"value":[1,"2"]}]"#),
         ("matrix", r#"[{"metric":{},"values":[[1,"2"]]}]"#),
     ] {
-        assert_eq!(answer(kind, result).unwrap()[0].values, [(1000, 2.0)], "{kind}");
+        assert_eq!(answer(kind, result).unwrap()[0].values, [(after(1000), 2.0)], "{kind}");
     }
     assert!(matches!(answer("string", r#"[1,"x"]"#), Err(PrometheusError::Query(_))));
     assert!(answer("vector", r#"[{"metric":{}}]"#).is_err());
@@ -159,7 +163,7 @@ fn only_a_scalar_is_a_clock() {
         |data: &str| parse_clock(format!(r#"{{"status":"success","data":{data}}}"#).as_bytes());
     assert_eq!(
         answer(r#"{"resultType":"scalar","result":[1,"1795521600.5"]}"#).unwrap(),
-        1_795_521_600_500
+        after(1_795_521_600_500)
     );
     for wrong in [
         r#"{"resultType":"vector","result":[]}"#,
