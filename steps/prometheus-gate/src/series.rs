@@ -58,58 +58,23 @@ pub(crate) enum SeriesRole {
 }
 
 impl SeriesRole {
-    const NAMED: [Self; 17] = {
-        use Measure::{Active, Bucket, Errors, Inner, Sampled, Starts, Total};
-        use Revision::{Baseline, Canary};
-        [
-            Self::Of(Canary, Total),
-            Self::Of(Canary, Errors),
-            Self::Of(Canary, Inner),
-            Self::Of(Canary, Bucket),
-            Self::Of(Canary, Starts),
-            Self::Of(Canary, Active),
-            Self::Of(Canary, Sampled),
-            Self::Of(Baseline, Total),
-            Self::Of(Baseline, Errors),
-            Self::Of(Baseline, Inner),
-            Self::Of(Baseline, Bucket),
-            Self::Of(Baseline, Starts),
-            Self::Of(Baseline, Active),
-            Self::Of(Baseline, Sampled),
-            Self::Up,
-            Self::Started,
-            Self::Scraped,
-        ]
-    };
-
+    /// `canary_total`, `up`.
     pub(crate) fn label(self) -> String {
-        let Self::Of(revision, measure) = self else {
-            return match self {
-                Self::Up => "up",
-                Self::Started => "started",
-                Self::Scraped => "scraped",
-                _ => "",
-            }
-            .to_owned();
-        };
-        let revision = match revision {
-            Revision::Canary => "canary",
-            Revision::Baseline => "baseline",
-        };
-        let measure = match measure {
-            Measure::Total => "total",
-            Measure::Errors => "errors",
-            Measure::Inner => "inner",
-            Measure::Bucket => "bucket",
-            Measure::Starts => "starts",
-            Measure::Active => "active",
-            Measure::Sampled => "sampled",
-        };
-        format!("{revision}_{measure}")
+        match self {
+            Self::Of(revision, measure) => format!("{revision:?}_{measure:?}"),
+            role => format!("{role:?}"),
+        }
+        .to_ascii_lowercase()
     }
 
     pub(crate) fn of(labels: &Labels) -> Self {
+        use Measure::{Active, Bucket, Errors, Inner, Sampled, Starts, Total};
         let Some(label) = labels.get(ROLE) else { return Self::Value };
-        Self::NAMED.into_iter().find(|role| role.label() == *label).unwrap_or(Self::Value)
+        let of_a_side = [Revision::Canary, Revision::Baseline].into_iter().flat_map(|revision| {
+            [Total, Errors, Inner, Bucket, Starts, Active, Sampled]
+                .map(|measure| Self::Of(revision, measure))
+        });
+        let mut roles = of_a_side.chain([Self::Up, Self::Started, Self::Scraped]);
+        roles.find(|role| role.label() == *label).unwrap_or(Self::Value)
     }
 }

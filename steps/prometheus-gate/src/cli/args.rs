@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Url,
     header::{HeaderName, HeaderValue},
@@ -14,7 +15,6 @@ use crate::spec::file::{OnInconclusive, OnNoTraffic, percent};
 use crate::spec::presets::Preset;
 use crate::spec::status_codes::Codes;
 use crate::time::{duration, timestamp};
-use jiff::{SignedDuration, Timestamp};
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
 ///

@@ -1,6 +1,7 @@
 //! Looks for mistakes in a spec before a release has to rest on it.
 
 use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
 use step::{Failure, Outcome};
 
 use crate::cli::args::{RolloutArgs, ServerArgs};
@@ -16,7 +17,6 @@ use crate::spec::model::{Criterion, ExpectedSeries, Missing, Test, Timing};
 use crate::spec::promql::{filters, ranges};
 use crate::spec::question::Question;
 use crate::time::{duration_of, length, local_clock};
-use jiff::{SignedDuration, Timestamp};
 
 /// What was found, in the words of the spec.
 #[derive(Debug, PartialEq)]

@@ -1,11 +1,4 @@
-//! The command line.
-//!
-//! - `args`: what can be typed
-//! - `resolve`: from arguments, spec and pod to a gate that can run
-//! - `check`: mistakes in a spec, found before a release rests on it
-//! - `simulate`: a team's own tests of its gates; `notation`: the series in them
-//! - `replay`: the verdict of a record, again
-//! - `output`: lines that a person asked to see, and the report's folder
+//! The command line: what was typed, to its exit code.
 
 pub(crate) mod args;
 mod check;

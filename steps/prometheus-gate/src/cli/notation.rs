@@ -1,7 +1,8 @@
 //! promtool's notation for the values of a series, and what a range query shows of them.
 
-use crate::time::Grid;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::time::Grid;
 
 /// Prometheus shows a sample for so long when no newer one follows.
 const LOOKBACK: SignedDuration = SignedDuration::from_secs(300);

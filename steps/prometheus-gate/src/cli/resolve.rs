@@ -4,19 +4,19 @@
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderName, HeaderValue};
-use step::{Failure, SecretFolder, Usage, secret, text};
+use step::{Failure, SecretFolder, secret, text};
 
 use crate::cli::args::{RolloutArgs, ServerArgs, WatchArgs, address, header, region};
 use crate::prometheus::access::Access;
 use crate::prometheus::client::Prometheus;
 use crate::spec::criteria::refuse_impossible;
-use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text};
+use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text, usage};
 use crate::spec::presets;
 use crate::spec::subject::Subject;
 use crate::time::{Length, local_clock, timestamp};
 use crate::watch::gate::{Gate, in_the_future};
-use jiff::{SignedDuration, Timestamp};
 
 /// The gate that the flags ask for.
 pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
@@ -27,9 +27,8 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
     overlay(&mut file, args);
     fill_in(&mut file, &args.rollout);
     if file.criteria.is_empty() {
-        let hint = "give `--query` and `--when`, or `--canary-revision` and `--baseline-revision`"
-            .to_owned();
-        return Err(Usage { what: "there is nothing to ask".to_owned(), hint }.into());
+        let hint = "give `--query` and `--when`, or `--canary-revision` and `--baseline-revision`";
+        return Err(usage("there is nothing to ask", hint));
     }
     let questions = file.questions()?;
     let timing = file.timing();
@@ -121,20 +120,14 @@ pub(crate) fn server(
     keeps_bodies: bool,
 ) -> Result<(Prometheus, String)> {
     let written = file.prometheus.url.as_ref().map(|url| {
-        address(url).map_err(|hint| Usage {
-            what: "`prometheus.url` is not a valid address".to_owned(),
-            hint,
-        })
+        address(url).map_err(|hint| usage("`prometheus.url` is not a valid address", &hint))
     });
     let url = match (&flags.prometheus_url, written.transpose()?) {
         (Some(url), _) => url.clone(),
         (None, Some(url)) => url,
         (None, None) => {
-            let hint =
-                "give it as `--prometheus-url`, or in the variable PROMETHEUS_URL".to_owned();
-            return Err(
-                Usage { what: "the address of Prometheus is not known".to_owned(), hint }.into()
-            );
+            let hint = "give it as `--prometheus-url`, or in the variable PROMETHEUS_URL";
+            return Err(usage("the address of Prometheus is not known", hint));
         }
     };
     let mut headers = headers(&file.prometheus.headers)?;
@@ -165,23 +158,19 @@ pub(crate) fn server(
 }
 
 fn sigv4_region(file: &SpecFile, flags: &ServerArgs) -> Result<Option<String>> {
-    if flags.sigv4_region.is_some() {
-        return Ok(flags.sigv4_region.clone());
+    match (&flags.sigv4_region, &file.prometheus.sigv4_region) {
+        (None, Some(text)) => {
+            let what = format!("`prometheus.sigv4Region` is `{text}`, which is not a valid region");
+            region(text).map(Some).map_err(|hint| usage(what, &hint))
+        }
+        (flag, _) => Ok(flag.clone()),
     }
-    let written = file.prometheus.sigv4_region.as_deref().map(|text| {
-        let what = format!("`prometheus.sigv4Region` is `{text}`, which is not a valid region");
-        region(text).map_err(|hint| Usage { what, hint })
-    });
-    Ok(written.transpose()?)
 }
 
 fn headers(written: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let one = |(name, value): (&String, &String)| {
-        let wrong = |why| Usage {
-            what: format!("header `{name}` cannot be sent: {why}"),
-            hint: String::new(),
-        };
-        header(&format!("{name}: {value}")).map_err(|why| wrong(why).into())
+        let wrong = |why| usage(format!("header `{name}` cannot be sent: {why}"), "");
+        header(&format!("{name}: {value}")).map_err(wrong)
     };
     written.iter().map(one).collect()
 }
@@ -190,20 +179,14 @@ fn headers(written: &BTreeMap<String, String>) -> Result<Vec<(HeaderName, Header
 /// for the server's clock to tell; what is far off by any clock is refused before it is asked.
 fn started(file: &SpecFile, flag: Option<Timestamp>) -> Result<Option<Timestamp>> {
     let start = match (flag, &file.rollout.start) {
-        (Some(start), _) => Ok(Some(start)),
-        (None, Some(text)) => timestamp(text).map(Some).map_err(|why| {
-            anyhow::Error::new(Usage {
-                what: format!("`rollout.start` is `{text}`, which is not a valid time"),
-                hint: why,
-            })
-        }),
-        (None, None) => Ok(None),
+        (None, Some(text)) => Some(timestamp(text).map_err(|hint| {
+            usage(format!("`rollout.start` is `{text}`, which is not a valid time"), &hint)
+        })?),
+        (flag, _) => flag,
     };
-    let start: Option<Timestamp> = start?;
+    let latest = local_clock() + SignedDuration::from_hours(1);
     match start {
-        Some(start) if start > local_clock() + SignedDuration::from_secs(3600) => {
-            Err(in_the_future(start).into())
-        }
+        Some(start) if start > latest => Err(in_the_future(start)),
         start => Ok(start),
     }
 }

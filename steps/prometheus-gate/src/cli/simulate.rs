@@ -1,6 +1,5 @@
 //! A team's own tests of its gates: a spec, written series, and the verdict that is expected.
 
-use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::BTreeMap,
     fs,
@@ -8,8 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use step::{Failure, Outcome, Usage, text::without_values};
+use step::{Failure, Outcome, text::without_values};
 
 use crate::cli::notation::{at_points, values};
 use crate::cli::output::print_line;
@@ -20,7 +20,7 @@ use crate::record::run::Record;
 use crate::record::summary::Summary;
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::criteria::refuse_impossible;
-use crate::spec::file::{SpecFile, parse};
+use crate::spec::file::{SpecFile, parse, usage};
 use crate::spec::model::Spec;
 use crate::spec::subject::Subject;
 use crate::time::{Grid, Length, length};
@@ -56,13 +56,10 @@ struct Expected {
 
 pub(crate) fn simulate(path: &Path, report: Option<&Path>) -> Result<Outcome> {
     let text = read(path)?;
-    let tests: Tests = serde_saphyr::from_str(&text).map_err(|error| Usage {
-        what: format!(
-            "`{}` cannot be read: {}",
-            path.display(),
-            without_values(error.to_string().lines().next().unwrap_or_default())
-        ),
-        hint: "tests are `gate: FILE` and `tests: [{name, interval, series, expect}]`".to_owned(),
+    let tests: Tests = serde_saphyr::from_str(&text).map_err(|error| {
+        let why = without_values(error.to_string().lines().next().unwrap_or_default());
+        let what = format!("`{}` cannot be read: {why}", path.display());
+        usage(what, "tests are `gate: FILE` and `tests: [{name, interval, series, expect}]`")
     })?;
     let file = parse(&read(&path.with_file_name(&tests.gate))?)?;
     let mut failed = 0;
@@ -137,12 +134,8 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
         if !spec.criteria.iter().any(|criterion| known(&criterion.name)) {
             let what =
                 format!("test `{}` has a series `{key}`, which belongs to no criterion", case.name);
-            return Err(Usage {
-                what,
-                hint: "name series after the criteria of the spec, `NAME` or `NAME/ROLE`"
-                    .to_owned(),
-            }
-            .into());
+            let hint = "name series after the criteria of the spec, `NAME` or `NAME/ROLE`";
+            return Err(usage(what, hint));
         }
     }
     let timing = spec.timing;
@@ -150,24 +143,11 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
     let now = start + timing.deadline;
     let grid = Grid { from: start, to: timing.last_final(now), step: timing.step };
     let mut record = Record::new(spec, Subject::from(&file.rollout), start);
-    let none = Grid { to: start, ..grid };
     for at in 0..record.spec.criteria.len() {
         let name = record.spec.criteria[at].name.clone();
-        record.answer(
-            at,
-            QueryKind::Points,
-            grid,
-            start,
-            (&written(case, &name, grid)?, Vec::new()),
-        );
-        record.answer(
-            at,
-            QueryKind::Presence,
-            grid,
-            start,
-            (&written(case, &presence_of(&name), grid)?, Vec::new()),
-        );
-        record.answer(at, QueryKind::History, none, start, (&[], Vec::new()));
+        record.take(at, QueryKind::Points, grid, &written(case, &name, grid)?);
+        record.take(at, QueryKind::Presence, grid, &written(case, &presence_of(&name), grid)?);
+        record.take(at, QueryKind::History, Grid { to: start, ..grid }, &[]);
     }
     let end = End {
         now,
@@ -189,9 +169,10 @@ fn presence_of(name: &str) -> String {
 fn written(case: &Case, name: &str, grid: Grid) -> Result<Vec<Series>> {
     let Length(interval) = case.interval;
     let one = |part: &str, notation: &str| -> Result<Series> {
-        let samples = values(notation).map_err(|why| Usage {
-            what: format!("test `{}`: the values of `{name}` cannot be read: {why}", case.name),
-            hint: "write them like promtool: `0x20 1 0+1x10 _x3 stale`".to_owned(),
+        let samples = values(notation).map_err(|why| {
+            let test = &case.name;
+            let what = format!("test `{test}`: the values of `{name}` cannot be read: {why}");
+            usage(what, "write them like promtool: `0x20 1 0+1x10 _x3 stale`")
         })?;
         Ok(Series { labels: labels(part), values: at_points(&samples, interval, grid) })
     };

@@ -1,5 +1,7 @@
 //! A comparison of counted requests, the canary's with the baseline's, on its way over the points.
 
+use jiff::Timestamp;
+
 use crate::judge::counters::Counters;
 use crate::judge::counts::{Counts, Side};
 use crate::judge::e_process::{Ratio, Share, joined};
@@ -9,7 +11,6 @@ use crate::judge::latency_bounds::{Bound, chosen, slower_than};
 use crate::judge::unended::Unended;
 use crate::series::Revision;
 use crate::spec::model::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test};
-use jiff::Timestamp;
 
 mod describe;
 

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::judge::cadence::Cadence;
 use crate::judge::growth::{Growth, Key};
 use crate::series::{Labels, Measure, ROLE, Revision, Series, SeriesRole};
 use crate::time::{Grid, from_seconds, to_seconds};
-use jiff::{SignedDuration, Timestamp};
 
 /// The same of one process.
 type Counter = (Revision, Measure, u32, u64);

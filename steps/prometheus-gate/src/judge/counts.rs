@@ -1,5 +1,7 @@
 //! What was counted in a stretch of time.
 
+use serde::Serialize;
+
 /// Requests and failed ones of one stretch of time, on both sides.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
@@ -8,7 +10,7 @@ pub struct Counts {
 }
 
 /// Requests, and how many of them failed (or were slower than a bound).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Side {
     pub errors: f64,
     pub total: f64,

@@ -1,5 +1,7 @@
 //! One criterion on its way over the points: their classes, and the run of good ones.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::judge::comparison::Comparison;
 use crate::judge::samples::Material;
 use crate::judge::summary::{Class, Points, Sample, TrailPoint};
@@ -7,7 +9,6 @@ use crate::judge::verdict::Reason;
 use crate::spec::expression::Truth;
 use crate::spec::model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
 use crate::time::{Grid, floor, length};
-use jiff::{SignedDuration, Timestamp};
 
 mod describe;
 

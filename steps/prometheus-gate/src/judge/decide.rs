@@ -4,6 +4,8 @@
 //! decision counts. So a gate that was killed and started again, and a replay, agree with one that
 //! ran through. Nothing measured is never a pass.
 
+use jiff::Timestamp;
+
 use crate::judge::criterion::CriterionState;
 use crate::judge::samples::Samples;
 use crate::judge::summary::Class;
@@ -11,7 +13,6 @@ use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::spec::expression::Truth;
 use crate::spec::model::{Role, Spec};
 use crate::time::{Grid, length};
-use jiff::Timestamp;
 
 /// Judges all that is final at `now`.
 pub(crate) fn verdict(spec: &Spec, t0: Timestamp, samples: &Samples, now: Timestamp) -> Judgement {

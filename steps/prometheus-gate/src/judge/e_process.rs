@@ -60,8 +60,9 @@ struct Bet {
 impl Ratio {
     /// `tolerated` is a ratio of shares, above 0; `past` the baseline's steps of 15 s before the
     /// canary, which may be none.
+    #[must_use]
     pub fn new(tolerated: f64, past: &[Side]) -> Self {
-        let bets = spread(1.1 * tolerated, 30.0 * tolerated);
+        let bets = bets_on(1.1 * tolerated, 30.0 * tolerated);
         let dispersion = Dispersion::of(past);
         let overdispersion = dispersion.overdispersion();
         let open = Counts::default();
@@ -119,6 +120,7 @@ impl Ratio {
     }
 
     /// Natural logarithm of the evidence; 0 is none, 3.0 is 20 to 1.
+    #[must_use]
     pub fn log_e(&self) -> f64 {
         mean_log(&self.bets)
     }
@@ -172,7 +174,7 @@ pub(crate) struct Share {
 impl Share {
     /// Collects evidence that the true share is above `limit`, between 0 and 0.8.
     pub(crate) fn above(limit: f64, past: &[Side]) -> Self {
-        let bets = spread::<ALTERNATIVES>(1.1 * limit, 0.9_f64.max(1.1 * limit)).to_vec();
+        let bets = bets_on::<ALTERNATIVES>(1.1 * limit, 0.9_f64.max(1.1 * limit)).to_vec();
         Self::new(limit, past, bets)
     }
 
@@ -184,7 +186,7 @@ impl Share {
     /// Collects evidence that the true share is below `limit`, above 0: that there were requests
     /// enough to trust.
     pub(crate) fn below(limit: f64, past: &[Side]) -> Self {
-        let bets = spread::<16>(0.0009 * limit, 0.9 * limit).to_vec();
+        let bets = bets_on::<16>(0.0009 * limit, 0.9 * limit).to_vec();
         Self::new(limit, past, bets)
     }
 
@@ -251,16 +253,25 @@ pub(crate) fn joined(parts: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
 }
 
 /// From `low` to `high`, equally far apart as ratios.
-fn spread<const N: usize>(low: f64, high: f64) -> [Bet; N] {
+pub(super) fn spread<const N: usize>(low: f64, high: f64) -> [f64; N] {
     #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
     let part = |at: usize| at as f64 / (N - 1) as f64;
-    std::array::from_fn(|at| Bet { on: low * (high / low).powf(part(at)), log: 0.0 })
+    std::array::from_fn(|at| low * (high / low).powf(part(at)))
+}
+
+fn bets_on<const N: usize>(low: f64, high: f64) -> [Bet; N] {
+    spread(low, high).map(|on| Bet { on, log: 0.0 })
 }
 
 fn mean_log(bets: &[Bet]) -> f64 {
+    mean(bets.iter().map(|bet| bet.log))
+}
+
+/// The logarithm of the mean of what bets came to.
+pub(super) fn mean(logs: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
-    let count = bets.len() as f64;
-    log_sum(bets.iter().map(|bet| bet.log)) - count.ln()
+    let count = logs.len() as f64;
+    log_sum(logs) - count.ln()
 }
 
 /// ln Σ exp(x), without leaving the range of numbers on the way.

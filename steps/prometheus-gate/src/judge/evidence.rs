@@ -10,9 +10,9 @@ use crate::judge::e_process::Share;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Evidence {
     pub(super) kind: &'static str,
-    pub(super) canary: Requests,
+    pub(super) canary: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) baseline: Option<Requests>,
+    pub(super) baseline: Option<Side>,
     /// The canary's true share is below this, with a chance of 5 % to be wrong at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) excludes_above: Option<f64>,
@@ -50,12 +50,12 @@ pub(crate) struct Evidence {
 impl Evidence {
     /// The canary's requests that were counted.
     pub(crate) const fn canary(&self) -> Side {
-        Side { errors: self.canary.errors, total: self.canary.total }
+        self.canary
     }
 
     /// What a person wants to know of it, with units.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
-        let side = |side: Requests| {
+        let side = |side: Side| {
             let share = if side.total > 0.0 {
                 percent(side.errors / side.total)
             } else {
@@ -134,16 +134,4 @@ pub(crate) fn excluded_above(side: Side) -> Option<f64> {
         if proven(middle) { high = middle } else { low = middle }
     }
     Some(high)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Requests {
-    errors: f64,
-    total: f64,
-}
-
-impl From<Side> for Requests {
-    fn from(side: Side) -> Self {
-        Self { errors: side.errors, total: side.total }
-    }
 }

@@ -1,8 +1,9 @@
 //! By how much the counters of both sides grew up to one point.
 
+use jiff::Timestamp;
+
 use crate::judge::counts::{Counts, Side};
 use crate::series::{Measure, Revision};
-use jiff::Timestamp;
 
 /// What is counted over all processes: of which side, what it measures, a bucket's bound as bits.
 pub(super) type Key = (Revision, Measure, u64);

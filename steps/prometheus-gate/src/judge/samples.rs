@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::judge::cadence::Cadence;
@@ -9,7 +10,6 @@ use crate::judge::counters::Counters;
 use crate::series::{Labels, Series, SeriesRole};
 use crate::spec::model::{Criterion, HISTORY_STEP, Timing};
 use crate::time::{Grid, from_seconds};
-use jiff::{SignedDuration, Timestamp};
 
 /// All samples that a verdict rests on.
 #[derive(Clone, Debug, Default)]

@@ -1,11 +1,10 @@
 //! Where one criterion stands, as it is written down and shown.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::judge::evidence::Evidence;
 use crate::spec::model::Role;
-use crate::time::rfc3339;
-use jiff::{SignedDuration, Timestamp};
 
 /// What one point shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +87,6 @@ pub(crate) struct Points {
 /// A value and when it was; NaN and infinities are text, as JSON has no such numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Sample {
-    #[serde(serialize_with = "moment")]
     pub(crate) t: Timestamp,
     #[serde(serialize_with = "number")]
     pub(crate) v: f64,
@@ -111,9 +109,4 @@ pub(crate) struct TrailPoint {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
 fn number<S: serde::Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
     if value.is_finite() { to.serialize_f64(*value) } else { to.collect_str(value) }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
-fn moment<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&rfc3339(*at))
 }

@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::judge::counts::{Counts, Side, percent};
-use crate::judge::e_process::joined;
+use crate::judge::e_process::{mean, spread};
 use crate::judge::growth::Growth;
 use crate::series::{Measure, Revision};
-use jiff::{SignedDuration, Timestamp};
 
 /// What has been under way at every look for so long is called not ended: longer than the scrapes
 /// between which ordinary requests come and go.
@@ -212,7 +213,7 @@ impl UnderWay {
         let logs = alternatives(TOLERATED_UNDER_WAY).map(|ratio| {
             x * (part(ratio) / fair).ln() + y * ((1.0 - part(ratio)) / (1.0 - fair)).ln()
         });
-        self.newest = mean(logs);
+        self.newest = mean(logs.into_iter());
         let more = self.newest - (self.looks * (self.looks + 1.0)).ln();
         let top = self.log_e.max(more);
         self.log_e = top + ((self.log_e - top).exp() + (more - top).exp()).ln();
@@ -240,7 +241,7 @@ impl Shortfall {
     }
 
     fn log_e(&self) -> f64 {
-        mean(self.bets)
+        mean(self.bets.into_iter())
     }
 
     fn is_in_doubt(&self) -> bool {
@@ -254,15 +255,7 @@ impl Shortfall {
 
 /// Ratios beyond the one that is tolerated, equally far apart.
 fn alternatives(tolerated: f64) -> [f64; ALTERNATIVES] {
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
-    let place = |at: usize| at as f64 / (ALTERNATIVES - 1) as f64;
-    std::array::from_fn(|at| tolerated * 1.1 * (30.0_f64 / 1.1).powf(place(at)))
-}
-
-fn mean(logs: [f64; ALTERNATIVES]) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
-    let weight = 1.0 / ALTERNATIVES as f64;
-    joined(logs.into_iter().map(|log| (weight, log)))
+    spread(1.1 * tolerated, 30.0 * tolerated)
 }
 
 #[cfg(test)]

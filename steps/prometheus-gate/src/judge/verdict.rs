@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::summary::CriterionSummary;
-use jiff::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -73,29 +73,12 @@ impl Judgement {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Inconclusive => "inconclusive",
-            Self::Pending => "pending",
-        })
+        self.serialize(f)
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hold => "hold",
-            Self::Evidence => "evidence",
-            Self::Limit => "limit",
-            Self::FastFail => "fastfail",
-            Self::Infeasible => "infeasible",
-            Self::NoData => "nodata",
-            Self::Outage => "outage",
-            Self::Deadline => "deadline",
-            Self::Override => "override",
-            Self::Aborted => "aborted",
-            Self::Pending => "pending",
-        })
+        self.serialize(f)
     }
 }

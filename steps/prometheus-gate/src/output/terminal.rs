@@ -6,6 +6,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use jiff::{SignedDuration, Timestamp};
 use step::text::clean;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -14,7 +15,6 @@ use crate::judge::verdict::{Judgement, Verdict};
 use crate::output::shade::{Shade, shades, standing};
 use crate::spec::model::Timing;
 use crate::time::{length, part};
-use jiff::{SignedDuration, Timestamp};
 
 /// Without news, a log says this often that the gate is alive.
 const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -12,7 +13,6 @@ use crate::prometheus::error::PrometheusError;
 use crate::prometheus::text::{clean, excerpt};
 use crate::series::{Labels, Series};
 use crate::time::from_seconds;
-use jiff::Timestamp;
 
 /// An answer that is whole.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use step::{Proxies, Proxy, innermost};
 
@@ -18,7 +19,6 @@ use crate::prometheus::error::{PrometheusError, refusal};
 use crate::prometheus::signature::Signer;
 use crate::prometheus::text::clean;
 use crate::time::{Grid, local_clock, to_seconds};
-use jiff::{SignedDuration, Timestamp};
 
 /// A server refuses more than 11,000 points in one answer; old ones count one fewer or more.
 const POINTS_AT_ONCE: i32 = 10_000;
@@ -250,7 +250,7 @@ fn cause(error: &reqwest::Error) -> String {
         return "no answer in time".to_owned();
     }
     // The outer sentences only say that there was an error; the last one says which.
-    error.source().map_or_else(|| "the connection broke".to_owned(), |cause| innermost(cause))
+    error.source().map_or_else(|| "the connection broke".to_owned(), innermost)
 }
 
 /// Seconds as Prometheus reads them, to the millisecond.

@@ -1,5 +1,6 @@
 //! Which series there are to ask for, and how they are labelled.
 
+use jiff::Timestamp;
 use step::Usage;
 
 use crate::prometheus::client::Prometheus;
@@ -8,7 +9,6 @@ use crate::prometheus::text::clean;
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::queries::{Shape, replaced};
 use crate::spec::question::Candidate;
-use jiff::Timestamp;
 
 /// The best way to ask for which there are series.
 pub(crate) async fn existing<'a>(

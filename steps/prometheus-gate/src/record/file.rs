@@ -4,7 +4,7 @@
 use std::{
     fmt::Display,
     fs::{self, File},
-    io::{self, BufWriter, Write as _},
+    io::{self, BufWriter, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,6 @@ use crate::record::line::Line;
 pub(crate) struct RecordFile {
     path: PathBuf,
     file: File,
-    /// Bytes of whole lines.
-    length: u64,
 }
 
 impl RecordFile {
@@ -22,7 +20,7 @@ impl RecordFile {
     pub(crate) fn create(path: &Path) -> Option<Self> {
         let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
         match folder.and_then(|()| File::create(path)) {
-            Ok(file) => Some(Self { path: path.to_owned(), file, length: 0 }),
+            Ok(file) => Some(Self { path: path.to_owned(), file }),
             Err(cause) => {
                 let what = format!("failed to create record `{}`: {cause}", path.display());
                 warn(&what, cause.kind());
@@ -34,49 +32,25 @@ impl RecordFile {
     /// Adds a line. After one that failed there is no record any more; what stands in the file ends
     /// with a whole line and has no end, so that `replay` refuses it.
     pub(crate) fn add(mut self, line: &Line) -> Option<Self> {
-        match self.write(line) {
-            Ok(length) => {
-                self.length += length;
-                Some(self)
-            }
-            Err(cause) => {
-                let what = format!("failed to write record `{}`: {cause}", self.path.display());
-                warn(format!("{what}; nothing more is recorded"), cause.kind());
-                // Not all that can be written can be cut.
-                let _ = self.file.set_len(self.length);
-                None
-            }
-        }
+        let whole = self.file.stream_position();
+        let Err(cause) = self.write(line) else { return Some(self) };
+        let what = format!("failed to write record `{}`: {cause}", self.path.display());
+        warn(format!("{what}; nothing more is recorded"), cause.kind());
+        // Not all that can be written can be cut.
+        let _ = whole.and_then(|length| self.file.set_len(length));
+        None
     }
 
-    /// Writes a line without a second copy of it in memory, and says how long it is.
-    fn write(&self, line: &Line) -> io::Result<u64> {
-        let mut out = Counted { out: BufWriter::with_capacity(64 << 10, &self.file), length: 0 };
+    /// Writes a line without a second copy of it in memory.
+    fn write(&self, line: &Line) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(64 << 10, &self.file);
         let written = serde_json::to_writer(&mut out, line)
             .map_err(io::Error::from)
             .and_then(|()| out.write_all(b"\n"))
             .and_then(|()| out.flush());
-        let Counted { out, length } = out;
         // What is left in the buffer after an error must not be written when it is dropped.
         let _ = out.into_parts();
-        written.map(|()| length)
-    }
-}
-
-struct Counted<W> {
-    out: W,
-    length: u64,
-}
-
-impl<W: io::Write> io::Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.length += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        written
     }
 }
 

@@ -1,5 +1,6 @@
 //! The lines of a record, as they stand in its file.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -7,7 +8,6 @@ use crate::judge::verdict::Verdict;
 use crate::spec::model::{Criterion, Spec};
 use crate::spec::subject::Subject;
 use crate::time::Grid;
-use jiff::{SignedDuration, Timestamp};
 
 /// Which of a criterion's questions an answer is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

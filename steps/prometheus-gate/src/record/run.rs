@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use step::text::hex;
@@ -16,7 +17,6 @@ use crate::series::Series;
 use crate::spec::model::{Criterion, Spec};
 use crate::spec::subject::Subject;
 use crate::time::{Grid, rfc3339};
-use jiff::Timestamp;
 
 /// A gate's question, its start, and every answer so far.
 pub(crate) struct Record {
@@ -98,7 +98,7 @@ impl Record {
         verdict(&self.spec, self.t0, &self.samples, now)
     }
 
-    pub(super) fn take(&mut self, at: usize, of: QueryKind, grid: Grid, series: &[Series]) {
+    pub(crate) fn take(&mut self, at: usize, of: QueryKind, grid: Grid, series: &[Series]) {
         let material = &mut self.samples.criteria[at];
         match of {
             QueryKind::Points if self.spec.criteria[at].is_counted() => {

@@ -1,11 +1,11 @@
 //! From what a spec says of its criteria to the questions that are asked.
 
 use anyhow::Result;
-use step::Usage;
+use jiff::SignedDuration;
 
 use crate::spec::expression::Combine;
 use crate::spec::file::{
-    CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile,
+    CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile, usage,
 };
 use crate::spec::model::{
     CompareTest, Counted, Criterion, FastFail, LatencyTest, Missing, Role, SloTest, Test, Timing,
@@ -16,7 +16,6 @@ use crate::spec::promql::window;
 use crate::spec::queries::{Own, Query, Sides};
 use crate::spec::question::{Candidate, Question};
 use crate::time::{Length, length};
-use jiff::SignedDuration;
 
 impl SpecFile {
     /// The questions, each with its candidates to be asked.
@@ -24,19 +23,13 @@ impl SpecFile {
         let questions: Vec<Question> =
             self.criteria.iter().map(|part| self.question(part)).collect::<Result<_>>()?;
         let names: Vec<&str> = questions.iter().map(Question::name).collect();
-        let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
         if questions.iter().all(|question| question.role() != Role::Gate) {
-            return usage(
-                "no criterion has to hold".to_owned(),
-                "give at least one the role `gate`",
-            );
+            return Err(usage("no criterion has to hold", "give at least one the role `gate`"));
         }
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
-                return usage(
-                    format!("two criteria are called `{name}`"),
-                    "give each a `name` of its own",
-                );
+                let what = format!("two criteria are called `{name}`");
+                return Err(usage(what, "give each a `name` of its own"));
             }
         }
         let mentioned = questions
@@ -45,10 +38,8 @@ impl SpecFile {
             .chain(self.combine.iter().flat_map(Combine::names));
         for name in mentioned {
             if !names.contains(&name) {
-                return usage(
-                    format!("there is no criterion `{name}`"),
-                    "names are given by `name:`",
-                );
+                let what = format!("there is no criterion `{name}`");
+                return Err(usage(what, "names are given by `name:`"));
             }
         }
         Ok(questions)
@@ -67,9 +58,7 @@ impl SpecFile {
             let what = format!(
                 "criterion `{name}` needs exactly one of preset, query, compare, latency and slo"
             );
-            return Err(
-                Usage { what, hint: "split it into criteria of their own".to_owned() }.into()
-            );
+            return Err(usage(what, "split it into criteria of their own"));
         }
         if let Some(preset) = part.preset {
             let mut candidates = preset.candidates(&self.release(preset, part)?);
@@ -82,8 +71,7 @@ impl SpecFile {
             return Ok(Question::Candidates(candidates));
         }
         let Some(name) = part.name.clone() else {
-            let hint = "give it a `name`".to_owned();
-            return Err(Usage { what: "a criterion has no name".to_owned(), hint }.into());
+            return Err(usage("a criterion has no name", "give it a `name`"));
         };
         if let Some(query) = &part.query {
             return Ok(Question::Fixed(Box::new(self.own(part, name, self.filled_in(query))?)));
@@ -96,18 +84,8 @@ impl SpecFile {
             metric,
             probe: query.probe(),
             criterion: Criterion {
-                name,
-                query: query.text(""),
-                presence: None,
                 past: query.past(""),
-                source: String::new(),
-                notes: Vec::new(),
-                role: part.role,
-                window: SignedDuration::ZERO,
-                coverage: part.coverage.unwrap_or(0.9),
-                max_gap: part.max_gap.map_or(SignedDuration::from_secs(90), |Length(gap)| gap),
-                unit: part.unit.clone().unwrap_or_default(),
-                test,
+                ..common(part, Criterion::new(&name, query.text(""), test))
             },
             query: Some(query),
         }]))
@@ -127,20 +105,10 @@ impl SpecFile {
                 },
             )?,
         };
-        Ok(Criterion {
-            test: Test::Value(value_test(part, &name)?),
-            name,
-            query,
-            presence,
-            past: None,
-            source: String::new(),
-            notes: Vec::new(),
-            role: part.role,
-            window: reach,
-            coverage: part.coverage.unwrap_or(0.9),
-            max_gap: part.max_gap.map_or(SignedDuration::from_secs(45), |Length(gap)| gap),
-            unit: part.unit.clone().unwrap_or_default(),
-        })
+        let test = Test::Value(value_test(part, &name)?);
+        let max_gap = SignedDuration::from_secs(45);
+        let criterion = Criterion { max_gap, ..Criterion::new(&name, query, test) };
+        Ok(Criterion { presence, window: reach, ..common(part, criterion) })
     }
 
     /// A criterion of counters that a spec names.
@@ -159,12 +127,10 @@ impl SpecFile {
             if baseline.is_some() {
                 return Ok(query);
             }
-            Err(Usage {
-                what: format!(
-                    "criterion `{name}` compares the canary with a baseline, and there is none"
-                ),
-                hint: "give `--baseline-revision`, or `rollout.baselineSelector`".to_owned(),
-            })
+            let what = format!(
+                "criterion `{name}` compares the canary with a baseline, and there is none"
+            );
+            Err(usage(what, "give `--baseline-revision`, or `rollout.baselineSelector`"))
         };
         if let Some(CompareSpec { errors, total, max_ratio, alpha, min_requests }) = &part.compare {
             let test = CompareTest {
@@ -194,7 +160,7 @@ impl SpecFile {
         };
         if fail.is_none() && pass.is_none() {
             let what = format!("criterion `{name}` has an objective without a number");
-            return Err(Usage { what, hint: "give `fail`, `pass`, or both".to_owned() }.into());
+            return Err(usage(what, "give `fail`, `pass`, or both"));
         }
         let test = SloTest {
             fail: *fail,
@@ -238,11 +204,10 @@ impl SpecFile {
                 .unwrap_or_default();
             Some(format!("{namespace}revision=\"{revision}\""))
         };
-        let canary =
-            canary_selector.clone().or_else(|| of(canary_revision)).ok_or_else(|| Usage {
-                what: "nothing tells the canary's series from others".to_owned(),
-                hint: "give `rollout.canarySelector`, or `--canary-revision`".to_owned(),
-            })?;
+        let canary = canary_selector.clone().or_else(|| of(canary_revision)).ok_or_else(|| {
+            let hint = "give `rollout.canarySelector`, or `--canary-revision`";
+            usage("nothing tells the canary's series from others", hint)
+        })?;
         Ok((
             self.filled_in(&canary),
             baseline_selector
@@ -253,8 +218,6 @@ impl SpecFile {
     }
 
     fn release(&self, question: Preset, part: &CriterionSpec) -> Result<Release> {
-        let missing =
-            |what: &str, hint: &str| Usage { what: what.to_owned(), hint: hint.to_owned() };
         let RolloutSpec { namespace, canary_revision, baseline_revision, percent, .. } =
             &self.rollout;
         if baseline_revision.is_none() && question.needs_baseline() {
@@ -262,16 +225,14 @@ impl SpecFile {
                 "`{}` compares the canary with a baseline, and there is none",
                 question.name()
             );
-            return Err(
-                missing(&what, "give the revision before it as `--baseline-revision`").into()
-            );
+            return Err(usage(what, "give the revision before it as `--baseline-revision`"));
         }
         Ok(Release {
             namespace: namespace.clone().ok_or_else(|| {
-                missing("the namespace of the revisions is not known", "give it as `--namespace`")
+                usage("the namespace of the revisions is not known", "give it as `--namespace`")
             })?,
             canary: canary_revision.clone().ok_or_else(|| {
-                missing("the revision on trial is not known", "give it as `--canary-revision`")
+                usage("the revision on trial is not known", "give it as `--canary-revision`")
             })?,
             baseline: baseline_revision.clone(),
             max_ratio: part.max_ratio.unwrap_or(1.25),
@@ -300,19 +261,27 @@ impl SpecFile {
     }
 }
 
+/// What a spec may say of any criterion of its own.
+fn common(part: &CriterionSpec, criterion: Criterion) -> Criterion {
+    Criterion {
+        role: part.role,
+        coverage: part.coverage.unwrap_or(criterion.coverage),
+        max_gap: part.max_gap.map_or(criterion.max_gap, |Length(gap)| gap),
+        unit: part.unit.clone().unwrap_or_default(),
+        ..criterion
+    }
+}
+
 fn value_test(part: &CriterionSpec, name: &str) -> Result<ValueTest> {
     let Some(when) = part.when.clone() else {
         let what = format!("criterion `{name}` has a query and no condition");
-        return Err(
-            Usage { what, hint: "give it a `when`, such as `value <= 0.01`".to_owned() }.into()
-        );
+        return Err(usage(what, "give it a `when`, such as `value <= 0.01`"));
     };
     if part.missing == Some(Missing::Zero) && part.presence.is_none() {
         let what = format!(
             "criterion `{name}` takes no sample for 0, and nothing tells whether there was traffic"
         );
-        let hint = "give a `presence` query that has a sample wherever there was".to_owned();
-        return Err(Usage { what, hint }.into());
+        return Err(usage(what, "give a `presence` query that has a sample wherever there was"));
     }
     let limit = |number: Option<i64>, default: Option<usize>| match number {
         None => default,
@@ -333,25 +302,21 @@ fn value_test(part: &CriterionSpec, name: &str) -> Result<ValueTest> {
     })
 }
 
-fn wrong_query(name: &str, why: &str) -> Usage {
-    Usage {
-        what: format!("the query of `{name}` is not valid PromQL: {why}"),
-        hint: "try it in Prometheus's own page".to_owned(),
-    }
+fn wrong_query(name: &str, why: &str) -> anyhow::Error {
+    let what = format!("the query of `{name}` is not valid PromQL: {why}");
+    usage(what, "try it in Prometheus's own page")
 }
 
 /// A gate that can never pass says so at once, not at its deadline.
 pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Result<()> {
-    let usage = |what: String, hint: &str| Err(Usage { what, hint: hint.to_owned() }.into());
     if timing.step < SignedDuration::from_secs(1) {
-        return usage(
-            format!("`step` is {}", length(timing.step)),
-            "use 1s or more: no server is scraped more often",
-        );
+        let what = format!("`step` is {}", length(timing.step));
+        return Err(usage(what, "use 1s or more: no server is scraped more often"));
     }
     if timing.hold < timing.step {
         let what = format!("`hold` is {}, shorter than `step`", length(timing.hold));
-        return usage(what, "one look does not show that something holds: use several steps");
+        let hint = "one look does not show that something holds: use several steps";
+        return Err(usage(what, hint));
     }
     let window =
         questions.iter().map(|question| question.criterion().window).max().unwrap_or_default();
@@ -363,7 +328,7 @@ pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Resul
             "warm-up, the query's own window, hold and settling take {} together: use at least that",
             length(needed)
         );
-        return usage(what, &hint);
+        return Err(usage(what, &hint));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result};
+use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use step::{
     Failure, Usage,
@@ -14,7 +15,6 @@ use crate::spec::model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing
 use crate::spec::presets::Preset;
 use crate::spec::status_codes::Codes;
 use crate::time::Length;
-use jiff::SignedDuration;
 
 /// A gate: what is asked, of whom, and when it is decided.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -300,6 +300,11 @@ pub(crate) fn spec_text(spec: &str) -> Result<String> {
     })
 }
 
+/// A mistake in a question, and what to write instead.
+pub(crate) fn usage(what: impl Into<String>, hint: &str) -> anyhow::Error {
+    Usage { what: what.into(), hint: hint.to_owned() }.into()
+}
+
 /// A spec from YAML, of which JSON is a part.
 pub(crate) fn parse(text: &str) -> Result<SpecFile> {
     serde_saphyr::from_str(text).map_err(|error| {
@@ -307,8 +312,7 @@ pub(crate) fn parse(text: &str) -> Result<SpecFile> {
             "the spec cannot be read: {}",
             without_values(error.to_string().lines().next().unwrap_or_default())
         );
-        let hint = "tasks/prometheus-gate/gate.schema.json says what a spec may hold".to_owned();
-        Usage { what, hint }.into()
+        usage(what, "tasks/prometheus-gate/gate.schema.json says what a spec may hold")
     })
 }
 

@@ -1,10 +1,10 @@
 //! What a gate is asked: timing and criteria.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::expression::{Combine, Condition};
 use crate::time::{Grid, floor};
-use jiff::{SignedDuration, Timestamp};
 
 /// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
 const HISTORY: SignedDuration = SignedDuration::from_secs(3600);
@@ -96,6 +96,24 @@ pub(crate) struct Criterion {
 }
 
 impl Criterion {
+    /// One that has to hold, with the gaps of scrapes once a minute, and nothing else said.
+    pub(crate) fn new(name: &str, query: String, test: Test) -> Self {
+        Self {
+            name: name.to_owned(),
+            query,
+            presence: None,
+            past: None,
+            source: String::new(),
+            notes: Vec::new(),
+            role: Role::Gate,
+            window: SignedDuration::ZERO,
+            coverage: 0.9,
+            max_gap: SignedDuration::from_secs(90),
+            unit: String::new(),
+            test,
+        }
+    }
+
     /// Whether it rests on raw counters.
     pub(crate) const fn is_counted(&self) -> bool {
         !matches!(self.test, Test::Value(_))

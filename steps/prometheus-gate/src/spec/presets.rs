@@ -4,13 +4,12 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::spec::model::{
-    CompareTest, Counted, Criterion, LatencyTest, MOSTLY, Role, SloTest, Test, ValueTest,
+    CompareTest, Counted, Criterion, LatencyTest, MOSTLY, SloTest, Test, ValueTest,
 };
 use crate::spec::queries::{Own, Query, Sides, matchers};
 use crate::spec::question::Candidate;
 use crate::spec::sources::{SOURCES, Source};
 use crate::spec::status_codes::Codes;
-use jiff::SignedDuration;
 
 /// A criterion that has a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -52,14 +51,8 @@ pub(crate) struct Release {
 }
 
 impl Preset {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::NoRestarts => "no-restarts",
-            Self::Errors => "errors",
-            Self::Rejections => "rejections",
-            Self::Latency => "latency",
-            Self::Slo => "slo",
-        }
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     pub(crate) const fn needs_baseline(self) -> bool {
@@ -126,18 +119,11 @@ impl Preset {
             metric: metric.to_owned(),
             probe: query.probe(),
             criterion: Criterion {
-                name: self.name().to_owned(),
-                query: query.text(""),
-                presence: None,
                 past: query.past(""),
                 source: source.name.to_owned(),
                 notes: self.notes(source, weight, codes),
-                role: Role::Gate,
-                window: SignedDuration::ZERO, // each counter belongs to one revision
-                coverage: 0.9,
-                max_gap: SignedDuration::from_secs(90),
                 unit: unit.to_owned(),
-                test,
+                ..Criterion::new(&self.name(), query.text(""), test)
             },
             query: Some(query),
         }
@@ -181,26 +167,17 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
     ];
     let way = |(namespaces, pods, containers): (&str, &str, &str)| {
         let selector = format!("{METRIC}{{{}}}", matchers(namespaces, pods, namespace, canary));
+        // A container that two jobs scrape has restarted once.
+        let query = format!("sum(max by ({pods},{containers}) ({selector}))");
         Candidate {
             source: "kube-state-metrics",
             metric: METRIC.to_owned(),
             probe: format!("count({selector})"),
             query: None,
             criterion: Criterion {
-                name: Preset::NoRestarts.name().to_owned(),
-                // A container that two jobs scrape has restarted once.
-                query: format!("sum(max by ({pods},{containers}) ({selector}))"),
-                presence: None,
-                past: None,
                 source: "kube-state-metrics".to_owned(),
-                notes: Vec::new(),
-                role: Role::Gate,
-                window: SignedDuration::ZERO,
-                coverage: 0.9,
-                // kube-state-metrics is often scraped once a minute.
-                max_gap: SignedDuration::from_secs(90),
                 unit: "restarts".to_owned(),
-                test: Test::Value(ValueTest::zero()),
+                ..Criterion::new(&Preset::NoRestarts.name(), query, Test::Value(ValueTest::zero()))
             },
         }
     };

@@ -142,8 +142,9 @@ pub(crate) fn filters(query: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use jiff::SignedDuration;
+
+    use super::*;
 
     #[test]
     fn the_window_of_a_query_is_what_it_reaches_back() {

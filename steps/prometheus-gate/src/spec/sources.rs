@@ -89,94 +89,72 @@ const ON_THE_WAY: &str = "the time that requests wait before the pod";
 const PROBES: &str =
     r#"endpoint!~"/|/livez|/readyz|/healthz|/metrics|/docs.json|/schema.json|/static_content/.*""#;
 
+const ENVOY: Source = Source {
+    name: "Envoy",
+    total: "envoy_cluster_upstream_rq",
+    code: "envoy_response_code",
+    only: "",
+    inner: None,
+    starts: Some(UnderWay {
+        starts: "envoy_cluster_upstream_rq_total",
+        active: "envoy_cluster_upstream_rq_active",
+    }),
+    bucket: "envoy_cluster_upstream_rq_time_bucket",
+    unit: "ms",
+    own: &["envoy_response_code"],
+    labels: &[Labels::Cluster("envoy_cluster_name")],
+    misses: "",
+    misses_of_latency: "",
+};
+
+const QUEUE_PROXY: Source = Source {
+    name: "queue-proxy",
+    total: "http_server_request_duration_seconds_count",
+    code: "http_response_status_code",
+    inner: Some("http_client_request_duration_seconds_count"),
+    starts: None,
+    bucket: "http_server_request_duration_seconds_bucket",
+    unit: "s",
+    own: OTEL,
+    labels: OF_A_POD,
+    misses: BROKEN_BEFORE,
+    misses_of_latency: ON_THE_WAY,
+    ..ENVOY
+};
+
+const OLD_QUEUE_PROXY: Source = Source {
+    name: "queue-proxy before Knative 1.19",
+    total: "revision_request_count",
+    code: "response_code",
+    inner: None,
+    bucket: "revision_request_latencies_bucket",
+    unit: "ms",
+    own: &["response_code", "response_code_class", "tag"],
+    ..QUEUE_PROXY
+};
+
 /// The closest to the client first: what came back at the gateway is what the client got.
 pub(crate) const SOURCES: [Source; 7] = [
-    Source {
-        name: "Envoy",
-        total: "envoy_cluster_upstream_rq",
-        code: "envoy_response_code",
-        only: "",
-        inner: None,
-        starts: Some(UnderWay {
-            starts: "envoy_cluster_upstream_rq_total",
-            active: "envoy_cluster_upstream_rq_active",
-        }),
-        bucket: "envoy_cluster_upstream_rq_time_bucket",
-        unit: "ms",
-        own: &["envoy_response_code"],
-        labels: &[Labels::Cluster("envoy_cluster_name")],
-        misses: "",
-        misses_of_latency: "",
-    },
-    Source {
-        name: "Envoy, of which starts are not scraped,",
-        total: "envoy_cluster_upstream_rq",
-        code: "envoy_response_code",
-        only: "",
-        inner: None,
-        starts: None,
-        bucket: "envoy_cluster_upstream_rq_time_bucket",
-        unit: "ms",
-        own: &["envoy_response_code"],
-        labels: &[Labels::Cluster("envoy_cluster_name")],
-        misses: "",
-        misses_of_latency: "",
-    },
-    Source {
-        name: "queue-proxy",
-        total: "http_server_request_duration_seconds_count",
-        code: "http_response_status_code",
-        only: "",
-        inner: Some("http_client_request_duration_seconds_count"),
-        starts: None,
-        bucket: "http_server_request_duration_seconds_bucket",
-        unit: "s",
-        own: OTEL,
-        labels: OF_A_POD,
-        misses: BROKEN_BEFORE,
-        misses_of_latency: ON_THE_WAY,
-    },
-    Source {
-        name: "queue-proxy before Knative 1.19",
-        total: "revision_request_count",
-        code: "response_code",
-        only: "",
-        inner: None,
-        starts: None,
-        bucket: "revision_request_latencies_bucket",
-        unit: "ms",
-        own: &["response_code", "response_code_class", "tag"],
-        labels: OF_A_POD,
-        misses: BROKEN_BEFORE,
-        misses_of_latency: ON_THE_WAY,
-    },
+    ENVOY,
+    Source { name: "Envoy, of which starts are not scraped,", starts: None, ..ENVOY },
+    QUEUE_PROXY,
+    OLD_QUEUE_PROXY,
     Source {
         name: "the container's own count",
         total: "kn_serving_invocation_duration_seconds_count",
-        code: "http_response_status_code",
-        only: "",
         inner: None,
-        starts: None,
         bucket: "kn_serving_invocation_duration_seconds_bucket",
-        unit: "s",
-        own: OTEL,
-        labels: OF_A_POD,
         misses: REFUSED_BEFORE,
         misses_of_latency: WAITING,
+        ..QUEUE_PROXY
     },
     Source {
         name: "the container's own count before Knative 1.19",
         total: "revision_app_request_count",
-        code: "response_code",
-        only: "",
-        inner: None,
-        starts: None,
         bucket: "revision_app_request_latencies_bucket",
-        unit: "ms",
-        own: &["response_code", "response_code_class", "tag"],
-        labels: OF_A_POD,
         misses: REFUSED_BEFORE,
         misses_of_latency: WAITING,
+        ..OLD_QUEUE_PROXY
     },
     // It counts the kubelet's probes and the pages for people as requests too.
     Source {
@@ -185,13 +163,11 @@ pub(crate) const SOURCES: [Source; 7] = [
         code: "http_response_code",
         only: PROBES,
         inner: None,
-        starts: None,
         bucket: "bentoml_service_request_duration_seconds_bucket",
-        unit: "s",
         own: &["http_response_code", "endpoint", "service_name", "service_version", "runner_name"],
-        labels: OF_A_POD,
         misses: REFUSED_BEFORE,
         misses_of_latency: WAITING,
+        ..QUEUE_PROXY
     },
 ];
 

@@ -1,6 +1,7 @@
 //! What is asked of the server, and what becomes of its answers and refusals.
 
 use anyhow::{Context as _, Result};
+use jiff::{SignedDuration, Timestamp};
 use step::{Failure, Usage};
 
 use crate::prometheus::answer::Answer;
@@ -14,7 +15,6 @@ use crate::spec::queries::labelled;
 use crate::spec::question::Question;
 use crate::time::{Grid, length, local_clock};
 use crate::watch::state::{Clock, Round, Watch};
-use jiff::{SignedDuration, Timestamp};
 
 /// Clocks drift apart by milliseconds in five minutes.
 const CLOCK_IS_GOOD_FOR: SignedDuration = SignedDuration::from_secs(300);

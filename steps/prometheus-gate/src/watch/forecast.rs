@@ -1,6 +1,8 @@
 //! How long a verdict will take, told as soon as it can be: a quiet service is to hear it now, and not
 //! at the deadline.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::judge::counts::percent;
 use crate::judge::growth::counts;
 use crate::judge::samples::{Material, Samples};
@@ -9,7 +11,6 @@ use crate::judge::verdict::{Judgement, Verdict};
 use crate::series::Revision;
 use crate::spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test};
 use crate::time::{duration_of, length};
-use jiff::{SignedDuration, Timestamp};
 
 /// A minute of judged points tells how much traffic there is.
 const LONG_ENOUGH: SignedDuration = SignedDuration::from_secs(60);

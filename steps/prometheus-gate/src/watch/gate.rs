@@ -2,15 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use step::Usage;
+use jiff::Timestamp;
 
 use crate::prometheus::client::Prometheus;
 use crate::spec::expression::Combine;
+use crate::spec::file::usage;
 use crate::spec::model::{Policy, Timing};
 use crate::spec::question::Question;
 use crate::spec::subject::Subject;
 use crate::time::rfc3339;
-use jiff::Timestamp;
 
 /// What is asked, of whom, and since when.
 pub(crate) struct Gate {
@@ -30,11 +30,9 @@ pub(crate) struct Gate {
 }
 
 /// What is wrong with a start that is to come.
-pub(crate) fn in_the_future(start: Timestamp) -> Usage {
-    Usage {
-        what: format!("the start `{}` is in the future", rfc3339(start)),
-        hint:
-            "give the moment at which the canary got its first request, in UTC or with its offset"
-                .to_owned(),
-    }
+pub(crate) fn in_the_future(start: Timestamp) -> anyhow::Error {
+    let what = format!("the start `{}` is in the future", rfc3339(start));
+    let hint =
+        "give the moment at which the canary got its first request, in UTC or with its offset";
+    usage(what, hint)
 }

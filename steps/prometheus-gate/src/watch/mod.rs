@@ -1,10 +1,4 @@
 //! The loop around the verdict: ask for what is new, judge, log, wait.
-//!
-//! - `gate`: a gate that can run
-//! - `state`: what it knows while it watches
-//! - `ask`: what is asked of the server, and what becomes of its answers and refusals
-//! - `forecast`: how long a verdict will take
-//! - `second_source`: whether another source says the same of the canary's failures
 
 mod ask;
 mod forecast;
@@ -15,6 +9,7 @@ mod state;
 use std::time::Duration;
 
 use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
 use step::Terminated;
 use tokio::time::{sleep, timeout};
 
@@ -28,7 +23,6 @@ use crate::spec::model::{Counted, Test};
 use crate::time::local_clock;
 use crate::watch::gate::Gate;
 use crate::watch::state::{Round, Watch};
-use jiff::{SignedDuration, Timestamp};
 
 /// Longest pause between two tries while the server is in error.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);

@@ -3,6 +3,8 @@
 //! Both count the same requests at different places, so a difference that chance does not explain
 //! says where requests fail: between the two. It changes no verdict, and its reason mentions it.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::judge::counters::Counters;
 use crate::judge::counts::Side;
 use crate::judge::growth::counts;
@@ -12,7 +14,6 @@ use crate::prometheus::error::PrometheusError;
 use crate::spec::queries::{Query, Sides};
 use crate::spec::question::Candidate;
 use crate::time::Grid;
-use jiff::{SignedDuration, Timestamp};
 
 /// Standard errors beyond which two shares differ by more than chance: one release in 15,000.
 const BY_CHANCE: f64 = 4.0;

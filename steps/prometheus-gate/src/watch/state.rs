@@ -1,6 +1,7 @@
 //! What a gate knows while it watches.
 
 use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::manual_override::ManualOverride;
 use crate::output::terminal::View;
@@ -11,7 +12,6 @@ use crate::spec::question::Candidate;
 use crate::time::local_clock;
 use crate::watch::forecast::Forecast;
 use crate::watch::gate::{Gate, in_the_future};
-use jiff::{SignedDuration, Timestamp};
 
 /// A start may be told by a clock that is this much ahead; more is a mistake.
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
@@ -95,7 +95,7 @@ impl Watch {
         if self.clock.is_some() {
             let start = self.gate.start.unwrap_or(now);
             if start > now + AHEAD {
-                return Err(in_the_future(start).into());
+                return Err(in_the_future(start));
             }
             self.record.restart(start);
             self.record.samples.failing_since = None;

@@ -1,6 +1,7 @@
+use jiff::SignedDuration;
+
 use super::*;
 use crate::time::after;
-use jiff::SignedDuration;
 
 #[test]
 fn the_notation_is_that_of_promtool() {

@@ -122,8 +122,8 @@ impl Comparison<'_> {
             .filter(|r| r.is_finite());
         Evidence {
             kind,
-            canary: canary.into(),
-            baseline: compared.then(|| baseline.into()),
+            canary,
+            baseline: compared.then_some(baseline),
             excludes_above: excluded_above(canary),
             ratio: ratio.filter(|_| compared),
             bound: self.strongest().map(|bound| bound.at),

@@ -1,3 +1,4 @@
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -6,7 +7,6 @@ use crate::judge::summary::Points;
 use crate::series::{Labels, Series};
 use crate::spec::expression::Combine;
 use crate::spec::model::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest};
-use jiff::{SignedDuration, Timestamp};
 
 const T0: Timestamp = Timestamp::constant(1_000_000, 0);
 const STEP: SignedDuration = SignedDuration::from_secs(5);

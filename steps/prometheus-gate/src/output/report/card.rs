@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use crate::judge::evidence::Evidence;
 use crate::judge::summary::{CriterionSummary, TrailPoint};
 use crate::output::report::chart::{Axis, Chart, Curve, counted, held, points};
@@ -10,7 +12,6 @@ use crate::output::shade::standing;
 use crate::record::run::Record;
 use crate::spec::model::{Criterion, Role, Test, Timing};
 use crate::time::length;
-use jiff::Timestamp;
 
 pub(crate) fn card(
     state: &CriterionSummary,

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::judge::counts::percent;
 use crate::judge::summary::{CriterionSummary, Points, Standing, TrailPoint};
 use crate::output::shade::{Shade, shades, standing};
 use crate::time::{length, part};
-use jiff::{SignedDuration, Timestamp};
 
 /// Width of a drawing, in its own units: about the pixels of a card.
 const WIDTH: f64 = 340.0;
