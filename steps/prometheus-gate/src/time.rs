@@ -1,6 +1,6 @@
 //! Timestamps, durations, and the points at which series are evaluated: how they are read and written.
 
-use std::iter;
+use std::{iter, str::FromStr};
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -72,19 +72,22 @@ pub(crate) struct Length(pub(crate) SignedDuration);
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        duration(&String::deserialize(from)?).map(Self).map_err(D::Error::custom)
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 
-/// A duration such as `90s`, `5m` or `1h30m`.
-pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
-    /// Sums of a few of these stay far within range.
-    const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
-    let span = text.parse::<Span>().ok();
-    match span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()) {
-        Some(duration) if duration > LONGEST => Err("it is longer than a year".to_owned()),
-        Some(duration) if !duration.is_negative() => Ok(duration),
-        _ => Err("write `90s`, `5m` or `1h30m`".to_owned()),
+impl FromStr for Length {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        /// Sums of a few of these stay far within range.
+        const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+        let span = text.parse::<Span>().ok();
+        match span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()) {
+            Some(duration) if duration > LONGEST => Err("it is longer than a year".to_owned()),
+            Some(duration) if !duration.is_negative() => Ok(Self(duration)),
+            _ => Err("write `90s`, `5m` or `1h30m`".to_owned()),
+        }
     }
 }
 
@@ -144,11 +147,11 @@ mod tests {
     fn a_duration_has_a_unit_and_is_no_longer_than_a_year() {
         for (text, seconds) in [("90s", 90), ("1h30m", 5400), ("1h 30m", 5400), ("2 days", 172_800)]
         {
-            assert_eq!(duration(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
+            assert_eq!(text.parse(), Ok(Length(SignedDuration::from_secs(seconds))), "{text}");
         }
-        assert_eq!(duration("500ms"), Ok(SignedDuration::from_millis(500)));
+        assert_eq!("500ms".parse(), Ok(Length(SignedDuration::from_millis(500))));
         for wrong in ["", "90", "5q", "-5m", "400d", "1h30", "PT"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
+            assert!(wrong.parse::<Length>().is_err(), "{wrong}");
         }
         assert_eq!(length(SignedDuration::from_millis(-5_400_500)), "1h 30m 500ms");
     }

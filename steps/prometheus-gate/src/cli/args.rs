@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::{
     Url,
     header::{HeaderName, HeaderValue},
@@ -11,10 +11,9 @@ use reqwest::{
 use step::{ResultFile, SecretFolder, secret};
 
 use crate::spec::expression::{Combine, Condition};
-use crate::spec::file::{OnInconclusive, OnNoTraffic, percent};
-use crate::spec::presets::Preset;
-use crate::spec::status_codes::Codes;
-use crate::time::{duration, timestamp};
+use crate::spec::file::{OnInconclusive, OnNoTraffic, RolloutSpec, TimingSpec};
+use crate::spec::{presets::Preset, status_codes::Codes};
+use crate::time::{Length, timestamp};
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
 ///
@@ -40,7 +39,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: Box<ServerArgs>,
         #[command(flatten)]
-        rollout: Box<RolloutArgs>,
+        rollout: Box<RolloutSpec>,
     },
     /// Come to the verdict of a record again, without a network, and print it as JSON
     Replay {
@@ -80,7 +79,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["query", "criteria"], help_heading = "What to ask")]
     pub(crate) spec: Option<String>,
     #[command(flatten)]
-    pub(crate) rollout: RolloutArgs,
+    pub(crate) rollout: RolloutSpec,
     /// How many times the baseline's share of failed, rejected or slow requests is tolerated [default: 1.25]
     #[arg(long, value_name = "RATIO", value_parser = above_zero, help_heading = "What to ask")]
     pub(crate) max_ratio: Option<f64>,
@@ -104,30 +103,11 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "FORMULA", help_heading = "What to ask")]
     pub(crate) combine: Option<Combine>,
 
-    /// How long everything has to be good without a break [default: 5m]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) hold: Option<SignedDuration>,
-    /// When to give up, counted from the start [default: 30m]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) deadline: Option<SignedDuration>,
+    #[command(flatten)]
+    pub(crate) timing: TimingSpec,
     /// When the canary got its first request, as RFC 3339 or `@SECONDS` since 1970 [default: now, by Prometheus's clock]
     #[arg(long, value_parser = timestamp, value_name = "TIME", help_heading = "Timing")]
     pub(crate) start: Option<Timestamp>,
-    /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) warmup: Option<SignedDuration>,
-    /// Evaluation interval: how far apart the points are that are judged [default: 5s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) step: Option<SignedDuration>,
-    /// Age at which a point is final: as long as a scrape, a rule or a remote write may take [default: 10s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) settle: Option<SignedDuration>,
-    /// How often to ask [default: 5s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) poll: Option<SignedDuration>,
-    /// How long Prometheus may give no usable answer [default: 5m]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Timing")]
-    pub(crate) max_outage: Option<SignedDuration>,
     /// What becomes of a canary without one request for as long as `--hold` [default: wait]
     #[arg(long, value_name = "POLICY", help_heading = "Timing")]
     pub(crate) on_no_traffic: Option<OnNoTraffic>,
@@ -171,43 +151,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "REGION", value_parser = region, help_heading = "Access")]
     pub(crate) sigv4_region: Option<String>,
     /// How long one answer may take [default: 10s]
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = "Access")]
-    pub(crate) timeout: Option<SignedDuration>,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct RolloutArgs {
-    /// The InferenceService, for the log and for `$service`
-    #[arg(long, value_name = "NAME", help_heading = "What to ask")]
-    pub(crate) service: Option<String>,
-    /// The Knative revision that is on trial, such as `iris-predictor-00002`
-    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
-    pub(crate) canary_revision: Option<String>,
-    /// The Knative revision that it has to be no worse than
-    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
-    pub(crate) baseline_revision: Option<String>,
-    /// Namespace of both [default: the pod's own]
-    #[arg(long, env = "POD_NAMESPACE", help_heading = "What to ask")]
-    pub(crate) namespace: Option<String>,
-    /// Image of the canary, for the report
-    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
-    pub(crate) canary_image: Option<String>,
-    /// Image of the baseline, for the report
-    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
-    pub(crate) baseline_image: Option<String>,
-    /// Version of the canary, such as that of its model, for the report
-    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
-    pub(crate) canary_version: Option<String>,
-    /// Version of the baseline, for the report
-    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
-    pub(crate) baseline_version: Option<String>,
-    /// Percent of the traffic that the canary gets, 0 to 100; with it, requests that never end are seen where only
-    /// ends are counted
-    #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "About the release")]
-    pub(crate) percent: Option<f64>,
-    /// Name of the run that asks, for the report
-    #[arg(long, value_name = "NAME", help_heading = "About the release")]
-    pub(crate) run: Option<String>,
+    #[arg(long, value_name = "DURATION", help_heading = "Access")]
+    pub(crate) timeout: Option<Length>,
 }
 
 const EXAMPLES: &str = "\

@@ -4,18 +4,15 @@ use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use step::{Failure, Outcome};
 
-use crate::cli::args::{RolloutArgs, ServerArgs};
-use crate::cli::output::print_line;
 use crate::cli::resolve::{fill_in, server};
-use crate::prometheus::client::Prometheus;
+use crate::cli::{args::ServerArgs, output::print_line};
 use crate::prometheus::discovery::{existing, labels_there, several, shape};
-use crate::prometheus::error::PrometheusError;
+use crate::prometheus::{client::Prometheus, error::PrometheusError};
 use crate::series::Labels;
-use crate::spec::criteria::refuse_impossible;
-use crate::spec::file::{parse, spec_text};
+use crate::spec::file::{RolloutSpec, parse, spec_text};
 use crate::spec::model::{Criterion, ExpectedSeries, Missing, Test, Timing};
 use crate::spec::promql::{filters, ranges};
-use crate::spec::question::Question;
+use crate::spec::{criteria::refuse_impossible, question::Question};
 use crate::time::{duration_of, length, local_clock};
 
 /// What was found, in the words of the spec.
@@ -30,7 +27,7 @@ enum Finding {
 pub(crate) async fn check(
     spec: &str,
     server_args: &ServerArgs,
-    rollout: &RolloutArgs,
+    rollout: &RolloutSpec,
 ) -> Result<Outcome> {
     let mut file = parse(&spec_text(spec)?)?;
     fill_in(&mut file, rollout);

@@ -19,8 +19,7 @@ use self::{
 };
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::output::results::Results;
-use crate::record::file::warn;
-use crate::record::run::Record;
+use crate::record::{file::warn, run::Record};
 use crate::spec::question::Question;
 use crate::time::{length, rfc3339};
 use crate::watch::watch;

@@ -7,9 +7,7 @@ use step::Outcome;
 
 use crate::judge::verdict::Verdict;
 use crate::output::report;
-use crate::record::replay::replay;
-use crate::record::run::Record;
-use crate::record::summary::Summary;
+use crate::record::{replay::replay, run::Record, summary::Summary};
 
 /// The verdict of a record, on stdout.
 pub(super) fn replay_record(record: &Path, report: Option<&Path>) -> Result<Outcome> {

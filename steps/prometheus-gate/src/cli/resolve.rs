@@ -1,20 +1,18 @@
 //! From what was typed to a gate that can run. Everything that is wrong with a question is said
 //! here, before the first query.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderName, HeaderValue};
 use step::{Failure, SecretFolder, secret, text};
 
-use crate::cli::args::{RolloutArgs, ServerArgs, WatchArgs, address, header, region};
-use crate::prometheus::access::Access;
-use crate::prometheus::client::Prometheus;
-use crate::spec::criteria::refuse_impossible;
+use crate::cli::args::{ServerArgs, WatchArgs, address, header, region};
+use crate::prometheus::{access::Access, client::Prometheus};
 use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text, usage};
 use crate::spec::presets;
-use crate::spec::subject::Subject;
+use crate::spec::{criteria::refuse_impossible, subject::Subject};
 use crate::time::{Length, local_clock, timestamp};
 use crate::watch::gate::{Gate, in_the_future};
 
@@ -42,7 +40,7 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
         combine: file.combine.clone().unwrap_or_default(),
         policy: file.policy(),
         start: started(&file, args.start)?,
-        poll: file.poll().unsigned_abs(),
+        poll: file.timing.poll.map_or(Duration::from_secs(5), |Length(poll)| poll.unsigned_abs()),
         questions,
         subject: Subject::from(&file.rollout),
         override_file: file.override_file.clone(),
@@ -81,19 +79,7 @@ fn from_flags(args: &WatchArgs) -> SpecFile {
 
 /// Flags go before what a file says.
 fn overlay(file: &mut SpecFile, args: &WatchArgs) {
-    let set = |field: &mut Option<Length>, flag: Option<SignedDuration>| {
-        if let Some(flag) = flag {
-            *field = Some(Length(flag));
-        }
-    };
-    let timing = &mut file.timing;
-    set(&mut timing.hold, args.hold);
-    set(&mut timing.deadline, args.deadline);
-    set(&mut timing.warmup, args.warmup);
-    set(&mut timing.step, args.step);
-    set(&mut timing.settle, args.settle);
-    set(&mut timing.poll, args.poll);
-    set(&mut timing.max_outage, args.max_outage);
+    file.timing = args.timing.or(file.timing);
     file.alpha = args.alpha.or(file.alpha);
     file.combine = args.combine.clone().or(file.combine.take());
     file.on_no_traffic = args.on_no_traffic.unwrap_or(file.on_no_traffic);
@@ -102,7 +88,7 @@ fn overlay(file: &mut SpecFile, args: &WatchArgs) {
 }
 
 /// The canary and its baseline, by the flags, the file, and the pod that it runs in.
-pub(crate) fn fill_in(file: &mut SpecFile, flags: &RolloutArgs) {
+pub(crate) fn fill_in(file: &mut SpecFile, flags: &RolloutSpec) {
     /// Where Kubernetes tells a pod its namespace.
     const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     let rollout = &mut file.rollout;
@@ -132,10 +118,7 @@ pub(crate) fn server(
     };
     let mut headers = headers(&file.prometheus.headers)?;
     headers.extend(flags.header.iter().cloned());
-    let timeout = flags
-        .timeout
-        .or(file.prometheus.timeout.map(|Length(timeout)| timeout))
-        .unwrap_or(SignedDuration::from_secs(10));
+    let timeout = flags.timeout.or(file.prometheus.timeout);
     let access = Access {
         credentials: flags
             .credentials
@@ -144,7 +127,7 @@ pub(crate) fn server(
         headers,
         sigv4_region: sigv4_region(file, flags)?,
         keeps_bodies,
-        timeout: timeout.unsigned_abs(),
+        timeout: timeout.map_or(Duration::from_secs(10), |Length(timeout)| timeout.unsigned_abs()),
     };
     secret::keep_address(url.as_str());
     let address = text::address(url.as_str().trim_end_matches('/'));
@@ -192,7 +175,7 @@ fn started(file: &SpecFile, flag: Option<Timestamp>) -> Result<Option<Timestamp>
 }
 
 /// Flags override what a file says of the rollout.
-fn overlay_rollout(rollout: &mut RolloutSpec, flags: &RolloutArgs) {
+fn overlay_rollout(rollout: &mut RolloutSpec, flags: &RolloutSpec) {
     for (flag, field) in [
         (&flags.service, &mut rollout.service),
         (&flags.namespace, &mut rollout.namespace),

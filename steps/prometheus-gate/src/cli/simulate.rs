@@ -16,13 +16,10 @@ use crate::cli::output::print_line;
 use crate::judge::verdict::Verdict;
 use crate::output::report;
 use crate::record::line::{End, Last, QueryKind};
-use crate::record::run::Record;
-use crate::record::summary::Summary;
+use crate::record::{run::Record, summary::Summary};
 use crate::series::{Labels, ROLE, Series};
-use crate::spec::criteria::refuse_impossible;
 use crate::spec::file::{SpecFile, parse, usage};
-use crate::spec::model::Spec;
-use crate::spec::subject::Subject;
+use crate::spec::{criteria::refuse_impossible, model::Spec, subject::Subject};
 use crate::time::{Grid, Length, length};
 
 /// A file of tests.

@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::judge::counters::Counters;
 use crate::judge::counts::{Counts, Side};
 use crate::judge::e_process::{Ratio, Share, joined};
-use crate::judge::error_rates::Errors;
 use crate::judge::growth::{Growth, counts};
 use crate::judge::latency_bounds::{Bound, chosen, slower_than};
-use crate::judge::unended::Unended;
+use crate::judge::{counters::Counters, error_rates::Errors, unended::Unended};
 use crate::series::Revision;
 use crate::spec::model::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test};
 

@@ -2,10 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::judge::comparison::Comparison;
-use crate::judge::samples::Material;
 use crate::judge::summary::{Class, Points, Sample, TrailPoint};
-use crate::judge::verdict::Reason;
+use crate::judge::{comparison::Comparison, samples::Material, verdict::Reason};
 use crate::spec::expression::Truth;
 use crate::spec::model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
 use crate::time::{Grid, floor, length};

@@ -6,10 +6,8 @@
 
 use jiff::Timestamp;
 
-use crate::judge::criterion::CriterionState;
-use crate::judge::samples::Samples;
-use crate::judge::summary::Class;
 use crate::judge::verdict::{Judgement, Reason, Verdict};
+use crate::judge::{criterion::CriterionState, samples::Samples, summary::Class};
 use crate::spec::expression::Truth;
 use crate::spec::model::{Role, Spec};
 use crate::time::{Grid, length};

@@ -10,7 +10,8 @@ use crate::judge::e_process::Share;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Evidence {
     pub(super) kind: &'static str,
-    pub(super) canary: Side,
+    /// The canary's requests that were counted.
+    pub(crate) canary: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) baseline: Option<Side>,
     /// The canary's true share is below this, with a chance of 5 % to be wrong at any time.
@@ -48,11 +49,6 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// The canary's requests that were counted.
-    pub(crate) const fn canary(&self) -> Side {
-        self.canary
-    }
-
     /// What a person wants to know of it, with units.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let side = |side: Side| {

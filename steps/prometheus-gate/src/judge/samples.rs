@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::judge::cadence::Cadence;
-use crate::judge::counters::Counters;
+use crate::judge::{cadence::Cadence, counters::Counters};
 use crate::series::{Labels, Series, SeriesRole};
 use crate::spec::model::{Criterion, HISTORY_STEP, Timing};
 use crate::time::{Grid, from_seconds};

@@ -1,7 +1,6 @@
 //! Three gates that what is shown is tested with.
 
-use crate::record::run::Record;
-use crate::record::summary::Summary;
+use crate::record::{run::Record, summary::Summary};
 
 const SPEC: &str = r#"
 timing: {step: 5s, hold: 1m, warmup: 8s, settle: 10s, deadline: 5m}

@@ -17,8 +17,7 @@ use crate::output::report::card::card;
 use crate::output::report::chart::{HATCHES, block};
 use crate::output::report::escape::{escaped, escaped_lines};
 use crate::output::shade::Shade;
-use crate::record::run::Record;
-use crate::record::summary::Summary;
+use crate::record::{run::Record, summary::Summary};
 use crate::spec::subject::{Subject, Version};
 use crate::time::length;
 

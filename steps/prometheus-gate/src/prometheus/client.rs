@@ -16,8 +16,7 @@ use step::{Proxies, Proxy, innermost};
 use crate::prometheus::access::{Access, Certificates};
 use crate::prometheus::answer::{Answer, parse, parse_clock, parse_instant, raw};
 use crate::prometheus::error::{PrometheusError, refusal};
-use crate::prometheus::signature::Signer;
-use crate::prometheus::text::clean;
+use crate::prometheus::{signature::Signer, text::clean};
 use crate::time::{Grid, local_clock, to_seconds};
 
 /// A server refuses more than 11,000 points in one answer; old ones count one fewer or more.

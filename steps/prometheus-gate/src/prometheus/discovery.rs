@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use step::Usage;
 
-use crate::prometheus::client::Prometheus;
-use crate::prometheus::error::PrometheusError;
-use crate::prometheus::text::clean;
+use crate::prometheus::{client::Prometheus, error::PrometheusError, text::clean};
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::queries::{Shape, replaced};
 use crate::spec::question::Candidate;

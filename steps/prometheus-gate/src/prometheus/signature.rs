@@ -25,9 +25,7 @@ use reqwest::{
 use step::{aws, innermost};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::prometheus::access::Access;
-use crate::prometheus::error::PrometheusError;
-use crate::prometheus::text::clean;
+use crate::prometheus::{access::Access, error::PrometheusError, text::clean};
 
 /// The name by which the service signs.
 const SERVICE: &str = "aps";

@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use step::{Failure, Usage};
+use step::Failure;
 
 use crate::prometheus::answer::parse;
 use crate::record::line::{FORMAT, Line};
-use crate::record::run::Record;
-use crate::record::summary::Summary;
+use crate::record::{run::Record, summary::Summary};
+use crate::spec::file::usage;
 
 /// Comes to the verdict again from a record, without a network.
 pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
@@ -22,25 +22,22 @@ pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
     })?;
     let mut record: Option<Record> = None;
     for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
-        let wrong = |why: &str| Usage {
-            what: format!(
-                "line {} of `{}` is not that of a gate's record: {why}",
-                number + 1,
-                path.display()
-            ),
-            hint: "a record is what `--record FILE` wrote, whole and unchanged".to_owned(),
+        let wrong = |why: &str| {
+            let (number, path) = (number + 1, path.display());
+            let what = format!("line {number} of `{path}` is not that of a gate's record: {why}");
+            usage(what, "a record is what `--record FILE` wrote, whole and unchanged")
         };
         let line: Line = match serde_json::from_slice(&line?) {
             Ok(line) => line,
             Err(cut) if cut.is_eof() => break, // killed while it wrote
-            Err(error) => return Err(wrong(&error.to_string()).into()),
+            Err(error) => return Err(wrong(&error.to_string())),
         };
         match (line, &mut record) {
             (Line::Gate { format, t0, spec, subject, .. }, None) if format == FORMAT => {
                 record = Some(Record::new(spec, *subject, t0));
             }
             (Line::Gate { format, .. }, None) => {
-                return Err(wrong(&format!("its form is `{format}`")).into());
+                return Err(wrong(&format!("its form is `{format}`")));
             }
             (Line::Chosen { criterion, question, source }, Some(record))
                 if record.has(criterion) =>
@@ -63,14 +60,10 @@ pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
                 record.samples.failing_since = end.failing_since;
                 return Ok((record.summary(&end), record));
             }
-            _ => return Err(wrong("it does not fit what stands before it").into()),
+            _ => return Err(wrong("it does not fit what stands before it")),
         }
     }
     let what = format!("record `{}` has no end", path.display());
-    Err(Usage {
-        what,
-        hint: "the gate that wrote it was killed before its verdict, or could not write all"
-            .to_owned(),
-    }
-    .into())
+    let hint = "the gate that wrote it was killed before its verdict, or could not write all";
+    Err(usage(what, hint))
 }

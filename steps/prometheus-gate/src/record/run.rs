@@ -7,12 +7,10 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use step::text::hex;
 
-use crate::judge::decide::verdict;
 use crate::judge::samples::{Material, Samples};
-use crate::judge::verdict::Judgement;
-use crate::record::file::RecordFile;
+use crate::judge::{decide::verdict, verdict::Judgement};
 use crate::record::line::{End, FORMAT, Last, Line, QueryKind};
-use crate::record::summary::Summary;
+use crate::record::{file::RecordFile, summary::Summary};
 use crate::series::Series;
 use crate::spec::model::{Criterion, Spec};
 use crate::spec::subject::Subject;

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use jiff::SignedDuration;
 
-use crate::spec::expression::Combine;
 use crate::spec::file::{
     CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile, usage,
 };
@@ -12,9 +11,9 @@ use crate::spec::model::{
     ValueTest,
 };
 use crate::spec::presets::{Preset, Release};
-use crate::spec::promql::window;
 use crate::spec::queries::{Own, Query, Sides};
 use crate::spec::question::{Candidate, Question};
+use crate::spec::{expression::Combine, promql::window};
 use crate::time::{Length, length};
 
 impl SpecFile {
@@ -74,7 +73,7 @@ impl SpecFile {
             return Err(usage("a criterion has no name", "give it a `name`"));
         };
         if let Some(query) = &part.query {
-            return Ok(Question::Fixed(Box::new(self.own(part, name, self.filled_in(query))?)));
+            return Ok(Question::Fixed(Box::new(self.own(part, &name, self.filled_in(query))?)));
         }
         let (query, test) = self.counted(part, &name)?;
         let metric = query.bucket.as_ref().unwrap_or(&query.total);
@@ -92,7 +91,7 @@ impl SpecFile {
     }
 
     /// A criterion of a query of one's own.
-    fn own(&self, part: &CriterionSpec, name: String, query: String) -> Result<Criterion> {
+    fn own(&self, part: &CriterionSpec, name: &str, query: String) -> Result<Criterion> {
         let presence = part.presence.as_deref().map(|query| self.filled_in(query));
         let reach = match part.window {
             _ if part.scoped => SignedDuration::ZERO,
@@ -100,14 +99,14 @@ impl SpecFile {
             None => [Some(&query), presence.as_ref()].into_iter().flatten().try_fold(
                 SignedDuration::ZERO,
                 |longest: SignedDuration, query| {
-                    let reach = window(query).map_err(|why| wrong_query(&name, &why))?;
+                    let reach = window(query).map_err(|why| wrong_query(name, &why))?;
                     anyhow::Ok(longest.max(reach))
                 },
             )?,
         };
-        let test = Test::Value(value_test(part, &name)?);
+        let test = Test::Value(value_test(part, name)?);
         let max_gap = SignedDuration::from_secs(45);
-        let criterion = Criterion { max_gap, ..Criterion::new(&name, query, test) };
+        let criterion = Criterion { max_gap, ..Criterion::new(name, query, test) };
         Ok(Criterion { presence, window: reach, ..common(part, criterion) })
     }
 

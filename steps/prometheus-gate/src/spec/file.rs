@@ -12,8 +12,7 @@ use step::{
 
 use crate::spec::expression::{Combine, Condition};
 use crate::spec::model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing};
-use crate::spec::presets::Preset;
-use crate::spec::status_codes::Codes;
+use crate::spec::{presets::Preset, status_codes::Codes};
 use crate::time::Length;
 
 /// A gate: what is asked, of whom, and when it is decided.
@@ -66,59 +65,97 @@ pub(crate) struct ServerSpec {
     pub(crate) headers: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The canary and the baseline, in a file and by flags.
+#[derive(Clone, Debug, Default, Deserialize, clap::Args)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RolloutSpec {
-    /// When the canary got its first request: RFC 3339, or `@SECONDS` since 1970
-    pub(crate) start: Option<String>,
-    /// By how much the clock of the start may differ from the server's. 2s unless given
-    pub(crate) skew: Option<Length>,
-    /// The InferenceService; `$service` in queries
+    /// The InferenceService, for the log and for `$service` in queries
+    #[arg(long, value_name = "NAME", help_heading = "What to ask")]
     pub(crate) service: Option<String>,
-    /// Namespace of the revisions; `$namespace` in queries
-    pub(crate) namespace: Option<String>,
-    /// The revision on trial; `$canary` in queries
+    /// The Knative revision that is on trial, such as `iris-predictor-00002`; `$canary` in queries
+    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
     pub(crate) canary_revision: Option<String>,
-    /// The revision that it has to be no worse than; `$baseline` in queries
+    /// The Knative revision that it has to be no worse than; `$baseline` in queries
+    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
     pub(crate) baseline_revision: Option<String>,
+    /// Namespace of both; `$namespace` in queries [default: the pod's own]
+    #[arg(long, env = "POD_NAMESPACE", help_heading = "What to ask")]
+    pub(crate) namespace: Option<String>,
     /// Image of the canary, for the report
+    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
     pub(crate) canary_image: Option<String>,
     /// Image of the baseline, for the report
+    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
     pub(crate) baseline_image: Option<String>,
     /// Version of the canary, such as that of its model, for the report
+    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
     pub(crate) canary_version: Option<String>,
     /// Version of the baseline, for the report
+    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
     pub(crate) baseline_version: Option<String>,
-    /// Percent of the traffic that the canary gets, 0 to 100. With it, requests that never end are seen where only ends are counted
+    /// Percent of the traffic that the canary gets, 0 to 100; with it, requests that never end are seen where only ends are counted
+    #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "About the release")]
     #[serde(default, deserialize_with = "percent_of_file")]
     pub(crate) percent: Option<f64>,
     /// Name of the run that asks, for the report
+    #[arg(long, value_name = "NAME", help_heading = "About the release")]
     pub(crate) run: Option<String>,
+    /// When the canary got its first request: RFC 3339, or `@SECONDS` since 1970
+    #[arg(skip)]
+    pub(crate) start: Option<String>,
+    /// By how much the clock of the start may differ from the server's. 2s unless given
+    #[arg(skip)]
+    pub(crate) skew: Option<Length>,
     /// Label matchers that select the canary's series of a spec's own counters. `namespace="…",revision="…"` unless given
+    #[arg(skip)]
     pub(crate) canary_selector: Option<String>,
     /// Label matchers that select the baseline's series
+    #[arg(skip)]
     pub(crate) baseline_selector: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+/// Timing, in a file and by flags.
+#[derive(Clone, Copy, Debug, Default, Deserialize, clap::Args)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TimingSpec {
-    /// Evaluation interval: how far apart the points are that are judged. 5s unless given
-    pub(crate) step: Option<Length>,
-    /// How long everything has to be good without a break. 5m unless given
+    /// How long everything has to be good without a break [default: 5m]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) hold: Option<Length>,
-    /// How long after the start nothing is judged. 15s unless given
-    pub(crate) warmup: Option<Length>,
-    /// Age at which a point is final. 10s unless given
-    pub(crate) settle: Option<Length>,
-    /// How often to ask. 5s unless given
-    pub(crate) poll: Option<Length>,
-    /// When to give up, counted from the start. 30m unless given
+    /// When to give up, counted from the start [default: 30m]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) deadline: Option<Length>,
-    /// How long the server may give no usable answer. 5m unless given
+    /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
+    pub(crate) warmup: Option<Length>,
+    /// Evaluation interval: how far apart the points are that are judged [default: 5s]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
+    pub(crate) step: Option<Length>,
+    /// Age at which a point is final: as long as a scrape, a rule or a remote write may take [default: 10s]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
+    pub(crate) settle: Option<Length>,
+    /// How often to ask [default: 5s]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
+    pub(crate) poll: Option<Length>,
+    /// How long Prometheus may give no usable answer [default: 5m]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) max_outage: Option<Length>,
+}
+
+impl TimingSpec {
+    /// The same, with what another says where this says nothing.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            hold: self.hold.or(other.hold),
+            deadline: self.deadline.or(other.deadline),
+            warmup: self.warmup.or(other.warmup),
+            step: self.step.or(other.step),
+            settle: self.settle.or(other.settle),
+            poll: self.poll.or(other.poll),
+            max_outage: self.max_outage.or(other.max_outage),
+        }
+    }
 }
 
 /// One criterion: a query and a condition, one of `compare`, `latency` and `slo`, or a preset
@@ -266,22 +303,23 @@ pub(crate) enum OnInconclusive {
     Fail,
 }
 
+const OUT_OF_RANGE: &str = "it has to be a number from 0 to 100";
+
 /// A percentage as it is typed.
 pub(crate) fn percent(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(out_of_range)
+    text.parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| OUT_OF_RANGE.to_owned())
 }
 
 /// A percentage as a file has it.
 pub(crate) fn percent_of_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     let percent = Option::<f64>::deserialize(from)?;
     match percent {
-        Some(percent) if !(0.0..=100.0).contains(&percent) => Err(D::Error::custom(out_of_range())),
+        Some(percent) if !(0.0..=100.0).contains(&percent) => Err(D::Error::custom(OUT_OF_RANGE)),
         percent => Ok(percent),
     }
-}
-
-fn out_of_range() -> String {
-    "it has to be a number from 0 to 100".to_owned()
 }
 
 /// Reads a spec: a file, or the text itself, which has several lines or is JSON.
@@ -332,10 +370,6 @@ impl SpecFile {
             deadline: given(deadline, SignedDuration::from_secs(1800)),
             max_outage: given(max_outage, SignedDuration::from_secs(300)),
         }
-    }
-
-    pub(crate) fn poll(&self) -> SignedDuration {
-        self.timing.poll.map_or(SignedDuration::from_secs(5), |Length(poll)| poll)
     }
 
     pub(crate) fn policy(&self) -> Policy {

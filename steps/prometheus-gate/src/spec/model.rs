@@ -75,13 +75,10 @@ pub(crate) struct Criterion {
     /// A query that has a sample wherever no sample of the other means 0.
     pub(crate) presence: Option<String>,
     /// A query for the baseline's counters alone, whose past tells whether errors come in bursts.
-    #[serde(default)]
     pub(crate) past: Option<String>,
     /// Whose series it rests on, where there was a choice.
-    #[serde(default)]
     pub(crate) source: String,
     /// What that source cannot see, and what else a reader of the verdict has to know.
-    #[serde(default)]
     pub(crate) notes: Vec<String>,
     pub(crate) role: Role,
     /// How far back a value of the query reaches: its range, offset and subquery.
@@ -236,16 +233,12 @@ pub(crate) struct CompareTest {
     /// Requests to the canary without which there is no pass.
     pub(crate) min_requests: f64,
     /// What counts as an error.
-    #[serde(default)]
     pub(crate) counted: Counted,
     /// A canary with a greater share of errors is refused whatever the baseline does, 0 to 1.
-    #[serde(default)]
     pub(crate) absolute: Option<f64>,
     /// The canary's part of the traffic, 0 to 1, where it is known.
-    #[serde(default)]
     pub(crate) weight: Option<f64>,
     /// Whether the source counts requests that begin, and not only those that end.
-    #[serde(default)]
     pub(crate) counts_starts: bool,
 }
 

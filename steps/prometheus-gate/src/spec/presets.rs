@@ -7,9 +7,8 @@ use crate::spec::model::{
     CompareTest, Counted, Criterion, LatencyTest, MOSTLY, SloTest, Test, ValueTest,
 };
 use crate::spec::queries::{Own, Query, Sides, matchers};
-use crate::spec::question::Candidate;
 use crate::spec::sources::{SOURCES, Source};
-use crate::spec::status_codes::Codes;
+use crate::spec::{question::Candidate, status_codes::Codes};
 
 /// A criterion that has a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -1,4 +1,7 @@
 //! What can be read off a query without a server: how far back it reaches, and whether it filters.
+//!
+//! A scanner and no parser: what it does not know it leaves to the server. The crate `promql-parser` (0.11)
+//! refuses `smoothed` and `fill`, which servers take, and adds 0.6 MB to an image of 3.4 MB.
 
 use jiff::SignedDuration;
 
@@ -64,10 +67,12 @@ fn after_string(text: &str, quote: char) -> &str {
 
 /// A duration of the query language: `5m`, `1h30m`, or a bare number of seconds.
 fn duration(text: &str) -> Result<SignedDuration, String> {
+    /// A thousand years, so that sums stay within range.
+    const LONGEST: SignedDuration = SignedDuration::from_hours(365_000 * 24);
     let unreadable = || format!("`{}` is not a valid PromQL duration such as `5m`", text.trim());
     let mut rest = text.trim();
     if let Ok(seconds) = rest.parse::<f64>() {
-        return duration_of(seconds).ok_or_else(unreadable);
+        return duration_of(seconds).map(|reach| reach.min(LONGEST)).ok_or_else(unreadable);
     }
     let mut sum: i64 = 0;
     while !rest.is_empty() {
@@ -88,11 +93,10 @@ fn duration(text: &str) -> Result<SignedDuration, String> {
         sum = sum.saturating_add(count.saturating_mul(unit));
         rest = &rest[letters..];
     }
-    if sum == 0 && text.trim().is_empty() {
-        Err(unreadable())
-    } else {
-        Ok(SignedDuration::from_millis(sum))
+    if text.trim().is_empty() {
+        return Err(unreadable());
     }
+    Ok(SignedDuration::from_millis(sum).min(LONGEST))
 }
 
 /// The selectors that have a range, and how far each looks back.

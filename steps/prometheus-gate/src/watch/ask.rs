@@ -7,12 +7,10 @@ use step::{Failure, Usage};
 use crate::prometheus::answer::Answer;
 use crate::prometheus::discovery::{existing, labels_there, several, shape};
 use crate::prometheus::error::{PrometheusError, Remedy};
-use crate::record::line::QueryKind;
-use crate::record::run::Record;
+use crate::record::{line::QueryKind, run::Record};
 use crate::series::SeriesRole;
 use crate::spec::model::{Criterion, ExpectedSeries, Test, Timing};
-use crate::spec::queries::labelled;
-use crate::spec::question::Question;
+use crate::spec::{queries::labelled, question::Question};
 use crate::time::{Grid, length, local_clock};
 use crate::watch::state::{Clock, Round, Watch};
 
@@ -49,7 +47,7 @@ impl Watch {
         }
         let mut asked = Round::NothingNew;
         for at in 0..self.record.spec.criteria.len() {
-            match self.ask_one(at).await? {
+            match self.ask_one(at).await {
                 Ok(false) => {}
                 Ok(true) => {
                     self.refusals[at] = 0;
@@ -67,7 +65,7 @@ impl Watch {
         Ok(asked)
     }
 
-    /// Clocks that differ are no fault of the gate's, and a start may have been told by the other.
+    /// Clocks that differ are no fault of the gate's, and a start may be by the other.
     fn log_offset(&mut self, offset: SignedDuration) {
         let skew = self.record.spec.timing.skew;
         if offset.abs() > skew && !self.has_begun {
@@ -80,43 +78,33 @@ impl Watch {
     }
 
     /// Whether there was something to ask, and it was answered.
-    async fn ask_one(&mut self, at: usize) -> Result<Result<bool, PrometheusError>> {
+    async fn ask_one(&mut self, at: usize) -> Result<bool, PrometheusError> {
         let timing = self.record.spec.timing;
         let t0 = self.record.t0;
         let now = self.now();
-        let first = timing.first_from(t0);
-        // Nothing after the deadline has a say, however late a gate is started again.
+        // Nothing after the deadline counts, however late a gate is started again.
         let to = timing.last_final(now.min(t0 + timing.deadline));
-        let mut found = false;
-        if to < first {
-            return Ok(Ok(false));
+        if to < timing.first_from(t0) {
+            return Ok(false);
         }
-        if self.next(at) <= to {
-            match self.settle_source(at, now).await? {
-                Ok(true) => {}
-                Ok(false) => {
-                    let grid = Grid { from: self.next(at), to, step: timing.step };
-                    self.record.answer(at, QueryKind::Points, grid, now, (&[], Vec::new()));
-                    if self.record.spec.criteria[at].past.is_some() {
-                        let hour = timing.history(t0);
-                        let past = &self.record.samples.criteria[at].history;
-                        let grid = Grid { from: past.next(hour.from, hour.step), ..hour };
-                        self.record.answer(at, QueryKind::History, grid, now, (&[], Vec::new()));
-                    }
-                    return Ok(Ok(true));
-                }
-                Err(error) => return Ok(Err(error)),
+        if self.next(at) <= to && !self.settle_source(at, now).await? {
+            let grid = Grid { from: self.next(at), to, step: timing.step };
+            self.record.answer(at, QueryKind::Points, grid, now, (&[], Vec::new()));
+            if self.record.spec.criteria[at].past.is_some() {
+                let hour = timing.history(t0);
+                let past = &self.record.samples.criteria[at].history;
+                let grid = Grid { from: past.next(hour.from, hour.step), ..hour };
+                self.record.answer(at, QueryKind::History, grid, now, (&[], Vec::new()));
             }
+            return Ok(true);
         }
+        let mut found = false;
         while let Some((of, query, grid)) = self.wanted(at, to) {
-            let answer = match self.range(at, of, &query, grid).await {
-                Ok(answer) => answer,
-                Err(error) => return Ok(Err(error)),
-            };
+            let answer = self.range(at, of, &query, grid).await?;
             self.record.answer(at, of, grid, now, (&answer.series, answer.bodies));
             found = true;
         }
-        Ok(Ok(found))
+        Ok(found)
     }
 
     /// Asks for the points of a grid. A query of one's own brings a sign of when the server scraped
@@ -189,34 +177,27 @@ impl Watch {
     }
 
     /// Whether it is settled by which series a question is asked.
-    async fn settle_source(
-        &mut self,
-        at: usize,
-        now: Timestamp,
-    ) -> Result<Result<bool, PrometheusError>> {
-        match self.try_to_settle(at, now).await {
-            Err(error) => Ok(Err(error)),
-            Ok(None) => Ok(Ok(matches!(self.gate.questions[at], Question::Fixed(_)))),
-            Ok(Some((source, criterion))) => {
-                if !source.is_empty() {
-                    self.view.line(&format!("{} rests on the series of {source}", criterion.name));
-                }
-                for note in &criterion.notes {
-                    self.view.line(&format!("{}: {note}", criterion.name));
-                }
-                self.record.choose(at, source, criterion.clone());
-                let asked = Question::Fixed(Box::new(criterion));
-                if let Question::Candidates(mut candidates) =
-                    std::mem::replace(&mut self.gate.questions[at], asked)
-                {
-                    let used = candidates.iter().find(|way| way.source == source);
-                    let used = used.map(|way| way.metric.clone());
-                    candidates.retain(|way| Some(&way.metric) != used.as_ref());
-                    self.others[at] = candidates;
-                }
-                Ok(Ok(true))
-            }
+    async fn settle_source(&mut self, at: usize, now: Timestamp) -> Result<bool, PrometheusError> {
+        let Some((source, criterion)) = self.try_to_settle(at, now).await? else {
+            return Ok(matches!(self.gate.questions[at], Question::Fixed(_)));
+        };
+        if !source.is_empty() {
+            self.view.line(&format!("{} rests on the series of {source}", criterion.name));
         }
+        for note in &criterion.notes {
+            self.view.line(&format!("{}: {note}", criterion.name));
+        }
+        self.record.choose(at, source, criterion.clone());
+        let fixed = Question::Fixed(Box::new(criterion));
+        if let Question::Candidates(mut candidates) =
+            std::mem::replace(&mut self.gate.questions[at], fixed)
+        {
+            let used = candidates.iter().find(|way| way.source == source);
+            let used = used.map(|way| way.metric.clone());
+            candidates.retain(|way| Some(&way.metric) != used.as_ref());
+            self.others[at] = candidates;
+        }
+        Ok(true)
     }
 
     async fn try_to_settle(

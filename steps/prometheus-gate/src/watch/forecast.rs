@@ -3,11 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::judge::counts::percent;
-use crate::judge::growth::counts;
 use crate::judge::samples::{Material, Samples};
-use crate::judge::summary::CriterionSummary;
 use crate::judge::verdict::{Judgement, Verdict};
+use crate::judge::{counts::percent, growth::counts, summary::CriterionSummary};
 use crate::series::Revision;
 use crate::spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test};
 use crate::time::{duration_of, length};

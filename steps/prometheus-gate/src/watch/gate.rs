@@ -5,11 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 
 use crate::prometheus::client::Prometheus;
-use crate::spec::expression::Combine;
-use crate::spec::file::usage;
 use crate::spec::model::{Policy, Timing};
-use crate::spec::question::Question;
-use crate::spec::subject::Subject;
+use crate::spec::{expression::Combine, file::usage, question::Question, subject::Subject};
 use crate::time::rfc3339;
 
 /// What is asked, of whom, and since when.

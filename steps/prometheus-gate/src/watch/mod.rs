@@ -13,12 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use step::Terminated;
 use tokio::time::{sleep, timeout};
 
-use crate::judge::evidence::Evidence;
 use crate::judge::verdict::{Judgement, Verdict};
 use crate::prometheus::error::PrometheusError;
 use crate::record::line::{End, Last};
-use crate::record::run::Record;
-use crate::record::summary::Summary;
+use crate::record::{run::Record, summary::Summary};
 use crate::spec::model::{Counted, Test};
 use crate::time::local_clock;
 use crate::watch::gate::Gate;
@@ -118,7 +116,7 @@ impl Watch {
         for (at, (criterion, state)) in spec.criteria.iter().zip(&judgement.criteria).enumerate() {
             let failures =
                 matches!(&criterion.test, Test::Compare(test) if test.counted == Counted::Failed);
-            let counted = state.evidence.as_ref().map(Evidence::canary);
+            let counted = state.evidence.as_ref().map(|evidence| evidence.canary);
             let (Some(counted), true) = (counted, failures && !self.others[at].is_empty()) else {
                 continue;
             };

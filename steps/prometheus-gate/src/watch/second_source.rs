@@ -5,12 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::judge::counters::Counters;
-use crate::judge::counts::Side;
-use crate::judge::growth::counts;
-use crate::prometheus::client::Prometheus;
+use crate::judge::{counters::Counters, counts::Side, growth::counts};
 use crate::prometheus::discovery::{existing, shape};
-use crate::prometheus::error::PrometheusError;
+use crate::prometheus::{client::Prometheus, error::PrometheusError};
 use crate::spec::queries::{Query, Sides};
 use crate::spec::question::Candidate;
 use crate::time::Grid;

@@ -1,9 +1,7 @@
 //! A criterion in words and as a summary.
 
-use crate::judge::comparison::Comparison;
-use crate::judge::counts::percent;
-use crate::judge::criterion::CriterionState;
 use crate::judge::summary::{Class, CriterionSummary, Sample, Standing};
+use crate::judge::{comparison::Comparison, counts::percent, criterion::CriterionState};
 use crate::spec::model::{Criterion, Test};
 use crate::time::length;
 
