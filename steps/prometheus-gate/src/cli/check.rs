@@ -106,11 +106,11 @@ async fn against(
     let now = local_clock() + prometheus.clock_offset().await?;
     let criterion = question.criterion();
     if let Question::Candidates(candidates) = question {
-        let Some(way) = existing(prometheus, candidates, now).await? else {
+        let Some(candidate) = existing(prometheus, candidates, now).await? else {
             let there = labels_there(prometheus, candidates, now).await?;
             return Ok(vec![Finding::Wrong(there.join("; "))]);
         };
-        let doubts = way.settled(&shape(prometheus, way, now).await?).notes;
+        let doubts = candidate.settled(&shape(prometheus, candidate, now).await?).notes;
         return Ok(doubts.into_iter().map(Finding::Doubtful).collect());
     }
     let answer = match prometheus.instant(&criterion.query, now).await {

@@ -124,7 +124,7 @@ pub(crate) fn server(
             .credentials
             .clone()
             .or_else(|| file.prometheus.credentials.clone().map(SecretFolder::from)),
-        headers,
+        headers: headers.into_iter().collect(),
         sigv4_region: sigv4_region(file, flags)?,
         keeps_bodies,
         timeout: timeout.map_or(Duration::from_secs(10), |Length(timeout)| timeout.unsigned_abs()),

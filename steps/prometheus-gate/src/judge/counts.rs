@@ -39,3 +39,8 @@ pub(crate) fn percent(share: f64) -> String {
     };
     format!("{percent:.digits$} %")
 }
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of points and of buckets")]
+pub(super) fn part(some: usize, all: usize) -> f64 {
+    some as f64 / all as f64
+}

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::judge::counts::part;
 use crate::judge::summary::{Class, Points, Sample, TrailPoint};
 use crate::judge::{comparison::Comparison, samples::Material, verdict::Reason};
 use crate::spec::expression::Truth;
@@ -322,9 +323,4 @@ impl<'a> CriterionState<'a> {
         let message = format!("{}; {}", self.describe(), comparison.describe_verdict());
         Some(Failed { reason: Reason::Evidence, message })
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "numbers of points")]
-fn part(some: usize, all: usize) -> f64 {
-    some as f64 / all as f64
 }

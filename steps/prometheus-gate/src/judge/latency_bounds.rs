@@ -1,6 +1,6 @@
 //! The bounds of a histogram's buckets that a comparison of latencies bets on.
 
-use crate::judge::counts::{Counts, Side};
+use crate::judge::counts::{Counts, Side, part};
 use crate::judge::{e_process::Ratio, growth::Growth};
 use crate::series::Revision;
 
@@ -39,9 +39,9 @@ pub(super) fn chosen(
     let wanted = |at: f64| thresholds.iter().any(|threshold| (threshold - at).abs() < 1e-9);
     let special = common.iter().filter(|at| wanted(**at)).count();
     let weight = |at: f64| match (special, common.len() - special) {
-        (0, all) => 1.0 / as_float(all),
-        (special, 0) => 1.0 / as_float(special),
-        (special, others) => 0.5 / as_float(if wanted(at) { special } else { others }),
+        (0, all) => part(1, all),
+        (special, 0) => part(1, special),
+        (special, others) => 0.5 * part(1, if wanted(at) { special } else { others }),
     };
     let bound = |at: f64| {
         let past: Vec<Side> =
@@ -55,9 +55,4 @@ pub(super) fn chosen(
         }
     };
     common.iter().map(|at| bound(*at)).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "numbers of buckets")]
-pub(super) fn as_float(count: usize) -> f64 {
-    count as f64
 }

@@ -1,4 +1,4 @@
-//! What the server has answered so far.
+//! What the server has answered so far: the samples of all criteria, and the material that one rests on.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(crate) struct Samples {
     pub(crate) failing_since: Option<Timestamp>,
 }
 
-/// What is known for one criterion.
+/// The material of one criterion: all answers to its queries.
 #[derive(Clone, Debug)]
 pub(crate) struct Material {
     /// The values of a query of one's own.

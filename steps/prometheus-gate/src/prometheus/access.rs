@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{
-    Certificate, Client, Identity, RequestBuilder,
-    header::{HeaderMap, HeaderName, HeaderValue},
-    redirect::Policy,
-};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, header::HeaderMap, redirect::Policy};
 use step::{Proxy, SecretFolder, chain, secret};
 
 use crate::prometheus::error::PrometheusError;
@@ -18,7 +14,7 @@ pub(crate) struct Access {
     /// and `tls.key`; `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. What is
     /// there is used, and read again for each request, because it is rotated.
     pub(crate) credentials: Option<SecretFolder>,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: HeaderMap,
     /// The AWS region for which requests are signed; without one they are not.
     pub(crate) sigv4_region: Option<String>,
     /// Whether answers keep the text that they came as.
@@ -35,15 +31,11 @@ pub(super) struct Certificates {
 }
 
 impl Access {
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.headers.iter().cloned().collect()
-    }
-
     pub(super) fn authorise(
         &self,
         request: RequestBuilder,
     ) -> Result<RequestBuilder, PrometheusError> {
-        let mut request = request.headers(self.headers());
+        let mut request = request.headers(self.headers.clone());
         if let Some(token) = self.secret("token")? {
             secret::keep(&token);
             request = request.bearer_auth(token);

@@ -27,7 +27,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Vec<Series>, PrometheusError> {
     match whole(body)? {
         Data { result_type: ResultType::Matrix, result } => matrix(result),
         Data { result_type, .. } => {
-            Err(PrometheusError::Garbled(format!("a range query gave a {}", result_type.name())))
+            let kind = format!("{result_type:?}").to_lowercase();
+            Err(PrometheusError::Garbled(format!("a range query gave a {kind}")))
         }
     }
 }
@@ -134,24 +135,13 @@ struct Data<'a> {
     result: &'a RawValue,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ResultType {
     Matrix,
     Vector,
     Scalar,
     String,
-}
-
-impl ResultType {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Matrix => "matrix",
-            Self::Vector => "vector",
-            Self::Scalar => "scalar",
-            Self::String => "string",
-        }
-    }
 }
 
 /// An element of a vector. A native histogram is not a number: it gives no value.

@@ -177,7 +177,7 @@ impl Prometheus {
         };
         let request = match &self.signer {
             Some(signer) => {
-                signer.sign(request.headers(self.access.headers()), &self.access).await?
+                signer.sign(request.headers(self.access.headers.clone()), &self.access).await?
             }
             None => {
                 self.access.authorise(request)?.build().map_err(|error| self.unreachable(&error))?

@@ -8,7 +8,7 @@ use crate::series::{Labels, ROLE, Series};
 use crate::spec::queries::{Shape, replaced};
 use crate::spec::question::Candidate;
 
-/// The best way to ask for which there are series.
+/// The best candidate for which there are series.
 pub(crate) async fn existing<'a>(
     prometheus: &Prometheus,
     candidates: &'a [Candidate],
@@ -20,23 +20,25 @@ pub(crate) async fn existing<'a>(
         .iter()
         .filter_map(|series| series.labels.get(ROLE)?.parse::<usize>().ok())
         .min();
-    Ok(best.and_then(|way| candidates.get(way)))
+    Ok(best.and_then(|candidate| candidates.get(candidate)))
 }
 
 /// A query that answers with the numbers, from 0, of the candidates that the server has series for.
 pub(crate) fn which_exist(candidates: &[Candidate]) -> String {
-    let found =
-        candidates.iter().enumerate().map(|(at, way)| replaced(&way.probe, &at.to_string()));
+    let found = candidates
+        .iter()
+        .enumerate()
+        .map(|(at, candidate)| replaced(&candidate.probe, &at.to_string()));
     found.collect::<Vec<_>>().join(" or ")
 }
 
-/// How the series of a way are labelled.
+/// How the series of a candidate are labelled.
 pub(crate) async fn shape(
     prometheus: &Prometheus,
-    way: &Candidate,
+    candidate: &Candidate,
     now: Timestamp,
 ) -> Result<Shape, PrometheusError> {
-    let Some(query) = &way.query else { return Ok(Shape::default()) };
+    let Some(query) = &candidate.query else { return Ok(Shape::default()) };
     let series = prometheus.instant(&query.sample(), now).await?.series;
     Ok(Shape::of(&series, query.own))
 }
@@ -47,7 +49,8 @@ pub(crate) async fn labels_there(
     candidates: &[Candidate],
     now: Timestamp,
 ) -> Result<Vec<String>, PrometheusError> {
-    let mut metrics: Vec<&str> = candidates.iter().map(|way| way.metric.as_str()).collect();
+    let mut metrics: Vec<&str> =
+        candidates.iter().map(|candidate| candidate.metric.as_str()).collect();
     metrics.dedup();
     metrics.retain(|metric| !metric.is_empty());
     let query = format!("topk by (__name__) (1, {{__name__=~\"{}\"}})", metrics.join("|"));

@@ -25,7 +25,7 @@ pub(crate) enum PrometheusError {
     #[error("the server refuses us ({status}{detail})")]
     Refused { status: StatusCode, detail: String },
     #[error("the server refuses the request for its AWS signature ({status}{detail})")]
-    Signature { status: StatusCode, detail: String, fault: SignatureError },
+    Signature { status: StatusCode, detail: String, error: SignatureError },
     #[error("the server does not understand the query: {0}")]
     Query(String),
     #[error("the server cannot carry out the query: {0}")]
@@ -77,7 +77,7 @@ impl PrometheusError {
             Self::Refused { .. } => Remedy::TryAgain(
                 "the Secret of the param `prometheus-secret` needs a `token`, or `username` and `password`, that may read",
             ),
-            Self::Signature { fault, .. } => Remedy::TryAgain(fault.hint()),
+            Self::Signature { error, .. } => Remedy::TryAgain(error.hint()),
             Self::Execution(_) => Remedy::TryAgain(
                 "try the query in Prometheus's own page: it may match several series where one is wanted",
             ),
@@ -94,8 +94,8 @@ impl PrometheusError {
 /// What an answer other than 200 means. Proxies send HTML, so the body is only a hint.
 pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> PrometheusError {
     let message = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| clean(&refusal.error));
-    if let Some((fault, detail)) = SignatureError::of(status, headers, body) {
-        return PrometheusError::Signature { status, detail, fault };
+    if let Some((error, detail)) = SignatureError::of(status, headers, body) {
+        return PrometheusError::Signature { status, detail, error };
     }
     let detail = message.clone().map_or_else(|| excerpt(body), |message| format!(": {message}"));
     match (status, message) {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_status_is_the_trouble_that_it_means() {
+    fn each_status_is_the_error_that_it_means() {
         let error = r#"{"status":"error","errorType":"x","error":"why"}"#;
         for (status, body, told) in [
             (204, "", "the answer is not that of a Prometheus: its HTTP status is 204 No Content"),

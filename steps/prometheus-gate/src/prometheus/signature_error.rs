@@ -48,10 +48,10 @@ impl SignatureError {
         let name = in_header.unwrap_or(&in_body);
         let name = name.split(':').next().unwrap_or_default();
         let name = name.rsplit('#').next().unwrap_or_default();
-        let fault = Self::named(name.trim_end_matches("Exception"), &message)?;
+        let error = Self::named(name.trim_end_matches("Exception"), &message)?;
         let words = [name, &message].into_iter().filter(|words| !words.is_empty());
         let words: Vec<String> = words.map(clean).collect();
-        Some((fault, format!(": {}", words.join(": "))))
+        Some((error, format!(": {}", words.join(": "))))
     }
 
     fn named(name: &str, message: &str) -> Option<Self> {
@@ -110,7 +110,7 @@ impl SignatureError {
 mod tests {
     use super::*;
 
-    fn fault(status: u16, name: Option<&str>, body: &str) -> Option<(SignatureError, String)> {
+    fn error(status: u16, name: Option<&str>, body: &str) -> Option<(SignatureError, String)> {
         let headers: HeaderMap = name
             .map(|name| ("x-amzn-errortype".parse().unwrap(), name.parse().unwrap()))
             .into_iter()
@@ -176,18 +176,18 @@ mod tests {
     fn what_aws_says_of_a_signature_is_recognised() {
         for (name, message, expected) in SAID {
             let body = serde_json::json!({"message": message}).to_string();
-            let (found, detail) = fault(403, name, &body).unwrap_or_else(|| panic!("{message}"));
+            let (found, detail) = error(403, name, &body).unwrap_or_else(|| panic!("{message}"));
             assert_eq!(found, expected, "{name:?} {message}");
             assert!(detail.ends_with(&format!(": {message}")), "{detail}");
         }
         let coral =
             r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","Message":"old"}"#;
         assert_eq!(
-            fault(400, None, coral),
+            error(400, None, coral),
             Some((Expired, ": ExpiredTokenException: old".to_owned()))
         );
         assert_eq!(
-            fault(403, Some("AccessDeniedException"), ""),
+            error(403, Some("AccessDeniedException"), ""),
             Some((Denied, ": AccessDeniedException".to_owned()))
         );
     }
@@ -201,10 +201,10 @@ mod tests {
             r#"{"message":"no such user"}"#,
             r#"{"status":"error","error":"x"}"#,
         ] {
-            assert_eq!(fault(403, None, body), None, "{body}");
+            assert_eq!(error(403, None, body), None, "{body}");
         }
         let throttled = r#"{"message":"Rate exceeded"}"#;
-        assert_eq!(fault(400, Some("ThrottlingException"), throttled), None);
-        assert_eq!(fault(503, Some("MissingAuthenticationTokenException"), throttled), None);
+        assert_eq!(error(400, Some("ThrottlingException"), throttled), None);
+        assert_eq!(error(503, Some("MissingAuthenticationTokenException"), throttled), None);
     }
 }

@@ -53,7 +53,7 @@ impl Record {
         self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0, spec, subject });
     }
 
-    /// Whether a record was wanted and is not whole. That has been told.
+    /// Whether a record was wanted and is not whole. There was a warning then.
     pub(crate) const fn file_failed(&self) -> bool {
         self.file_failed
     }

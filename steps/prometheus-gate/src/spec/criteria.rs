@@ -20,7 +20,7 @@ impl SpecFile {
     /// The questions, each with its candidates to be asked.
     pub(crate) fn questions(&self) -> Result<Vec<Question>> {
         let questions: Vec<Question> =
-            self.criteria.iter().map(|part| self.question(part)).collect::<Result<_>>()?;
+            self.criteria.iter().map(|spec| self.question(spec)).collect::<Result<_>>()?;
         let names: Vec<&str> = questions.iter().map(Question::name).collect();
         if questions.iter().all(|question| question.role() != Role::Gate) {
             return Err(usage("no criterion has to hold", "give at least one the role `gate`"));
@@ -44,38 +44,38 @@ impl SpecFile {
         Ok(questions)
     }
 
-    fn question(&self, part: &CriterionSpec) -> Result<Question> {
+    fn question(&self, spec: &CriterionSpec) -> Result<Question> {
         let kinds = [
-            part.preset.is_some(),
-            part.query.is_some(),
-            part.compare.is_some(),
-            part.latency.is_some(),
-            part.slo.is_some(),
+            spec.preset.is_some(),
+            spec.query.is_some(),
+            spec.compare.is_some(),
+            spec.latency.is_some(),
+            spec.slo.is_some(),
         ];
         if kinds.iter().filter(|given| **given).count() != 1 {
-            let name = part.name.as_deref().unwrap_or("without a name");
+            let name = spec.name.as_deref().unwrap_or("without a name");
             let what = format!(
                 "criterion `{name}` needs exactly one of preset, query, compare, latency and slo"
             );
             return Err(usage(what, "split it into criteria of their own"));
         }
-        if let Some(preset) = part.preset {
-            let mut candidates = preset.candidates(&self.release(preset, part)?);
-            for way in &mut candidates {
-                way.criterion.role = part.role;
-                if let Some(name) = &part.name {
-                    way.criterion.name.clone_from(name);
+        if let Some(preset) = spec.preset {
+            let mut candidates = preset.candidates(&self.release(preset, spec)?);
+            for candidate in &mut candidates {
+                candidate.criterion.role = spec.role;
+                if let Some(name) = &spec.name {
+                    candidate.criterion.name.clone_from(name);
                 }
             }
             return Ok(Question::Candidates(candidates));
         }
-        let Some(name) = part.name.clone() else {
+        let Some(name) = spec.name.clone() else {
             return Err(usage("a criterion has no name", "give it a `name`"));
         };
-        if let Some(query) = &part.query {
-            return Ok(Question::Fixed(Box::new(self.own(part, &name, self.filled_in(query))?)));
+        if let Some(query) = &spec.query {
+            return Ok(Question::Fixed(Box::new(self.own(spec, &name, self.filled_in(query))?)));
         }
-        let (query, test) = self.counted(part, &name)?;
+        let (query, test) = self.counted(spec, &name)?;
         let metric = query.bucket.as_ref().unwrap_or(&query.total);
         let metric = metric.split('{').next().unwrap_or_default().trim().to_owned();
         Ok(Question::Candidates(vec![Candidate {
@@ -84,17 +84,17 @@ impl SpecFile {
             probe: query.probe(),
             criterion: Criterion {
                 past: query.past(""),
-                ..common(part, Criterion::new(&name, query.text(""), test))
+                ..common(spec, Criterion::new(&name, query.text(""), test))
             },
             query: Some(query),
         }]))
     }
 
     /// A criterion of a query of one's own.
-    fn own(&self, part: &CriterionSpec, name: &str, query: String) -> Result<Criterion> {
-        let presence = part.presence.as_deref().map(|query| self.filled_in(query));
-        let reach = match part.window {
-            _ if part.scoped => SignedDuration::ZERO,
+    fn own(&self, spec: &CriterionSpec, name: &str, query: String) -> Result<Criterion> {
+        let presence = spec.presence.as_deref().map(|query| self.filled_in(query));
+        let reach = match spec.window {
+            _ if spec.scoped => SignedDuration::ZERO,
             Some(Length(window)) => window,
             None => [Some(&query), presence.as_ref()].into_iter().flatten().try_fold(
                 SignedDuration::ZERO,
@@ -104,14 +104,14 @@ impl SpecFile {
                 },
             )?,
         };
-        let test = Test::Value(value_test(part, name)?);
+        let test = Test::Value(value_test(spec, name)?);
         let max_gap = SignedDuration::from_secs(45);
         let criterion = Criterion { max_gap, ..Criterion::new(name, query, test) };
-        Ok(Criterion { presence, window: reach, ..common(part, criterion) })
+        Ok(Criterion { presence, window: reach, ..common(spec, criterion) })
     }
 
     /// A criterion of counters that a spec names.
-    fn counted(&self, part: &CriterionSpec, name: &str) -> Result<(Query, Test)> {
+    fn counted(&self, spec: &CriterionSpec, name: &str) -> Result<(Query, Test)> {
         let (canary, baseline) = self.selectors()?;
         let query = |errors: &str, total: &str, bucket: Option<&String>| Query {
             total: total.to_owned(),
@@ -131,7 +131,7 @@ impl SpecFile {
             );
             Err(usage(what, "give `--baseline-revision`, or `rollout.baselineSelector`"))
         };
-        if let Some(CompareSpec { errors, total, max_ratio, alpha, min_requests }) = &part.compare {
+        if let Some(CompareSpec { errors, total, max_ratio, alpha, min_requests }) = &spec.compare {
             let test = CompareTest {
                 max_ratio: max_ratio.unwrap_or(1.25),
                 alpha: alpha.unwrap_or_else(|| self.shared_alpha()),
@@ -144,7 +144,7 @@ impl SpecFile {
             return Ok((compared(query(errors, total, None))?, Test::Compare(test)));
         }
         if let Some(LatencySpec { bucket, max_ratio, alpha, min_requests, thresholds }) =
-            &part.latency
+            &spec.latency
         {
             let test = LatencyTest {
                 max_ratio: max_ratio.unwrap_or(1.25),
@@ -154,7 +154,7 @@ impl SpecFile {
             };
             return Ok((compared(query("", "", Some(bucket)))?, Test::Latency(test)));
         }
-        let Some(SloSpec { errors, total, fail, pass, alpha, beta }) = &part.slo else {
+        let Some(SloSpec { errors, total, fail, pass, alpha, beta }) = &spec.slo else {
             unreachable!("a criterion has one of its kinds")
         };
         if fail.is_none() && pass.is_none() {
@@ -172,13 +172,13 @@ impl SpecFile {
 
     /// The chance of a false alarm for each criterion that collects evidence and names none.
     fn shared_alpha(&self) -> f64 {
-        let takes = |part: &&CriterionSpec| {
-            let ready = part.preset.is_some_and(|preset| preset != Preset::NoRestarts);
+        let takes = |spec: &&CriterionSpec| {
+            let ready = spec.preset.is_some_and(|preset| preset != Preset::NoRestarts);
             let own = |alpha: Option<f64>| alpha.is_none();
             ready
-                || part.compare.as_ref().is_some_and(|part| own(part.alpha))
-                || part.latency.as_ref().is_some_and(|part| own(part.alpha))
-                || part.slo.as_ref().is_some_and(|part| own(part.alpha) && part.fail.is_some())
+                || spec.compare.as_ref().is_some_and(|spec| own(spec.alpha))
+                || spec.latency.as_ref().is_some_and(|spec| own(spec.alpha))
+                || spec.slo.as_ref().is_some_and(|spec| own(spec.alpha) && spec.fail.is_some())
         };
         let sharing =
             u32::try_from(self.criteria.iter().filter(takes).count()).unwrap_or(u32::MAX).max(1);
@@ -216,7 +216,7 @@ impl SpecFile {
         ))
     }
 
-    fn release(&self, question: Preset, part: &CriterionSpec) -> Result<Release> {
+    fn release(&self, question: Preset, spec: &CriterionSpec) -> Result<Release> {
         let RolloutSpec { namespace, canary_revision, baseline_revision, percent, .. } =
             &self.rollout;
         if baseline_revision.is_none() && question.needs_baseline() {
@@ -234,13 +234,13 @@ impl SpecFile {
                 usage("the revision on trial is not known", "give it as `--canary-revision`")
             })?,
             baseline: baseline_revision.clone(),
-            max_ratio: part.max_ratio.unwrap_or(1.25),
+            max_ratio: spec.max_ratio.unwrap_or(1.25),
             alpha: self.shared_alpha(),
-            min_requests: f64::from(part.min_requests.unwrap_or(50)),
+            min_requests: f64::from(spec.min_requests.unwrap_or(50)),
             // 163 clean requests prove it, which a quiet service has before the deadline.
-            objective: part.objective.unwrap_or(0.02),
+            objective: spec.objective.unwrap_or(0.02),
             weight: percent.map(|percent| percent / 100.0),
-            codes: part.rejection_codes.clone().unwrap_or_default(),
+            codes: spec.rejection_codes.clone().unwrap_or_default(),
         })
     }
 
@@ -261,22 +261,22 @@ impl SpecFile {
 }
 
 /// What a spec may say of any criterion of its own.
-fn common(part: &CriterionSpec, criterion: Criterion) -> Criterion {
+fn common(spec: &CriterionSpec, criterion: Criterion) -> Criterion {
     Criterion {
-        role: part.role,
-        coverage: part.coverage.unwrap_or(criterion.coverage),
-        max_gap: part.max_gap.map_or(criterion.max_gap, |Length(gap)| gap),
-        unit: part.unit.clone().unwrap_or_default(),
+        role: spec.role,
+        coverage: spec.coverage.unwrap_or(criterion.coverage),
+        max_gap: spec.max_gap.map_or(criterion.max_gap, |Length(gap)| gap),
+        unit: spec.unit.clone().unwrap_or_default(),
         ..criterion
     }
 }
 
-fn value_test(part: &CriterionSpec, name: &str) -> Result<ValueTest> {
-    let Some(when) = part.when.clone() else {
+fn value_test(spec: &CriterionSpec, name: &str) -> Result<ValueTest> {
+    let Some(when) = spec.when.clone() else {
         let what = format!("criterion `{name}` has a query and no condition");
         return Err(usage(what, "give it a `when`, such as `value <= 0.01`"));
     };
-    if part.missing == Some(Missing::Zero) && part.presence.is_none() {
+    if spec.missing == Some(Missing::Zero) && spec.presence.is_none() {
         let what = format!(
             "criterion `{name}` takes no sample for 0, and nothing tells whether there was traffic"
         );
@@ -288,13 +288,13 @@ fn value_test(part: &CriterionSpec, name: &str) -> Result<ValueTest> {
     };
     Ok(ValueTest {
         when,
-        series: part.series.unwrap_or_default(),
-        nan: part.nan.unwrap_or_default(),
-        inf: part.inf.unwrap_or_default(),
-        missing: part.missing.unwrap_or_default(),
-        fail_limit: limit(part.fail_limit, None),
-        consecutive_fail: limit(part.consecutive_fail, Some(12)),
-        fast_fail: part
+        series: spec.series.unwrap_or_default(),
+        nan: spec.nan.unwrap_or_default(),
+        inf: spec.inf.unwrap_or_default(),
+        missing: spec.missing.unwrap_or_default(),
+        fail_limit: limit(spec.fail_limit, None),
+        consecutive_fail: limit(spec.consecutive_fail, Some(12)),
+        fast_fail: spec
             .fast_fail
             .clone()
             .map(|FastFailSpec { when, r#for: Length(lasting) }| FastFail { when, lasting }),

@@ -71,13 +71,13 @@ impl Preset {
                     canary: side(&release.canary),
                     baseline: release.baseline.as_ref().map(side),
                 };
-                candidates.push(self.way(release, source, sides));
+                candidates.push(self.candidate(release, source, sides));
             }
         }
         candidates
     }
 
-    fn way(self, release: &Release, source: &Source, sides: Sides) -> Candidate {
+    fn candidate(self, release: &Release, source: &Source, sides: Sides) -> Candidate {
         let Release { max_ratio, alpha, min_requests, objective, weight, ref codes, .. } = *release;
         let counted = if self == Self::Rejections { Counted::Rejected } else { Counted::Failed };
         let errors = match counted {
@@ -164,7 +164,7 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
         ("exported_namespace", "exported_pod", "exported_container"),
         ("k8s_namespace_name", "k8s_pod_name", "k8s_container_name"),
     ];
-    let way = |(namespaces, pods, containers): (&str, &str, &str)| {
+    let candidate = |(namespaces, pods, containers): (&str, &str, &str)| {
         let selector = format!("{METRIC}{{{}}}", matchers(namespaces, pods, namespace, canary));
         // A container that two jobs scrape has restarted once.
         let query = format!("sum(max by ({pods},{containers}) ({selector}))");
@@ -180,7 +180,7 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
             },
         }
     };
-    labels.map(way).into()
+    labels.map(candidate).into()
 }
 
 #[cfg(test)]
@@ -212,8 +212,11 @@ mod tests {
 
     #[test]
     fn what_came_back_at_the_gateway_is_counted_first_and_what_the_model_counts_last() {
-        let mut sources: Vec<_> =
-            Preset::Errors.candidates(&release()).iter().map(|way| way.source).collect();
+        let mut sources: Vec<_> = Preset::Errors
+            .candidates(&release())
+            .iter()
+            .map(|candidate| candidate.source)
+            .collect();
         sources.dedup();
         assert_eq!(
             sources,
@@ -232,11 +235,11 @@ mod tests {
     #[test]
     fn a_source_that_misses_something_says_so() {
         for preset in [Preset::Errors, Preset::Rejections, Preset::Latency, Preset::Slo] {
-            for way in preset.candidates(&release()) {
-                let silent = way.criterion.notes.is_empty();
-                let sees_all = way.source.starts_with("Envoy")
-                    && (preset != Preset::Errors || way.source == "Envoy");
-                assert_eq!(silent, sees_all, "{preset:?} by {}", way.source);
+            for candidate in preset.candidates(&release()) {
+                let silent = candidate.criterion.notes.is_empty();
+                let sees_all = candidate.source.starts_with("Envoy")
+                    && (preset != Preset::Errors || candidate.source == "Envoy");
+                assert_eq!(silent, sees_all, "{preset:?} by {}", candidate.source);
             }
         }
     }
@@ -244,16 +247,19 @@ mod tests {
     #[test]
     fn an_objective_needs_no_baseline() {
         let alone = Release { baseline: None, ..release() };
-        let way = &Preset::Slo.candidates(&alone)[0];
-        let query = way.query.as_ref().unwrap().text("instance");
+        let candidate = &Preset::Slo.candidates(&alone)[0];
+        let query = candidate.query.as_ref().unwrap().text("instance");
         assert!(!query.contains("baseline"), "{query}");
         assert!(query.contains("canary_total"), "{query}");
     }
 
     #[test]
     fn restarts_are_no_longer_hidden_by_labels_of_another_collector() {
-        let found: Vec<String> =
-            Preset::NoRestarts.candidates(&release()).into_iter().map(|way| way.probe).collect();
+        let found: Vec<String> = Preset::NoRestarts
+            .candidates(&release())
+            .into_iter()
+            .map(|candidate| candidate.probe)
+            .collect();
         assert!(found.iter().any(|probe| probe.contains("exported_pod=~")), "{found:?}");
         assert!(found.iter().any(|probe| probe.contains("k8s_pod_name=~")), "{found:?}");
     }

@@ -45,7 +45,7 @@ pub(crate) struct Candidate {
     pub(crate) source: &'static str,
     /// The metric whose labels tell what is there, when none of the series is of these revisions.
     pub(crate) metric: String,
-    /// A query that finds a series exactly when this way works.
+    /// A query that finds a series exactly when this candidate works.
     pub(crate) probe: String,
     /// What is counted; a condition on a value has it in its criterion already.
     pub(crate) query: Option<Query>,

@@ -192,9 +192,9 @@ impl Watch {
         if let Question::Candidates(mut candidates) =
             std::mem::replace(&mut self.gate.questions[at], fixed)
         {
-            let used = candidates.iter().find(|way| way.source == source);
-            let used = used.map(|way| way.metric.clone());
-            candidates.retain(|way| Some(&way.metric) != used.as_ref());
+            let used = candidates.iter().find(|candidate| candidate.source == source);
+            let used = used.map(|candidate| candidate.metric.clone());
+            candidates.retain(|candidate| Some(&candidate.metric) != used.as_ref());
             self.others[at] = candidates;
         }
         Ok(true)
@@ -208,7 +208,7 @@ impl Watch {
         let Question::Candidates(candidates) = &self.gate.questions[at] else { return Ok(None) };
         let prometheus = &self.gate.prometheus;
         self.queries += 1;
-        let way = existing(prometheus, candidates, now).await?;
+        let candidate = existing(prometheus, candidates, now).await?;
         // Nothing is judged before, and the series of the best source, or their copies, may be a
         // scrape later than others.
         let timing = &self.record.spec.timing;
@@ -216,7 +216,7 @@ impl Watch {
             return Ok(None);
         }
         self.queries += 1;
-        let Some(way) = way else {
+        let Some(candidate) = candidate else {
             if !std::mem::replace(&mut self.logged_labels, true) {
                 for line in labels_there(prometheus, candidates, now).await? {
                     self.view.line(&line);
@@ -224,8 +224,8 @@ impl Watch {
             }
             return Ok(None);
         };
-        let shape = shape(prometheus, way, now).await?;
-        Ok(Some((way.source, way.settled(&shape))))
+        let shape = shape(prometheus, candidate, now).await?;
+        Ok(Some((candidate.source, candidate.settled(&shape))))
     }
 
     /// Logs an error, and gives up on one that does not pass.

@@ -1,4 +1,4 @@
-//! How long a verdict will take, told as soon as it can be: a quiet service is to hear it now, and not
+//! How long a verdict will take, said as soon as it shows: a quiet service is to hear it now, and not
 //! at the deadline.
 
 use jiff::{SignedDuration, Timestamp};

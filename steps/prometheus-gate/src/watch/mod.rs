@@ -39,7 +39,7 @@ pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Su
         () = terminated.wait() => Last::Aborted,
     };
     watch.view.close();
-    watch.begin(watch.now())?; // a server that never told the time leaves a record all the same
+    watch.begin(watch.now())?; // a server that never gave the time leaves a record all the same
     let now = watch.now();
     let remarks = if last == Last::Judged {
         timeout(REMARKS_MAY_TAKE, watch.remarks(now)).await.unwrap_or_default()
@@ -84,7 +84,7 @@ impl Watch {
             self.polls += 1;
             let judgement = self.record.judge(now);
             self.view.show(&judgement, now);
-            self.foresee(&judgement, now);
+            self.log_forecast(&judgement, now);
             if judgement.verdict != Verdict::Pending {
                 return Ok(Last::Judged);
             }
@@ -105,7 +105,7 @@ impl Watch {
         varied.min(left).max(SHORTEST_PAUSE)
     }
 
-    /// What another source tells about the canary's failures, where it is not the same. It is asked
+    /// What another source counts of the canary's failures, where it is not the same. It is asked
     /// once, after the verdict, which does not depend on it.
     async fn remarks(&mut self, now: Timestamp) -> Vec<String> {
         let judgement = self.record.judge(now);
@@ -133,8 +133,8 @@ impl Watch {
         remarks
     }
 
-    /// Says how long a verdict will take, as soon as that can be told.
-    fn foresee(&mut self, judgement: &Judgement, now: Timestamp) {
+    /// Logs how long a verdict will take, as soon as that shows.
+    fn log_forecast(&mut self, judgement: &Judgement, now: Timestamp) {
         let Record { spec, t0, samples, .. } = &self.record;
         let lines = self.forecast.lines(spec, *t0, samples, judgement, now);
         for line in lines {

@@ -1,4 +1,4 @@
-//! Whether a second source tells the same of the canary's failures as the one that decides.
+//! Whether a second source counts the same of the canary's failures as the one that decides.
 //!
 //! Both count the same requests at different places, so a difference that chance does not explain
 //! says where requests fail: between the two. It changes no verdict, and its reason mentions it.
@@ -17,7 +17,7 @@ const BY_CHANCE: f64 = 4.0;
 /// Shares that differ by less are no news to anybody.
 const WORTH_TELLING: f64 = 0.01;
 
-/// What another source than the one that was used tells about the canary from one moment to another,
+/// What another source than the one that was used counts of the canary from one moment to another,
 /// where that is something else.
 pub(crate) async fn disagreement(
     prometheus: &Prometheus,
@@ -25,9 +25,9 @@ pub(crate) async fn disagreement(
     (used, counted): (&str, Side),
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Option<String>, PrometheusError> {
-    let Some(way) = existing(prometheus, others, to).await? else { return Ok(None) };
-    let Some(query) = &way.query else { return Ok(None) };
-    let process = shape(prometheus, way, to).await?.process;
+    let Some(candidate) = existing(prometheus, others, to).await? else { return Ok(None) };
+    let Some(query) = &candidate.query else { return Ok(None) };
+    let process = shape(prometheus, candidate, to).await?.process;
     let sides = Sides { canary: query.sides.canary.clone(), baseline: None };
     let alone = Query { sides, ..query.clone() }.text(process);
     let step = to.duration_since(from).max(SignedDuration::from_millis(1));
@@ -36,7 +36,7 @@ pub(crate) async fn disagreement(
     let mut counters = Counters::new(from, SignedDuration::MAX);
     counters.add(grid, &answer.series);
     let Some(growth) = counters.at(to) else { return Ok(None) };
-    Ok(sentence((used, counted), (way.source, counts(growth).canary)))
+    Ok(sentence((used, counted), (candidate.source, counts(growth).canary)))
 }
 
 fn sentence((used, a): (&str, Side), (other, b): (&str, Side)) -> Option<String> {

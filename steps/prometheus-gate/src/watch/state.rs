@@ -13,7 +13,7 @@ use crate::time::local_clock;
 use crate::watch::forecast::Forecast;
 use crate::watch::gate::{Gate, in_the_future};
 
-/// A start may be told by a clock that is this much ahead; more is a mistake.
+/// A start may be by a clock that is this much ahead; more is a mistake.
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) struct Watch {
