@@ -1,4 +1,4 @@
-//! Tests that may be looked at as often as one likes.
+//! Sequential tests (e-processes, or test martingales), which may be looked at as often as one likes.
 //!
 //! Each keeps an e-process: a bet against "the canary is no worse" that on average wins nothing
 //! while that is true, whatever the traffic and however often one looks. By Ville's inequality the

@@ -1,8 +1,8 @@
 //! The loop around the verdict: ask for what is new, judge, log, wait.
 
-mod ask;
 mod forecast;
 pub(crate) mod gate;
+mod polling;
 mod second_source;
 mod state;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::expression::parse::{Words, is_plain_name};
+use crate::spec::expression::parser::{Words, is_plain_name};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Comparison {

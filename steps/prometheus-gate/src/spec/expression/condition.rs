@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::expression::comparison::{Comparison, Operand, comparison};
-use crate::spec::expression::parse::parse;
+use crate::spec::expression::parser::parse;
 use crate::spec::expression::tree::{Expression, Truth};
 
 /// A condition on one value. It is asked only about numbers: absence and NaN are sorted out

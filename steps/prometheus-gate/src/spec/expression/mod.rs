@@ -3,10 +3,10 @@
 //! `or` binds least, then `and`, then `not`; `||`, `&&` and `!` are the same words. Only what stands
 //! between them differs: a comparison of a value in a [`Condition`], a name in a [`Combine`].
 
-mod combine;
 mod comparison;
 mod condition;
-mod parse;
+mod formula;
+mod parser;
 mod tree;
 
-pub(crate) use self::{combine::Combine, condition::Condition, tree::Truth};
+pub(crate) use self::{condition::Condition, formula::Combine, tree::Truth};

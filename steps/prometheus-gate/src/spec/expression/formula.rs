@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::expression::parse::{Words, is_plain_name, parse};
+use crate::spec::expression::parser::{Words, is_plain_name, parse};
 use crate::spec::expression::tree::{Expression, Truth};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
