@@ -17,7 +17,6 @@ use crate::{
 
 impl Cluster {
     /// Whether this is the cluster of this machine, whose components a test may kill.
-    #[must_use]
     pub fn is_embedded(&self) -> bool {
         !is_current()
     }

@@ -46,12 +46,10 @@ impl Cache {
         Ok(cache)
     }
 
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    #[must_use]
     pub fn join(&self, below: &str) -> PathBuf {
         self.0.join(below)
     }

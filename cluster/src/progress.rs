@@ -28,7 +28,6 @@ pub struct Stage {
 
 impl Progress {
     /// On standard error, which may be a terminal.
-    #[must_use]
     pub fn new() -> Self {
         Self { bars: MultiProgress::new(), is_live: io::stderr().is_terminal() }
     }

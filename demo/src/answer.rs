@@ -15,7 +15,6 @@ pub struct Answer {
 
 impl Answer {
     /// The version that gave it, if it is a prediction.
-    #[must_use]
     pub fn version(&self) -> Option<String> {
         named_version(&self.text).filter(|_| self.status.is_success())
     }
@@ -34,7 +33,6 @@ pub struct FailedRequest {
 
 impl FailedRequest {
     /// The version whose server gave the answer, where it names itself.
-    #[must_use]
     pub fn version(&self) -> Option<String> {
         named_version(&self.text)
     }
@@ -53,12 +51,10 @@ pub struct Answers {
 }
 
 impl Answers {
-    #[must_use]
     pub fn total(&self) -> usize {
         self.by_version.values().sum::<usize>() + self.errors()
     }
 
-    #[must_use]
     pub fn errors(&self) -> usize {
         self.by_error.values().sum()
     }

@@ -65,7 +65,6 @@ impl Site {
     }
 
     /// The run of this name, whether or not it is there.
-    #[must_use]
     pub fn run(&self, name: &str) -> Run {
         Run { site: self.clone(), name: name.into() }
     }

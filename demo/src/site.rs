@@ -48,7 +48,6 @@ pub struct Event {
 
 impl Event {
     /// Someone asks for a release: the least that a first event holds.
-    #[must_use]
     pub fn requested(id: &str, service: &str, version: &str) -> Self {
         Self {
             id: id.into(),
@@ -175,7 +174,6 @@ impl Site {
     }
 
     /// The namespace's objects of a kind that releases or tests are made of.
-    #[must_use]
     pub fn objects(&self, kind: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
     }

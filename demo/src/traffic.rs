@@ -57,13 +57,11 @@ impl Traffic {
     }
 
     /// Requests that failed since the start or the last call, in the order in which they were over.
-    #[must_use]
     pub fn take_failed(&self) -> Vec<FailedRequest> {
         take(&mut lock(&self.seen).failed)
     }
 
     /// Answers so far.
-    #[must_use]
     pub fn seen(&self) -> Answers {
         lock(&self.seen).answers.clone()
     }

@@ -144,8 +144,9 @@ fn modules(head: &str) -> BTreeMap<Module, File> {
     let mut modules = BTreeMap::new();
     let mut open = vec![(Module::new(), root().join(head))];
     while let Some((path, file)) = open.pop() {
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
-        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        let place = file.display();
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{place}: {error}"));
         let folder = folder_of(&file);
         for name in parsed.items.iter().filter_map(declared_module) {
             let alone = folder.join(format!("{name}.rs"));
@@ -160,7 +161,7 @@ fn modules(head: &str) -> BTreeMap<Module, File> {
 /// Where the modules lie that a file declares.
 fn folder_of(file: &Path) -> PathBuf {
     let is_head = ["mod.rs", "lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
-    if is_head { file.parent().unwrap().into() } else { file.with_extension("") }
+    if is_head { file.with_file_name("") } else { file.with_extension("") }
 }
 
 fn declared_module(item: &Item) -> Option<String> {

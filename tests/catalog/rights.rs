@@ -26,7 +26,8 @@ fn role_of_readme(task: &str) -> Value {
     let readme = read(&format!("tasks/{task}/README.md"));
     let role = readme.split("```").find(|text| text.contains("\nkind: Role\n"));
     let role = role.unwrap_or_else(|| panic!("tasks/{task}/README.md: there is no Role"));
-    serde_saphyr::from_str(role.trim_start_matches("yaml\n")).unwrap()
+    serde_saphyr::from_str(role.trim_start_matches("yaml\n"))
+        .unwrap_or_else(|error| panic!("tasks/{task}/README.md: the Role is not valid: {error}"))
 }
 
 /// `VERB RESOURCE.GROUP` each.

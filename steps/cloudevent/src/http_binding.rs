@@ -30,7 +30,6 @@ pub struct Message {
 }
 
 /// Writes the event; `verbatim` is its structured form if there is one that must not change.
-#[must_use]
 pub fn message(event: &Event, mode: Mode, verbatim: Option<Vec<u8>>) -> Message {
     match mode {
         Mode::Structured => {
@@ -105,7 +104,6 @@ fn text(value: &AttributeValue<'_>) -> String {
 }
 
 /// The data as it goes over the wire in binary mode; empty when there is none.
-#[must_use]
 pub fn data(event: &Event) -> &[u8] {
     match event.data() {
         Some(Data::Binary(bytes)) => bytes,
@@ -123,7 +121,6 @@ fn quoted(text: &str) -> String {
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// A header value by section 3.1.3.2 of the HTTP binding.
-#[must_use]
 pub fn percent_encode(value: &str) -> String {
     utf8_percent_encode(value, ESCAPED).to_string()
 }

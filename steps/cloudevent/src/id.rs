@@ -10,7 +10,6 @@ const HASH_DIGITS: usize = 20;
 
 /// The id that an event about these things always has: the first 32 hex digits of SHA-256 over them,
 /// joined by `|`. A sender that is retried or run again names the same event.
-#[must_use]
 pub fn derived_id(about: &[&str]) -> String {
     let digest = Sha256::digest(about.join("|"));
     hex(&digest[..16])
@@ -19,7 +18,6 @@ pub fn derived_id(about: &[&str]) -> String {
 /// The name that every object made for this event has, and that no other event's has: the beginning
 /// of the id, readable, and a hash of source and id, which together tell events apart. At most 36
 /// characters of DNS-1123 (RFC 1123): `a` to `z`, `0` to `9` and `-`, beginning and ending without `-`.
-#[must_use]
 pub fn object_name(source: &str, id: &str) -> String {
     let mut prefix = String::new();
     for char in id.chars() {
@@ -40,7 +38,6 @@ pub fn object_name(source: &str, id: &str) -> String {
 }
 
 /// Whether a PipelineRun can carry the value as a label.
-#[must_use]
 pub fn is_label(value: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let outer = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);

@@ -149,7 +149,6 @@ fn is_uri_reference(text: &str) -> bool {
 }
 
 /// Whether two hexadecimal digits follow each `%`.
-#[must_use]
 pub fn escapes_are_whole(text: &str) -> bool {
     text.split('%').skip(1).all(|rest| {
         rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -166,13 +165,11 @@ fn has_scheme(text: &str) -> bool {
 }
 
 /// `application/json` of `Application/JSON; charset=utf-8`.
-#[must_use]
 pub fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Whether data of this type is JSON: `application/json`, `text/json`, `application/ld+json; …`.
-#[must_use]
 pub fn is_json(media_type: &str) -> bool {
     let essence = essence(media_type);
     essence.ends_with("/json") || essence.ends_with("+json")

@@ -71,13 +71,11 @@ impl Credentials {
     }
 
     /// The credential of the longest path that the image lies in: `HOST/team/models` before `HOST/team` before `HOST`.
-    #[must_use]
     pub fn of(&self, image: &Reference) -> Option<&Credential> {
         places(image).find_map(|place| self.auths.get(&place))
     }
 
     /// The program that Docker would ask for them. It is not run: a step's image has no programs.
-    #[must_use]
     pub fn helper(&self, image: &Reference) -> Option<&str> {
         let named = places(image).any(|place| self.helpers.contains(&place));
         if named { Some("credHelpers") } else { self.default_helper.as_ref().map(|_| "credsStore") }

@@ -29,13 +29,11 @@ pub struct Usage {
 
 /// The innermost cause of a library's error, which says what happened: the sentences around it repeat that
 /// something did.
-#[must_use]
 pub fn innermost(error: &dyn Error) -> String {
     sentences(error).last().unwrap_or_default()
 }
 
 /// An error and its causes on one line, each sentence once: some errors print their cause as well.
-#[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line: Vec<String> = Vec::new();
     for sentence in sentences(error).filter(|sentence| !sentence.is_empty()) {

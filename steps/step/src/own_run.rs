@@ -24,13 +24,11 @@ pub struct OwnRun {
 
 impl OwnRun {
     /// Name of the PipelineRun, or of the TaskRun that has none; empty outside a cluster
-    #[must_use]
     pub fn name(&self) -> &str {
         self.pipeline_run.as_deref().or(self.task_run.as_deref()).unwrap_or_default()
     }
 
     /// Uid of the PipelineRun, or of the TaskRun that has none; empty outside a cluster
-    #[must_use]
     pub fn uid(&self) -> &str {
         self.pipeline_run_uid.as_deref().or(self.task_run_uid.as_deref()).unwrap_or_default()
     }

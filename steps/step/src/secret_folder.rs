@@ -44,7 +44,6 @@ impl SecretFolder {
         Ok(Some(text.trim().to_owned()))
     }
 
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }

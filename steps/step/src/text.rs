@@ -17,20 +17,17 @@ const LONGEST: usize = 16 << 10;
 /// its escape: control characters (and with them colours, titles and cursor moves), marks that turn
 /// the direction of writing, and characters that are shown as nothing. What people write stays, with
 /// the joiners inside of words and emoji.
-#[must_use]
 pub fn clean(text: &str) -> String {
     cut(text, LONGEST)
 }
 
 /// The same in at most `most` characters, the last of them `…` if some are left out, and without any
 /// secret of ours that the other side repeats.
-#[must_use]
 pub fn short(text: &str, most: usize) -> String {
     cut(&secret::hide(text), most)
 }
 
 /// The same in at most `most` bytes of UTF-8: what a Tekton result has room for.
-#[must_use]
 pub fn within(text: &str, most: usize) -> String {
     let text = short(text, most);
     if text.len() <= most {
@@ -41,7 +38,6 @@ pub fn within(text: &str, most: usize) -> String {
 }
 
 /// The same for a text whose lines stay lines, with their indentation.
-#[must_use]
 pub fn clean_lines(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let text = line.trim_start_matches(' ');
@@ -52,7 +48,6 @@ pub fn clean_lines(text: &str) -> String {
 
 /// JSON that no terminal obeys and that reads as the same value: what [`clean`] would escape is
 /// written as JSON's own `\u202e`.
-#[must_use]
 pub fn json(text: &str) -> String {
     let mut units = [0; 2];
     let escape = |c: char, out: &mut String| {
@@ -66,7 +61,6 @@ pub fn json(text: &str) -> String {
 }
 
 /// Lower-case hexadecimal digits, two a byte.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
         let _ = write!(digits, "{byte:02x}"); // writing to a string cannot fail
@@ -75,13 +69,11 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether it can be a SHA-256: 64 digits, `0` to `9` and `a` to `f`.
-#[must_use]
 pub fn is_sha256(digits: &str) -> bool {
     digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// An address without what may be secret in it: user and password, query and fragment.
-#[must_use]
 pub fn address(url: &str) -> String {
     let shown = |end: usize, rest: &str| format!("{}{rest}", &url[..end]);
     let plain = match url.find(['?', '#']) {
@@ -96,7 +88,6 @@ pub fn address(url: &str) -> String {
 }
 
 /// An address whose path may be a secret, too, as that of a webhook: scheme, host and port.
-#[must_use]
 pub fn origin(url: &str) -> String {
     let address = address(url);
     let Some((scheme, rest)) = address.split_once("://") else { return "…".into() };
@@ -108,14 +99,12 @@ pub fn origin(url: &str) -> String {
 }
 
 /// Whether it can be nothing but a path, which may be shown: no address, header or document.
-#[must_use]
 pub fn is_plain_path(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || "/._-+~".contains(c))
 }
 
 /// What a reader of JSON or YAML has against a document, without the document's own values: serde puts
 /// these into double quotes, and the names of fields into backticks.
-#[must_use]
 pub fn without_values(complaint: &str) -> String {
     let mut out = String::with_capacity(complaint.len());
     let mut chars = complaint.chars();
@@ -136,7 +125,6 @@ pub fn without_values(complaint: &str) -> String {
 
 /// A value of an event as it was before Tekton Triggers wrote it into a run: there, each `$(` becomes
 /// `$$(`, so that Tekton does not read a variable in it.
-#[must_use]
 pub fn from_trigger(text: &str) -> String {
     text.replace("$$(", "$(")
 }

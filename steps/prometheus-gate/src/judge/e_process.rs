@@ -60,7 +60,6 @@ struct Bet {
 impl Ratio {
     /// `tolerated` is a ratio of shares, above 0; `past` the baseline's steps of 15 s before the
     /// canary, which may be none.
-    #[must_use]
     pub fn new(tolerated: f64, past: &[Side]) -> Self {
         let bets = bets_on(1.1 * tolerated, 30.0 * tolerated);
         let dispersion = Dispersion::of(past);
@@ -120,7 +119,6 @@ impl Ratio {
     }
 
     /// Natural logarithm of the evidence; 0 is none, 3.0 is 20 to 1.
-    #[must_use]
     pub fn log_e(&self) -> f64 {
         mean_log(&self.bets)
     }

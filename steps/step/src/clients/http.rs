@@ -9,7 +9,6 @@ use http::{
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date, which is compared with the server's own
 /// clock where it has one.
-#[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |name| httpdate::parse_http_date(text(name)?).ok();

@@ -35,7 +35,6 @@ pub struct Proxy {
 pub struct ProxyError(String);
 
 impl Proxies {
-    #[must_use]
     pub fn from_env() -> Self {
         Self::read(|name| env::var(name).unwrap_or_default())
     }
@@ -54,13 +53,11 @@ impl Proxies {
         }
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.http.is_empty() && self.https.is_empty() && self.all.is_empty()
     }
 
     /// The proxy that leads to an address; none when it is asked directly.
-    #[must_use]
     pub fn to(&self, address: &str) -> Option<Proxy> {
         let address: Uri = address.parse().ok()?;
         let host = address.host()?.trim_start_matches('[').trim_end_matches(']');
@@ -109,7 +106,6 @@ fn exceptions(list: &str, port: u16) -> String {
 
 impl Proxy {
     /// That of this URL, on the way to an address. None when it is the URL of no proxy.
-    #[must_use]
     pub fn new(url: &str, address: &Uri) -> Option<Self> {
         Self::unless(url, address, String::new())
     }
@@ -122,18 +118,15 @@ impl Proxy {
     }
 
     /// Its URL, with the name and password that it may want: not to be shown.
-    #[must_use]
     pub fn secret_url(&self) -> &str {
         &self.url
     }
 
     /// That a request failed which went to it.
-    #[must_use]
     pub fn failure(&self, error: &dyn Error) -> ProxyError {
         self.failed(&innermost(error))
     }
 
-    #[must_use]
     pub fn failed(&self, cause: &str) -> ProxyError {
         ProxyError(format!(
             "through proxy {self}: {cause} (NO_PROXY names what is asked without a proxy)"
@@ -141,7 +134,6 @@ impl Proxy {
     }
 
     /// What to do about a request that failed on the way.
-    #[must_use]
     pub fn hint(&self) -> String {
         format!(
             "does the proxy know the way to `{}`, and may this be asked through it? Else add that name to NO_PROXY",
