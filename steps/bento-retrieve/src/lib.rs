@@ -3,26 +3,8 @@
 //! A library beside the binary because its tests, fuzz targets and benchmarks need the parts.
 
 pub mod archive;
-pub mod details;
-pub mod dockerfile;
+pub mod bento;
+pub mod destination;
 pub mod download;
-pub mod fault;
-pub mod folder;
-pub mod glance;
-pub mod image;
-pub mod manifest;
-pub mod meter;
-pub mod obstacle;
-pub mod page;
-mod parts;
-pub mod place;
-pub mod profile;
 pub mod size;
 pub mod source;
-pub mod store;
-pub mod tag;
-pub mod tree;
-pub mod trust;
-pub mod unpacking;
-mod web;
-mod zip;

@@ -1,12 +1,6 @@
 //! Gets a bento from a store, for a pipeline or a person.
 
-mod args;
-mod find;
-mod hint;
-mod list;
-mod progress;
-mod retrieve;
-mod show;
+mod cli;
 
 use std::process::ExitCode;
 
@@ -14,7 +8,10 @@ use anyhow::Result;
 use rustix::{fs::Mode, process::umask};
 use step::{Outcome, Terminated};
 
-use crate::args::{Args, Look};
+use crate::cli::{
+    args::{Args, Look},
+    list, retrieve, show,
+};
 
 fn main() -> ExitCode {
     umask(Mode::WGRP | Mode::WOTH); // what is unpacked has the same modes whoever runs this

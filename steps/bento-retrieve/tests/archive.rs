@@ -7,10 +7,10 @@ mod support;
 use std::{fs, path::Path};
 
 use bento_retrieve::{
+    archive::limits::{Limit, Limits, Watch},
+    archive::policy::Rule,
+    archive::writer::{Filled, Folder},
     archive::{BadArchive, unpack},
-    folder::{Filled, Folder},
-    meter::{Limit, Limits, Watch},
-    tree::Rule,
 };
 use proptest::prelude::*;
 use support::{

@@ -3,12 +3,12 @@
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use bento_retrieve::{
+    archive::limits::{Limits, Watch},
     archive::unpack,
-    details::Details,
-    folder::Folder,
-    glance::{Glance, look},
-    manifest::Manifest,
-    meter::{Limits, Watch},
+    archive::writer::Folder,
+    bento::details::Details,
+    bento::manifest::Manifest,
+    bento::peek::{Glance, look},
 };
 
 const LIMITS: Limits = Limits { bytes: 256 << 10, entries: 40, ratio: 200 };

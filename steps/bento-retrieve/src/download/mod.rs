@@ -1,5 +1,7 @@
 //! Reads an archive to its end through cuts, stalls and busy stores, and hands it to a thread that unpacks it.
 
+mod parallel;
+
 use std::{
     io::{self, BufRead, Read},
     sync::atomic::Ordering,
@@ -17,9 +19,9 @@ use tokio::{
 
 use crate::{
     archive::Format,
-    fault::Fault,
-    meter::Watch,
-    parts::{self, Parts, Whole},
+    archive::limits::Watch,
+    download::parallel::{Parts, Whole},
+    source::error::Fault,
     source::{Broken, Checksum, Doubt, Opened, Part, Source},
 };
 
@@ -268,7 +270,7 @@ impl<'a> Download<'a> {
 
     fn could_read_in_parts(&self) -> bool {
         let left = self.total.map_or(0, |total| total - self.at);
-        self.connections > 1 && self.mark.is_some() && left > 2 * parts::SIZE
+        self.connections > 1 && self.mark.is_some() && left > 2 * parallel::SIZE
     }
 
     /// Several requests at once, each for a part of the rest, as long as they bring more than one.

@@ -15,11 +15,11 @@ use aws_smithy_types::date_time::Format;
 use thiserror::Error;
 
 use crate::{
-    fault::{Fault, Right},
-    profile,
+    bento::tag::Tag,
+    source::aws_profile,
+    source::client::{CONNECT, http_client},
+    source::error::{Fault, Right},
     source::{Checksum, Doubt, Opened, Part, whole},
-    tag::Tag,
-    web::{CONNECT, http_client},
 };
 
 /// Region of a store that has none. Signatures need one, and other stores than AWS take this.
@@ -318,7 +318,7 @@ impl Store {
 
 async fn client(access: &Access) -> Client {
     let region = Region::new(access.region.clone().unwrap_or_else(|| ANY_REGION.into()));
-    let files = profile::files(access.credentials.as_deref());
+    let files = aws_profile::files(access.credentials.as_deref());
     // Whoever lends keys speaks TLS, whatever the store does.
     let lenders = http_client(None, access.authority.clone());
     let timeouts =

@@ -7,7 +7,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::folder::Links;
+use crate::archive::writer::Links;
 
 /// Longest part of a name, in bytes: what Linux file systems take.
 const LONGEST_PART: usize = 255;

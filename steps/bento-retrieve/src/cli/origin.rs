@@ -7,13 +7,13 @@ use std::{
 
 use anyhow::{Context, Result};
 use bento_retrieve::{
+    bento::tag::Tag,
     download::Patience,
-    fault::Fault,
-    page::Page,
-    profile::Profile,
+    source::aws_profile::Profile,
+    source::error::Fault,
+    source::http::Page,
+    source::s3::{Access, Found, Location, Store},
     source::{Opened, Part, Source},
-    store::{Access, Found, Location, Store},
-    tag::Tag,
 };
 use rustls::{
     RootCertStore,
@@ -22,8 +22,8 @@ use rustls::{
 use step::{Failure, Usage, text};
 
 use crate::{
-    args::{AccessArgs, PatienceArgs, endpoint},
-    hint,
+    cli::args::{AccessArgs, PatienceArgs, endpoint},
+    cli::hints,
 };
 
 /// Where an archive is said to be.
@@ -203,7 +203,7 @@ pub(crate) async fn find(
 async fn open(source: Source, patience: Patience) -> Result<(Source, Opened)> {
     match patience.ask(async || source.open(Part::ALL, None).await).await {
         Ok(opened) => Ok((source, opened)),
-        Err(fault) => Err(hint::fault(fault, format!("failed to retrieve `{source}`"))),
+        Err(fault) => Err(hints::fault(fault, format!("failed to retrieve `{source}`"))),
     }
 }
 
@@ -214,7 +214,7 @@ async fn in_store(store: &Store, tag: &Tag, patience: Patience) -> Result<(Sourc
         Ok(opened) => return Ok((conventional, opened)),
         Err(Fault::NoObject) => {}
         Err(fault) => {
-            return Err(hint::fault(fault, format!("failed to retrieve `{conventional}`")));
+            return Err(hints::fault(fault, format!("failed to retrieve `{conventional}`")));
         }
     }
     let what = format!("failed to find the bento `{tag}` in `{}`", store.location);
@@ -232,6 +232,6 @@ async fn in_store(store: &Store, tag: &Tag, patience: Patience) -> Result<(Sourc
                 versions => format!("check the version: there is {}", versions.join(", ")),
             },
         )),
-        Err(fault) => Err(hint::fault(fault, what)),
+        Err(fault) => Err(hints::fault(fault, what)),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bento_retrieve::{meter::Watch, size::Size};
+use bento_retrieve::{archive::limits::Watch, size::Size};
 use tokio::time::{MissedTickBehavior, interval_at};
 
 /// Often enough to look alive.

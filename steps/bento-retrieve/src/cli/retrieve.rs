@@ -10,27 +10,28 @@ use std::{
 use anyhow::{Context, Error, Result};
 use bento_retrieve::{
     archive::BadArchive,
+    archive::limits::{Limits, Watch},
+    archive::thread::Unpacking,
+    archive::writer::Filled,
+    bento::dockerfile::ca_bundle,
+    bento::dockerfile::unsupported::{Builder, Obstacle},
+    bento::image_name::Repository,
+    bento::manifest::Bento,
+    bento::tag::Tag,
+    destination::{Draft, Place, Receipt},
     download::{Download, Feed, Patience, Received, pipe},
-    fault::Fault,
-    folder::Filled,
-    image::Repository,
-    manifest::Bento,
-    meter::{Limits, Watch},
-    obstacle::{Builder, Obstacle},
-    place::{Draft, Place, Receipt},
     size::Size,
-    store::Access,
-    tag::Tag,
-    trust,
-    unpacking::Unpacking,
+    source::error::Fault,
+    source::s3::Access,
 };
 use step::{Failure, Outcome, Terminated};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    args::{Results, RetrieveArgs},
-    find::{Origin, access, find, patience},
-    hint, progress,
+    cli::args::{Results, RetrieveArgs},
+    cli::hints,
+    cli::origin::{Origin, access, find, patience},
+    cli::progress,
 };
 
 /// What will be done, once the words make sense.
@@ -53,12 +54,12 @@ struct Plan {
 pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> Result<Outcome> {
     let (plan, results) = plan(args).await?;
     if let Some(tag) = plan.tag.as_ref().filter(|tag| tag.is_latest()) {
-        return Err(hint::latest(tag, &plan.origin, &plan.access, plan.patience).await);
+        return Err(hints::latest(tag, &plan.origin, &plan.access, plan.patience).await);
     }
-    let place = Place::new(&plan.into).map_err(hint::place)?;
+    let place = Place::new(&plan.into).map_err(hints::place)?;
     let wanted = plan.tag.as_ref().map(ToString::to_string);
     let there = place.receipt(wanted.as_deref(), plan.sha256.as_deref(), &plan.origin.to_string());
-    if let Some(receipt) = there.map_err(hint::place)? {
+    if let Some(receipt) = there.map_err(hints::place)? {
         tracing::info!("`{}` holds {} already", plan.into.display(), receipt.bento);
         report(&plan, &results, &receipt)?;
         return Ok(Outcome::Done);
@@ -66,7 +67,7 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
 
     let mut tries = Tries::new(&plan);
     let (draft, (received, filled)) = loop {
-        let draft = place.draft().map_err(hint::place)?;
+        let draft = place.draft().map_err(hints::place)?;
         match tries.next(&plan, &draft, &mut terminated).await {
             Ok(Some(came)) => break (draft, came),
             Ok(None) => {
@@ -81,7 +82,7 @@ pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> 
     };
 
     let (bento, receipt) = inspect(&plan, &draft, received, filled)?;
-    place.settle(draft, &bento.root, &receipt).map_err(hint::place)?;
+    place.settle(draft, &bento.root, &receipt).map_err(hints::place)?;
     let (files, size) = (receipt.files, Size(receipt.bytes));
     tracing::info!("unpacked {} into `{}`: {files} files, {size}", bento.tag, plan.into.display());
     report(&plan, &results, &receipt)?;
@@ -169,7 +170,7 @@ impl Tries {
         };
         unpacking.stop().await; // before the draft is removed
         fetched
-            .map(|fetched| fetched.unwrap_or_else(|_| Err(hint::too_slow(plan.timeout))))
+            .map(|fetched| fetched.unwrap_or_else(|_| Err(hints::too_slow(plan.timeout))))
             .transpose()
     }
 
@@ -209,16 +210,16 @@ async fn fetch(
     let (received, unpacked) = progress::beside(work, watch, total).await;
     match (unpacked, received) {
         (Ok(filled), Ok(Some(received))) => Ok((received, filled)),
-        (Err(BadArchive::Input) | Ok(_), Err(fault)) => Err(hint::fault(fault, what)),
+        (Err(BadArchive::Input) | Ok(_), Err(fault)) => Err(hints::fault(fault, what)),
         (Err(bad), _) => {
             let may_be_cut = matches!(bad, BadArchive::CutShort) && total.is_none();
             match may_be_cut.then(|| tries.cut_at(watch.fetched.load(Ordering::Relaxed))).flatten()
             {
-                Some(cut) => Err(hint::fault(cut, what)),
-                None => Err(hint::archive(bad, format!("failed to unpack `{source}`"))),
+                Some(cut) => Err(hints::fault(cut, what)),
+                None => Err(hints::archive(bad, format!("failed to unpack `{source}`"))),
             }
         }
-        (Ok(_), Ok(None)) => Err(hint::archive(BadArchive::Input, what)),
+        (Ok(_), Ok(None)) => Err(hints::archive(BadArchive::Input, what)),
     }
 }
 
@@ -230,7 +231,7 @@ fn inspect(
     filled: Filled,
 ) -> Result<(Bento, Receipt)> {
     let what = || format!("failed to take what came from `{}` for a bento", plan.origin);
-    let bento = Bento::find(draft.path()).map_err(|bad| hint::bento(bad, what()))?;
+    let bento = Bento::find(draft.path()).map_err(|bad| hints::bento(bad, what()))?;
     if let Some(wanted) = plan.tag.as_ref().filter(|wanted| **wanted != bento.tag) {
         return Err(Failure {
             what: format!(
@@ -251,7 +252,7 @@ fn inspect(
         tracing::warn!("{obstacle}");
     }
     if let Some(obstacle) = stop {
-        return Err(hint::obstacle(obstacle, &bento.tag));
+        return Err(hints::obstacle(obstacle, &bento.tag));
     }
     let receipt = Receipt {
         bento: bento.tag.to_string(),
@@ -296,7 +297,7 @@ fn dockerfile(plan: &Plan, receipt: &Receipt) -> Result<String> {
         Err(error) => return Err(error).with_context(failed),
     };
     let bento = absolute(&plan.into).with_context(failed)?;
-    let copy = trust::lay_out(&bento, &receipt.dockerfile, &own, Path::new(AUTHORITIES));
+    let copy = ca_bundle::lay_out(&bento, &receipt.dockerfile, &own, Path::new(AUTHORITIES));
     let copy = copy.with_context(failed)?;
     tracing::info!("`{}` declares variables for the authorities in `ca.crt`", copy.display());
     Ok(copy.display().to_string())

@@ -8,10 +8,10 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
+    archive::limits::{Limits, Watch},
+    archive::writer::{Filled, Folder},
     archive::{BadArchive, unpack},
     download::Pull,
-    folder::{Filled, Folder},
-    meter::{Limits, Watch},
 };
 
 /// An archive that is being unpacked. It must end before its folder is removed: see [`Unpacking::stop`].

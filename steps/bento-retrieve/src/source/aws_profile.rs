@@ -9,7 +9,7 @@ use aws_runtime::env_config::{
 };
 use aws_types::os_shim_internal::{Env, Fs};
 
-use crate::fault::deepest;
+use crate::source::error::deepest;
 
 /// The chosen profile, and the variables that go before it.
 #[derive(Debug, Default, PartialEq, Eq)]

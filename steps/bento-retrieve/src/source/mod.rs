@@ -1,5 +1,11 @@
 //! Something that an archive is read from.
 
+pub mod aws_profile;
+mod client;
+pub mod error;
+pub mod http;
+pub mod s3;
+
 use std::{fmt, io, ops::Range, path::PathBuf};
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -11,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncSeekExt, SeekFrom, Take},
 };
 
-use crate::{fault::Fault, page::Page, store::Object};
+use crate::{source::error::Fault, source::http::Page, source::s3::Object};
 
 /// What is handed on at once, in bytes.
 const PIECE: usize = 64 << 10;

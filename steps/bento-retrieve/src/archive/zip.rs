@@ -8,9 +8,9 @@ use std::{
 use flate2::{Crc, bufread::DeflateDecoder};
 
 use crate::{
+    archive::limits::{Meter, Unpacked},
     archive::{BadArchive, Filling, Kind},
-    glance::tells,
-    meter::{Meter, Unpacked},
+    bento::peek::tells,
 };
 
 /// Bytes of the record that ends a zip, of the one that the zip64 form adds, and of what points to that.

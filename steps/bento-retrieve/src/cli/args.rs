@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use bento_retrieve::{image::Repository, obstacle::Builder, size::Size, tag::Tag};
+use bento_retrieve::{
+    bento::dockerfile::unsupported::Builder, bento::image_name::Repository, bento::tag::Tag,
+    size::Size,
+};
 use clap::{ArgAction, Args as Group, Parser, Subcommand, ValueEnum};
 use step::ResultFile;
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-use crate::tag::Tag;
+use crate::bento::tag::Tag;
 
 /// Where images of a model are kept: `registry.example/models/iris`, without tag and digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

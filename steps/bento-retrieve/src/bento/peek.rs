@@ -11,12 +11,12 @@ use liblzma::bufread::XzDecoder;
 use thiserror::Error;
 
 use crate::{
+    archive::limits::{HEADERS, Limits, Meter, Unpacked, Watch},
+    archive::zip,
     archive::{BadArchive, Format, no_archive},
     download::Patience,
-    fault::Fault,
-    meter::{HEADERS, Limits, Meter, Unpacked, Watch},
+    source::error::Fault,
     source::{Part, Source},
-    zip,
 };
 
 /// How much of an archive is read to find its manifest, in bytes: at first, then more. BentoML 1.x puts it in front;

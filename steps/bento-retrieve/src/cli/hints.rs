@@ -5,20 +5,20 @@ use std::time::Duration;
 use anyhow::{Error, anyhow};
 use bento_retrieve::{
     archive::BadArchive,
+    archive::limits::Limit,
+    bento::dockerfile::unsupported::Obstacle,
+    bento::manifest::NoBento,
+    bento::peek::Unseen,
+    bento::tag::Tag,
+    destination::NoPlace,
     download::Patience,
-    fault::{Fault, Right},
-    glance::Unseen,
-    manifest::NoBento,
-    meter::Limit,
-    obstacle::Obstacle,
-    place::NoPlace,
     source::Doubt,
-    store::{Access, Store},
-    tag::Tag,
+    source::error::{Fault, Right},
+    source::s3::{Access, Store},
 };
 use step::{Failure, Usage};
 
-use crate::{find::Origin, show::newest};
+use crate::{cli::origin::Origin, cli::show::newest};
 
 const SECRET: &str =
     "the Secret that `store-secret` names, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";

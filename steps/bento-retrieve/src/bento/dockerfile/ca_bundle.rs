@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::dockerfile::Dockerfile;
+use crate::bento::dockerfile::parser::Dockerfile;
 
 /// By which OpenSSL, Go and uv, pip, requests, curl, git, AWS's tools and Node are told of a file.
 const VARIABLES: [&str; 7] = [

@@ -11,8 +11,8 @@ use step::text::clean;
 use thiserror::Error;
 
 use crate::{
-    obstacle::{Obstacle, obstacles},
-    tag::{BadTag, Tag},
+    bento::dockerfile::unsupported::{Obstacle, obstacles},
+    bento::tag::{BadTag, Tag},
 };
 
 /// More than any manifest has; one with 200 routes and their schemas takes 100 kB.

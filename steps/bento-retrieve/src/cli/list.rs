@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use bento_retrieve::{
-    details::Details,
+    bento::details::Details,
+    bento::peek::glance,
     download::Patience,
-    glance::glance,
     size::Size,
     source::Source,
-    store::{Saved, Store},
+    source::s3::{Saved, Store},
 };
 use serde_json::json;
 use step::{
@@ -27,9 +27,9 @@ use tokio::{
 };
 
 use crate::{
-    args::{ListArgs, Output},
-    find::{access, location, patience},
-    hint,
+    cli::args::{ListArgs, Output},
+    cli::hints,
+    cli::origin::{access, location, patience},
 };
 
 /// Archives that are looked into at once. More do not come faster from one store, and each may take 8 MiB.
@@ -48,7 +48,7 @@ pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {
         _ => (bento.as_deref(), None),
     };
     let listed = timeout(wait.timeout, shelf(&store, name, patience(wait))).await;
-    let mut shelf = listed.unwrap_or_else(|_| Err(hint::too_slow(wait.timeout)))?;
+    let mut shelf = listed.unwrap_or_else(|_| Err(hints::too_slow(wait.timeout)))?;
     match version {
         Some("latest") => {
             shelf.retain(|book| book.details.is_ok());
@@ -100,7 +100,7 @@ pub(crate) async fn shelf(
     let saved = patience
         .ask(async || store.saved(name).await)
         .await
-        .map_err(|fault| hint::fault(fault, what()))?;
+        .map_err(|fault| hints::fault(fault, what()))?;
     if saved.more {
         tracing::warn!(
             "there are more archives than are looked at; give a name or a longer prefix to see others"

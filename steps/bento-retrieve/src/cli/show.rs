@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use bento_retrieve::{
-    details::{Details, Model},
+    bento::details::{Details, Model},
+    bento::peek::glance,
+    bento::tag::Tag,
     download::Patience,
-    glance::glance,
     source::Source,
-    store::Store,
-    tag::Tag,
+    source::s3::Store,
 };
 use step::{Failure, Outcome, text::json};
 use tokio::time::timeout;
 
 use crate::{
-    args::{Output, ShowArgs},
-    find::{Origin, access, find, patience},
-    hint,
-    list::{columns, minutes, print, shelf},
+    cli::args::{Output, ShowArgs},
+    cli::hints,
+    cli::list::{columns, minutes, print, shelf},
+    cli::origin::{Origin, access, find, patience},
 };
 
 pub(crate) async fn show(args: ShowArgs) -> Result<Outcome> {
@@ -34,13 +34,14 @@ pub(crate) async fn show(args: ShowArgs) -> Result<Outcome> {
             _ => find(&origin, bento.as_ref(), &access, patience(wait)).await?.0,
         };
         let what = || format!("failed to read the manifest of `{source}`");
-        let seen =
-            glance(&source, patience(wait)).await.map_err(|unseen| hint::unseen(unseen, what()))?;
-        let details = Details::read(&seen).map_err(|bad| hint::bento(bad, what()))?;
+        let seen = glance(&source, patience(wait))
+            .await
+            .map_err(|unseen| hints::unseen(unseen, what()))?;
+        let details = Details::read(&seen).map_err(|bad| hints::bento(bad, what()))?;
         anyhow::Ok((source, details))
     };
     let looked = timeout(wait.timeout, look).await;
-    let (source, details) = looked.unwrap_or_else(|_| Err(hint::too_slow(wait.timeout)))?;
+    let (source, details) = looked.unwrap_or_else(|_| Err(hints::too_slow(wait.timeout)))?;
     print(&match output {
         Output::Text => text(&details, &source.to_string()),
         Output::Json => json(&serde_json::to_string_pretty(&details.manifest)?) + "\n",
@@ -53,7 +54,7 @@ pub(crate) async fn newest(
     store: &Store,
     tag: &Tag,
     patience: Patience,
-) -> Result<(bento_retrieve::store::Object, Details)> {
+) -> Result<(bento_retrieve::source::s3::Object, Details)> {
     let books = shelf(store, Some(&tag.name), patience).await?;
     let newest = books.into_iter().find_map(|book| Some((book.saved.object, book.details.ok()?)));
     newest.ok_or_else(|| {

@@ -14,7 +14,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 
-use crate::{archive::BadArchive, meter::Watch};
+use crate::{archive::BadArchive, archive::limits::Watch};
 
 /// Everyone may read, as the user that builds or serves is another; no archive sets more than this. `main` has seen to
 /// it that the umask takes nothing away.

@@ -11,9 +11,9 @@ use aws_smithy_runtime_api::client::{
 use step::{secret, text};
 
 use crate::{
-    fault::{Fault, Refusal},
+    source::client::{CONNECT, connector},
+    source::error::{Fault, Refusal},
     source::{Body, Doubt, Opened, Part, whole},
-    web::{CONNECT, connector},
 };
 
 /// Bytes that are read of an answer that is no archive; an error of S3 takes some hundred.

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    glance::Glance,
-    manifest::{Manifest, NoBento},
-    tag::Tag,
+    bento::manifest::{Manifest, NoBento},
+    bento::peek::Glance,
+    bento::tag::Tag,
 };
 
 /// A bento's manifest, as a person reads it. Values of variables are left out: they may be secret.

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use step::text;
 use thiserror::Error;
 
-use crate::dockerfile::{Dockerfile, Instruction};
+use crate::bento::dockerfile::parser::{Dockerfile, Instruction};
 
 /// More than any script of a bento has.
 const LARGEST_SCRIPT: u64 = 1 << 20;

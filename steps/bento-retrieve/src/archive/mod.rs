@@ -1,5 +1,11 @@
 //! Unpacks an archive that a stranger may have made: nothing outside of the folder, nothing beyond the limits.
 
+pub mod limits;
+pub mod policy;
+pub mod thread;
+pub mod writer;
+pub(crate) mod zip;
+
 use std::{
     io::{self, BufRead, Cursor, ErrorKind, Read},
     path::PathBuf,
@@ -13,10 +19,9 @@ use tar::EntryType;
 use thiserror::Error;
 
 use crate::{
-    folder::{Copied, Filled, Folder, Last, Orders},
-    meter::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
-    tree::{Rule, Tree},
-    zip,
+    archive::limits::{HEADERS, Limit, Limits, Meter, Packed, Unpacked, Watch},
+    archive::policy::{Rule, Tree},
+    archive::writer::{Copied, Filled, Folder, Last, Orders},
 };
 
 /// A block of a tar, which two blocks of zeros end.

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    fault::Fault,
+    source::error::Fault,
     source::{Part, Source},
 };
 
