@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use thiserror::Error;
 
-/// What lies at a place, written beside it, because the folder itself becomes the image.
+/// What lies at a destination, written beside it, because the folder itself becomes the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub bento: String,
@@ -27,10 +27,10 @@ pub struct Receipt {
     pub bytes: u64,
 }
 
-/// Why a place cannot be used.
+/// Why a destination cannot be used.
 #[derive(Debug, Error)]
-pub enum NoPlace {
-    #[error("`{}` names no folder of its own", .0.display())]
+pub enum DestinationError {
+    #[error("`{}` is not the path of a new folder", .0.display())]
     NoName(PathBuf),
     #[error("`{}` is there already, and is not a bento that this step put there", .0.display())]
     Taken(PathBuf),
@@ -44,29 +44,30 @@ pub enum NoPlace {
 
 /// Where a bento goes.
 #[derive(Debug)]
-pub struct Place {
+pub struct Destination {
     target: PathBuf,
     parent: PathBuf,
     name: OsString,
 }
 
-/// A folder beside the place, locked by this process. Dropped, it is removed.
+/// A folder beside the destination, locked by this process. Dropped, it is removed.
 #[derive(Debug)]
-pub struct Draft {
+pub struct Staging {
     folder: TempDir,
     _lock: File,
 }
 
-impl Draft {
+impl Staging {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-impl Place {
-    pub fn new(target: &Path) -> Result<Self, NoPlace> {
-        let name = target.file_name().ok_or_else(|| NoPlace::NoName(target.into()))?.to_owned();
+impl Destination {
+    pub fn new(target: &Path) -> Result<Self, DestinationError> {
+        let name =
+            target.file_name().ok_or_else(|| DestinationError::NoName(target.into()))?.to_owned();
         let parent = match target.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -81,8 +82,8 @@ impl Place {
         tag: Option<&str>,
         sha256: Option<&str>,
         from: &str,
-    ) -> Result<Option<Receipt>, NoPlace> {
-        let disk = |source| NoPlace::Disk { what: "look at", path: self.target.clone(), source };
+    ) -> Result<Option<Receipt>, DestinationError> {
+        let unread = || disk("look at", &self.target);
         match fs::read_dir(&self.target) {
             Ok(mut entries) => {
                 if entries.next().is_none() {
@@ -91,22 +92,25 @@ impl Place {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(NoPlace::Taken(self.target.clone()));
+                return Err(DestinationError::Taken(self.target.clone()));
             }
-            Err(error) => return Err(disk(error)),
+            Err(error) => return Err(unread()(error)),
         }
-        let taken = || NoPlace::Taken(self.target.clone());
+        let taken = || DestinationError::Taken(self.target.clone());
         let text = fs::read(self.receipt_path()).map_err(|_| taken())?;
         let receipt: Receipt = serde_json::from_slice(&text).map_err(|_| taken())?;
-        if measure(&self.target).map_err(disk)? != (receipt.files, receipt.bytes) {
+        if measure(&self.target).map_err(unread())? != (receipt.files, receipt.bytes) {
             return Err(taken()); // changed since, or not all of it reached the disk before the machine went down
         }
         let known = tag.is_some() || sha256.is_some();
         if tag.is_some_and(|tag| tag != receipt.bento) || (!known && from != receipt.from) {
-            return Err(NoPlace::Other { path: self.target.clone(), bento: receipt.bento });
+            return Err(DestinationError::Other {
+                path: self.target.clone(),
+                bento: receipt.bento,
+            });
         }
         if sha256.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&receipt.sha256)) {
-            return Err(NoPlace::OtherArchive {
+            return Err(DestinationError::OtherArchive {
                 path: self.target.clone(),
                 sha256: receipt.sha256,
             });
@@ -115,37 +119,34 @@ impl Place {
     }
 
     /// A fresh folder on the same volume, after what killed runs left there is removed.
-    pub fn draft(&self) -> Result<Draft, NoPlace> {
-        let failed = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| NoPlace::Disk { what, path, source }
-        };
-        fs::create_dir_all(&self.parent).map_err(failed("create", &self.parent))?;
-        self.sweep();
+    pub fn stage(&self) -> Result<Staging, DestinationError> {
+        fs::create_dir_all(&self.parent).map_err(disk("create", &self.parent))?;
+        self.remove_stale();
         let folder = tempfile::Builder::new()
-            .prefix(&self.draft_prefix())
+            .prefix(&self.staging_prefix())
             .tempdir_in(&self.parent)
-            .map_err(failed("create a folder in", &self.parent))?;
-        let lock = File::open(folder.path()).map_err(failed("open", folder.path()))?;
-        // Where the volume knows no locks, a second run at the same place may sweep this one away; it then fails.
+            .map_err(disk("create a folder in", &self.parent))?;
+        let lock = File::open(folder.path()).map_err(disk("open", folder.path()))?;
+        // Where the volume knows no locks, a second run to the same destination may remove this one; it then fails.
         let _ = lock.try_lock();
-        Ok(Draft { folder, _lock: lock })
+        Ok(Staging { folder, _lock: lock })
     }
 
-    /// Puts a part of the draft at the place. Until the rename nothing is there, after it everything is.
-    pub fn settle(&self, draft: Draft, root: &Path, receipt: &Receipt) -> Result<(), NoPlace> {
-        let failed = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| NoPlace::Disk { what, path, source }
-        };
-        let whole = draft.path().join(root);
+    /// Puts a folder of the staging at the destination. Until the rename nothing is there, after it everything is.
+    pub fn commit(
+        &self,
+        staging: Staging,
+        root: &Path,
+        receipt: &Receipt,
+    ) -> Result<(), DestinationError> {
+        let whole = staging.path().join(root);
         fs::set_permissions(&whole, Permissions::from_mode(0o755))
-            .map_err(failed("make readable", &whole))?;
-        self.write_receipt(receipt).map_err(failed("write", &self.receipt_path()))?;
+            .map_err(disk("make readable", &whole))?;
+        self.write_receipt(receipt).map_err(disk("write", &self.receipt_path()))?;
         let whole: PathBuf = whole.components().collect(); // no slash at the end where the root is empty
-        fs::rename(&whole, &self.target).map_err(failed("put the bento at", &self.target))?;
+        fs::rename(&whole, &self.target).map_err(disk("put the bento at", &self.target))?;
         if root == Path::new("") {
-            let _ = draft.folder.keep(); // it has moved, so there is nothing to remove
+            let _ = staging.folder.keep(); // it has moved, so there is nothing to remove
         }
         Ok(())
     }
@@ -161,22 +162,22 @@ impl Place {
         self.parent.join(dotted(&self.name, ".retrieved.json"))
     }
 
-    fn draft_prefix(&self) -> OsString {
+    fn staging_prefix(&self) -> OsString {
         dotted(&self.name, ".partial-")
     }
 
     /// No destructor runs where a process is killed. A folder that is locked belongs to one that lives.
-    fn sweep(&self) {
-        let prefix = self.draft_prefix();
+    fn remove_stale(&self) {
+        let prefix = self.staging_prefix();
         for entry in fs::read_dir(&self.parent).into_iter().flatten().flatten() {
-            let is_draft =
+            let is_staging =
                 entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes());
             let path = entry.path();
             let is_in_use = || {
                 File::open(&path)
                     .is_ok_and(|folder| matches!(folder.try_lock(), Err(TryLockError::WouldBlock)))
             };
-            if is_draft && !is_in_use() {
+            if is_staging && !is_in_use() {
                 match fs::remove_dir_all(&path) {
                     Ok(()) => {
                         tracing::info!("removed `{}`, which a killed run had left", path.display());
@@ -189,6 +190,10 @@ impl Place {
             }
         }
     }
+}
+
+fn disk(what: &'static str, path: &Path) -> impl Fn(io::Error) -> DestinationError {
+    move |source| DestinationError::Disk { what, path: path.to_owned(), source }
 }
 
 /// `.NAME` and an ending.
@@ -233,26 +238,29 @@ mod tests {
         }
     }
 
-    fn settled(place: &Place) {
-        let draft = place.draft().unwrap();
-        fs::write(draft.path().join("Dockerfile"), "FROM").unwrap();
-        place.settle(draft, Path::new(""), &receipt()).unwrap();
+    fn committed(destination: &Destination) {
+        let staging = destination.stage().unwrap();
+        fs::write(staging.path().join("Dockerfile"), "FROM").unwrap();
+        destination.commit(staging, Path::new(""), &receipt()).unwrap();
     }
 
     #[test]
     fn a_bento_that_is_there_is_known_again_and_leaves_only_its_receipt_beside_it() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place::new(&home.path().join("bento")).unwrap();
-        assert_eq!(place.receipt(None, None, "s3://b").unwrap(), None);
-        settled(&place);
-        assert_eq!(place.receipt(Some("iris:v1"), Some("AB"), "s3://c").unwrap(), Some(receipt()));
+        let destination = Destination::new(&home.path().join("bento")).unwrap();
+        assert_eq!(destination.receipt(None, None, "s3://b").unwrap(), None);
+        committed(&destination);
+        assert_eq!(
+            destination.receipt(Some("iris:v1"), Some("AB"), "s3://c").unwrap(),
+            Some(receipt())
+        );
         assert!(matches!(
-            place.receipt(Some("iris:v2"), None, "s3://b"),
-            Err(NoPlace::Other { .. })
+            destination.receipt(Some("iris:v2"), None, "s3://b"),
+            Err(DestinationError::Other { .. })
         ));
         assert!(matches!(
-            place.receipt(None, Some("cd"), "s3://b"),
-            Err(NoPlace::OtherArchive { .. })
+            destination.receipt(None, Some("cd"), "s3://b"),
+            Err(DestinationError::OtherArchive { .. })
         ));
         let mut beside: Vec<_> =
             fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -263,36 +271,39 @@ mod tests {
     #[test]
     fn a_folder_that_was_changed_or_is_someone_elses_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place::new(&home.path().join("bento")).unwrap();
-        settled(&place);
+        let destination = Destination::new(&home.path().join("bento")).unwrap();
+        committed(&destination);
         fs::write(home.path().join("bento/Dockerfile"), "").unwrap();
-        assert!(matches!(place.receipt(None, None, "s3://b"), Err(NoPlace::Taken(_))));
+        assert!(matches!(
+            destination.receipt(None, None, "s3://b"),
+            Err(DestinationError::Taken(_))
+        ));
         let file = home.path().join("file");
         fs::write(&file, "mine").unwrap();
         assert!(matches!(
-            Place::new(&file).unwrap().receipt(None, None, "s3://b"),
-            Err(NoPlace::Taken(_))
+            Destination::new(&file).unwrap().receipt(None, None, "s3://b"),
+            Err(DestinationError::Taken(_))
         ));
     }
 
     #[test]
     fn an_empty_folder_is_taken_over() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place::new(&home.path().join("bento")).unwrap();
+        let destination = Destination::new(&home.path().join("bento")).unwrap();
         fs::create_dir(home.path().join("bento")).unwrap();
-        assert_eq!(place.receipt(None, None, "s3://b").unwrap(), None);
-        settled(&place);
+        assert_eq!(destination.receipt(None, None, "s3://b").unwrap(), None);
+        committed(&destination);
         assert!(home.path().join("bento/Dockerfile").is_file());
     }
 
     #[test]
     fn what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place::new(&home.path().join("bento")).unwrap();
+        let destination = Destination::new(&home.path().join("bento")).unwrap();
         let stale = home.path().join(".bento.partial-killed");
         fs::create_dir(&stale).unwrap();
-        let living = place.draft().unwrap();
-        let second = place.draft().unwrap();
+        let living = destination.stage().unwrap();
+        let second = destination.stage().unwrap();
         assert!(!stale.exists());
         assert!(living.path().exists() && second.path().exists());
     }
@@ -300,11 +311,11 @@ mod tests {
     #[test]
     fn the_one_folder_that_everything_is_in_is_taken_off() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place::new(&home.path().join("bento")).unwrap();
-        let draft = place.draft().unwrap();
-        fs::create_dir(draft.path().join("Iris")).unwrap();
-        fs::write(draft.path().join("Iris/Dockerfile"), "FROM").unwrap();
-        place.settle(draft, Path::new("Iris"), &receipt()).unwrap();
+        let destination = Destination::new(&home.path().join("bento")).unwrap();
+        let staging = destination.stage().unwrap();
+        fs::create_dir(staging.path().join("Iris")).unwrap();
+        fs::write(staging.path().join("Iris/Dockerfile"), "FROM").unwrap();
+        destination.commit(staging, Path::new("Iris"), &receipt()).unwrap();
         assert!(home.path().join("bento/Dockerfile").is_file());
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
     }

@@ -1,4 +1,6 @@
 //! Gets a bento from a store, for a pipeline or a person.
+//!
+//! - `cli`: arguments, plans, hints and output; all else is the library's
 
 mod cli;
 
@@ -9,7 +11,7 @@ use rustix::{fs::Mode, process::umask};
 use step::{Outcome, Terminated};
 
 use crate::cli::{
-    args::{Args, Look},
+    args::{Args, Inspect},
     list, retrieve, show,
 };
 
@@ -19,19 +21,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, mut terminated: Terminated) -> Result<Outcome> {
-    let looking = async {
-        match args.look {
-            None => None,
-            Some(Look::List(args)) => Some(list::list(args).await),
-            Some(Look::Show(args)) => Some(show::show(args).await),
-        }
+    let inspect = async |command| match command {
+        Inspect::List(args) => list::list(args).await,
+        Inspect::Show(args) => show::show(args).await,
     };
-    let looked = tokio::select! {
-        looked = looking => looked,
-        () = terminated.wait() => return Ok(Outcome::Terminated),
-    };
-    match looked {
-        Some(outcome) => outcome,
+    match args.command {
         None => Box::pin(retrieve::retrieve(args.retrieve, terminated)).await,
+        Some(command) => tokio::select! {
+            outcome = inspect(command) => outcome,
+            () = terminated.wait() => Ok(Outcome::Terminated),
+        },
     }
 }

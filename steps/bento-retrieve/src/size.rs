@@ -13,7 +13,7 @@ pub struct Size(pub u64);
 #[error(
     "a size is a whole number of bytes, or one with Ki, Mi, Gi, Ti, k, M, G or T, such as `500Mi`"
 )]
-pub struct BadSize;
+pub struct SizeError;
 
 const UNITS: [(&str, u64); 8] = [
     ("Ki", 1 << 10),
@@ -27,22 +27,22 @@ const UNITS: [(&str, u64); 8] = [
 ];
 
 impl FromStr for Size {
-    type Err = BadSize;
+    type Err = SizeError;
 
-    fn from_str(text: &str) -> Result<Self, BadSize> {
+    fn from_str(text: &str) -> Result<Self, SizeError> {
         let (digits, unit) = UNITS
             .iter()
             .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|digits| (digits, *unit)))
             .unwrap_or((text, 1));
         if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(BadSize); // `parse` would take a plus sign
+            return Err(SizeError); // `parse` would take a plus sign
         }
         digits
             .parse::<u64>()
             .ok()
             .and_then(|number| number.checked_mul(unit))
             .map(Self)
-            .ok_or(BadSize)
+            .ok_or(SizeError)
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(read("512"), Ok(512));
         assert_eq!(read("5M"), Ok(5_000_000));
         for bad in ["", "Gi", "-1", "+1", "1.5Gi", "1 Gi", "lots", "99999999999Ti"] {
-            assert_eq!(read(bad), Err(BadSize), "{bad}");
+            assert_eq!(read(bad), Err(SizeError), "{bad}");
         }
     }
 

@@ -3,12 +3,12 @@
 use std::{
     cell::Cell,
     io::{self, BufRead, Read},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::Ordering,
 };
 
 use thiserror::Error;
 
-use crate::size::Size;
+use crate::{progress::Progress, size::Size};
 
 /// How much an archive may bring.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 /// A small archive may be as dense as it likes: a table of zeros is no bomb.
-pub const RATIO_COUNTS_FROM: u64 = 64 << 20;
+pub(crate) const RATIO_COUNTS_FROM: u64 = 64 << 20;
 
 /// Bytes of headers that an entry may need. Two names of 4,096 bytes with their times take 10 KiB;
 /// `tar` keeps all of it in memory.
@@ -41,21 +41,11 @@ pub enum Limit {
     Headers,
 }
 
-/// What the work has come to, for whoever shows it, and the switch that ends it.
-#[derive(Debug, Default)]
-pub struct Watch {
-    /// Bytes of the archive that came
-    pub fetched: AtomicU64,
-    /// Entries read
-    pub entries: AtomicU64,
-    pub stop: AtomicBool,
-}
-
 /// The counters that the two ends of a decoder share.
 #[derive(Debug)]
 pub(crate) struct Meter<'a> {
     limits: &'a Limits,
-    watch: &'a Watch,
+    progress: &'a Progress,
     /// Bytes taken from the archive as it is
     packed: Cell<u64>,
     /// Bytes that came out of the decoder
@@ -63,16 +53,18 @@ pub(crate) struct Meter<'a> {
     /// Bytes that may still come out before someone allows more
     left: Cell<u64>,
     /// Length of the run of zeros at the end of what came out
-    zeros: Cell<u64>,
-    limit: Cell<Option<Limit>>,
-    input_failed: Cell<bool>,
+    pub(crate) zeros: Cell<u64>,
+    /// That the last read ran into
+    pub(crate) limit: Cell<Option<Limit>>,
+    /// The last read failed because the archive's own bytes did not come
+    pub(crate) input_failed: Cell<bool>,
 }
 
 impl<'a> Meter<'a> {
-    pub(crate) fn new(limits: &'a Limits, watch: &'a Watch) -> Self {
+    pub(crate) fn new(limits: &'a Limits, progress: &'a Progress) -> Self {
         Self {
             limits,
-            watch,
+            progress,
             packed: Cell::new(0),
             unpacked: Cell::new(0),
             left: Cell::new(0),
@@ -89,10 +81,12 @@ impl<'a> Meter<'a> {
 
     /// Refuses, before a byte of it is read, what is too large by its own account.
     pub(crate) fn announce(&self, bytes: u64) -> Result<(), Limit> {
-        if self.unpacked.get().saturating_add(bytes) > self.limits.bytes {
-            return Err(Limit::Bytes(self.limits.bytes));
+        let limit = self.limits.bytes;
+        if self.unpacked.get().saturating_add(bytes) > limit {
+            Err(Limit::Bytes(limit))
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     /// Counts a file that is made of what is there already, as if the archive had brought it once more.
@@ -107,34 +101,11 @@ impl<'a> Meter<'a> {
     }
 
     pub(crate) fn count_entry(&self) -> Result<(), Limit> {
-        let entries = self.watch.entries.fetch_add(1, Ordering::Relaxed) + 1;
-        if entries > self.limits.entries {
-            Err(Limit::Entries(self.limits.entries))
-        } else {
-            Ok(())
-        }
-    }
-
-    pub(crate) fn forget_zeros(&self) {
-        self.zeros.set(0);
-    }
-
-    pub(crate) fn zeros(&self) -> u64 {
-        self.zeros.get()
-    }
-
-    /// The limit that made the last read fail, if it was one.
-    pub(crate) fn limit(&self) -> Option<Limit> {
-        self.limit.get()
-    }
-
-    /// Whether the last read failed because the archive's own bytes did not come.
-    pub(crate) fn input_failed(&self) -> bool {
-        self.input_failed.get()
+        self.check_entries(self.progress.entries.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.watch.stop.load(Ordering::Relaxed)
+        self.progress.stop.load(Ordering::Relaxed)
     }
 
     fn came_out(&self, bytes: &[u8]) -> Result<(), Limit> {
@@ -159,12 +130,12 @@ impl<'a> Meter<'a> {
 }
 
 /// Before the decoder: counts the bytes of the archive as it is.
-pub(crate) struct Packed<'a, R> {
+pub(crate) struct MeteredInput<'a, R> {
     pub(crate) inner: R,
     pub(crate) meter: &'a Meter<'a>,
 }
 
-impl<R: BufRead> BufRead for Packed<'_, R> {
+impl<R: BufRead> BufRead for MeteredInput<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let meter = self.meter;
         self.inner.fill_buf().inspect_err(|_| meter.input_failed.set(true))
@@ -176,23 +147,21 @@ impl<R: BufRead> BufRead for Packed<'_, R> {
     }
 }
 
-impl<R: BufRead> Read for Packed<'_, R> {
+impl<R: BufRead> Read for MeteredInput<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let found = self.fill_buf()?;
-        let count = found.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&found[..count]);
+        let count = self.fill_buf()?.read(buffer)?;
         self.consume(count);
         Ok(count)
     }
 }
 
 /// After the decoder: hands on what is allowed, and fails at a limit.
-pub(crate) struct Unpacked<'a, R> {
+pub(crate) struct MeteredOutput<'a, R> {
     pub(crate) inner: R,
     pub(crate) meter: &'a Meter<'a>,
 }
 
-impl<R: Read> Read for Unpacked<'_, R> {
+impl<R: Read> Read for MeteredOutput<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let meter = self.meter;
         if meter.is_stopped() {

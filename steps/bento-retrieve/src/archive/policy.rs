@@ -2,12 +2,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use thiserror::Error;
-
-use crate::archive::writer::Links;
 
 /// Longest part of a name, in bytes: what Linux file systems take.
 const LONGEST_PART: usize = 255;
@@ -16,7 +14,7 @@ const LONGEST_NAME: usize = 2_048;
 
 /// Why an entry is refused. Reads as the end of a sentence that begins with the entry's name.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Rule {
+pub enum Violation {
     #[error("has a name that is not UTF-8")]
     NotUtf8,
     #[error("has a control character in its name")]
@@ -35,7 +33,7 @@ pub enum Rule {
     CaseTwin(String),
     #[error("lies below `{0}`, which is not a directory")]
     BelowFile(String),
-    #[error("is a {0}; a bento has files, directories and symlinks only")]
+    #[error("is {0}; a bento has files, directories and symlinks only")]
     Kind(&'static str),
     #[error("is a link without a target, or one with a target that no bento has")]
     LinkTarget,
@@ -47,7 +45,7 @@ pub enum Rule {
     LinkThrough(String),
     #[error("is a hard link to `{0}`, which {1}")]
     HardLink(String, Box<Self>),
-    #[error("is no file that came before it")]
+    #[error("is not an earlier file")]
     NoEarlierFile,
 }
 
@@ -61,6 +59,9 @@ enum Kind {
     Link,
 }
 
+/// Symlinks and their targets.
+pub(crate) type Links = Vec<(String, String)>;
+
 /// All that an archive has brought so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -72,9 +73,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// A place for a file of so many bytes. The path is relative and its directories are listed by
     /// [`Placed::fresh_directories`].
-    pub(crate) fn file(&mut self, name: &[u8], size: u64) -> Result<Placed, Rule> {
+    pub(crate) fn file(&mut self, name: &[u8], size: u64) -> Result<Placed, Violation> {
         if name.ends_with(b"/") {
-            return Err(Rule::NoName);
+            return Err(Violation::NoName);
         }
         self.place(name, Kind::File(size))
     }
@@ -84,37 +85,37 @@ impl Tree {
         &mut self,
         name: &[u8],
         target: &[u8],
-    ) -> Result<(Placed, Earlier), Rule> {
+    ) -> Result<(Placed, Earlier), Violation> {
         let shown =
-            text(target).ok().filter(|target| !target.is_empty()).ok_or(Rule::LinkTarget)?;
-        let refused = |rule| Rule::HardLink(shown.to_owned(), Box::new(rule));
+            text(target).ok().filter(|target| !target.is_empty()).ok_or(Violation::LinkTarget)?;
+        let refused = |violation| Violation::HardLink(shown.to_owned(), Box::new(violation));
         let earlier = self.earlier(target).map_err(refused)?;
         Ok((self.file(name, earlier.size)?, earlier))
     }
 
     /// The file that is there under this name, which counts from the archive's root, like an entry's own.
-    fn earlier(&self, name: &[u8]) -> Result<Earlier, Rule> {
+    fn earlier(&self, name: &[u8]) -> Result<Earlier, Violation> {
         let name = parts(name)?.join("/");
         match self.entries.get(&name.to_lowercase()) {
             Some((known, Kind::File(size))) if *known == name => {
                 Ok(Earlier { path: name.into(), size: *size })
             }
-            _ => Err(Rule::NoEarlierFile),
+            _ => Err(Violation::NoEarlierFile),
         }
     }
 
-    pub(crate) fn directory(&mut self, name: &[u8]) -> Result<Placed, Rule> {
+    pub(crate) fn directory(&mut self, name: &[u8]) -> Result<Placed, Violation> {
         self.place(name, Kind::Directory)
     }
 
     /// Keeps a symlink for [`Tree::into_links`]: until the archive's end nothing can be written through it.
-    pub(crate) fn link(&mut self, name: &[u8], target: &[u8]) -> Result<Placed, Rule> {
-        let target = text(target).map_err(|_| Rule::LinkTarget)?;
+    pub(crate) fn link(&mut self, name: &[u8], target: &[u8]) -> Result<Placed, Violation> {
+        let target = text(target).map_err(|_| Violation::LinkTarget)?;
         if target.is_empty() {
-            return Err(Rule::LinkTarget);
+            return Err(Violation::LinkTarget);
         }
         if target.starts_with('/') {
-            return Err(Rule::LinkAbsolute(target.into()));
+            return Err(Violation::LinkAbsolute(target.into()));
         }
         let placed = self.place(name, Kind::Link)?;
         self.links.push((placed.name.clone(), target.into()));
@@ -122,16 +123,16 @@ impl Tree {
     }
 
     /// All symlinks with their targets, once the whole archive is known, or the name of the one that is refused.
-    pub(crate) fn into_links(self) -> Result<Links, (String, Rule)> {
+    pub(crate) fn into_links(self) -> Result<Links, (String, Violation)> {
         for (name, target) in &self.links {
-            self.follow(name, target).map_err(|rule| (name.clone(), rule))?;
+            self.follow(name, target).map_err(|violation| (name.clone(), violation))?;
         }
         Ok(self.links)
     }
 
     /// Goes the way of a symlink, part by part, inside the tree.
-    fn follow(&self, name: &str, target: &str) -> Result<(), Rule> {
-        let outside = || Rule::LinkOutside(target.into());
+    fn follow(&self, name: &str, target: &str) -> Result<(), Violation> {
+        let outside = || Violation::LinkOutside(target.into());
         let mut at: Vec<&str> = name.split('/').collect();
         at.pop(); // a target counts from the link's folder
         let mut parts =
@@ -144,7 +145,7 @@ impl Tree {
             at.push(part);
             let is_link = self.kind(&at.join("/")) == Some(Kind::Link);
             if is_link && parts.peek().is_some() {
-                return Err(Rule::LinkThrough(target.into()));
+                return Err(Violation::LinkThrough(target.into()));
             }
         }
         Ok(())
@@ -154,11 +155,15 @@ impl Tree {
         self.entries.get(&name.to_lowercase()).map(|(_, kind)| *kind)
     }
 
-    fn place(&mut self, name: &[u8], kind: Kind) -> Result<Placed, Rule> {
+    fn place(&mut self, name: &[u8], kind: Kind) -> Result<Placed, Violation> {
         let parts = parts(name)?;
         if parts.is_empty() {
             // `./` itself, which is there already
-            return if kind == Kind::Directory { Ok(Placed::default()) } else { Err(Rule::NoName) };
+            return if kind == Kind::Directory {
+                Ok(Placed::default())
+            } else {
+                Err(Violation::NoName)
+            };
         }
         let mut fresh = Vec::new();
         let name = parts.join("/");
@@ -175,7 +180,7 @@ impl Tree {
     }
 
     /// Whether it is new. Only a directory may be named again, and only once by itself.
-    fn add(&mut self, name: &str, kind: Kind) -> Result<bool, Rule> {
+    fn add(&mut self, name: &str, kind: Kind) -> Result<bool, Violation> {
         let (known, known_kind) = match self.entries.entry(name.to_lowercase()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(place) => {
@@ -184,7 +189,7 @@ impl Tree {
             }
         };
         if known != name {
-            return Err(Rule::CaseTwin(known.clone()));
+            return Err(Violation::CaseTwin(known.clone()));
         }
         match (*known_kind, kind) {
             (Kind::Directory | Kind::ImpliedDirectory, Kind::ImpliedDirectory) => Ok(false),
@@ -193,9 +198,9 @@ impl Tree {
                 Ok(false)
             }
             (Kind::File(_) | Kind::Link, Kind::ImpliedDirectory) => {
-                Err(Rule::BelowFile(known.clone()))
+                Err(Violation::BelowFile(known.clone()))
             }
-            _ => Err(Rule::Twice),
+            _ => Err(Violation::Twice),
         }
     }
 }
@@ -203,9 +208,9 @@ impl Tree {
 /// Where an entry goes, relative to the folder that the archive is unpacked into.
 #[derive(Debug, Default)]
 pub(crate) struct Placed {
-    name: String,
+    pub(crate) name: String,
     /// Directories to make first, outermost first; with the entry itself if it is one
-    fresh_directories: Vec<PathBuf>,
+    pub(crate) fresh_directories: Vec<PathBuf>,
 }
 
 /// A file of the archive that another entry is a hard link to.
@@ -216,193 +221,29 @@ pub(crate) struct Earlier {
     pub(crate) size: u64,
 }
 
-impl Placed {
-    pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from(&self.name)
-    }
-
-    pub(crate) fn fresh_directories(&self) -> impl Iterator<Item = &Path> {
-        self.fresh_directories.iter().map(PathBuf::as_path)
-    }
-}
-
 /// The parts of a name that may be used, without `.` and empty ones.
-fn parts(name: &[u8]) -> Result<Vec<&str>, Rule> {
+fn parts(name: &[u8]) -> Result<Vec<&str>, Violation> {
     let name = text(name)?;
     if name.starts_with('/') {
-        return Err(Rule::Absolute);
+        return Err(Violation::Absolute);
     }
     let parts: Vec<_> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {
-        return Err(Rule::Parent);
+        return Err(Violation::Parent);
     }
     if parts.iter().any(|part| part.len() > LONGEST_PART) {
-        return Err(Rule::TooLong);
+        return Err(Violation::TooLong);
     }
     Ok(parts)
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Rule> {
+fn text(bytes: &[u8]) -> Result<&str, Violation> {
     if bytes.len() > LONGEST_NAME {
-        return Err(Rule::TooLong);
+        return Err(Violation::TooLong);
     }
-    let text = str::from_utf8(bytes).map_err(|_| Rule::NotUtf8)?;
-    if text.chars().any(char::is_control) { Err(Rule::Control) } else { Ok(text) }
+    let text = str::from_utf8(bytes).map_err(|_| Violation::NotUtf8)?;
+    if text.chars().any(char::is_control) { Err(Violation::Control) } else { Ok(text) }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn placed(names: &[&str]) -> Result<Vec<PathBuf>, Rule> {
-        let mut tree = Tree::default();
-        names.iter().map(|name| tree.file(name.as_bytes(), 1).map(|placed| placed.path())).collect()
-    }
-
-    #[test]
-    fn names_that_leave_the_folder_are_refused() {
-        assert_eq!(placed(&["/etc/passwd"]), Err(Rule::Absolute));
-        assert_eq!(placed(&["src/../../x"]), Err(Rule::Parent));
-        assert_eq!(
-            placed(&["./a//./b"]),
-            Ok(vec!["a/b".into()]),
-            "dots and empty parts mean nothing"
-        );
-    }
-
-    #[test]
-    fn names_that_no_bento_has_are_refused() {
-        assert_eq!(Tree::default().file(b"\xff", 1).unwrap_err(), Rule::NotUtf8);
-        assert_eq!(placed(&["a\u{1b}[2J"]), Err(Rule::Control));
-        assert_eq!(placed(&["src/"]), Err(Rule::NoName));
-        assert_eq!(placed(&["."]), Err(Rule::NoName));
-        assert_eq!(placed(&[&"x".repeat(256)]), Err(Rule::TooLong));
-        assert_eq!(placed(&[&format!("{}x", "x/".repeat(1_025))]), Err(Rule::TooLong));
-    }
-
-    #[test]
-    fn a_name_stands_for_one_thing_only() {
-        assert_eq!(placed(&["a", "./a"]), Err(Rule::Twice));
-        assert_eq!(placed(&["src/A", "src/a"]), Err(Rule::CaseTwin("src/A".into())));
-        assert_eq!(placed(&["Src/a", "src/b"]), Err(Rule::CaseTwin("Src".into())));
-        assert_eq!(placed(&["a", "a/b"]), Err(Rule::BelowFile("a".into())));
-        assert_eq!(placed(&["a/b", "a"]), Err(Rule::Twice));
-        let mut tree = Tree::default();
-        tree.directory(b"./").unwrap();
-        tree.file(b"src/a", 1).unwrap();
-        tree.directory(b"src").unwrap();
-        assert_eq!(tree.directory(b"src/").unwrap_err(), Rule::Twice);
-    }
-
-    #[test]
-    fn each_directory_is_made_once_before_what_is_in_it() {
-        let mut tree = Tree::default();
-        let mut fresh = |name: &str| tree.file(name.as_bytes(), 1).unwrap().fresh_directories;
-        assert_eq!(fresh("a/b/c"), [PathBuf::from("a"), PathBuf::from("a/b")]);
-        assert!(fresh("a/b/d").is_empty());
-    }
-
-    #[test]
-    fn symlinks_that_stay_inside_are_kept() {
-        let mut tree = Tree::default();
-        tree.file(b"models/m/v1/model.yaml", 1).unwrap();
-        for (name, target) in
-            [("models/m/latest", "v1"), ("src/up", "../models/./m"), ("top", "."), ("again", "top")]
-        {
-            tree.link(name.as_bytes(), target.as_bytes()).unwrap();
-        }
-        assert_eq!(tree.into_links().unwrap().len(), 4);
-    }
-
-    #[test]
-    fn symlinks_that_leave_or_pass_through_another_are_refused() {
-        let refused = |links: &[(&str, &str)]| {
-            let mut tree = Tree::default();
-            for (name, target) in links {
-                if let Err(rule) = tree.link(name.as_bytes(), target.as_bytes()) {
-                    return rule;
-                }
-            }
-            tree.into_links().unwrap_err().1
-        };
-        assert_eq!(refused(&[("l", "/etc")]), Rule::LinkAbsolute("/etc".into()));
-        assert_eq!(refused(&[("l", "..")]), Rule::LinkOutside("..".into()));
-        assert_eq!(refused(&[("a/l", "b/../../../x")]), Rule::LinkOutside("b/../../../x".into()));
-        // Each is inside when its dots are counted; the second leaves through the first.
-        let chain = [("p/q/s", "../.."), ("p/q/l", "s/../../x")];
-        assert_eq!(refused(&chain), Rule::LinkThrough("s/../../x".into()));
-        assert_eq!(refused(&[("l", "")]), Rule::LinkTarget);
-        let mut tree = Tree::default();
-        tree.link(b"l", b"src").unwrap();
-        assert_eq!(tree.file(b"l/x", 1).unwrap_err(), Rule::BelowFile("l".into()));
-    }
-
-    #[test]
-    fn a_hard_link_is_a_second_name_of_a_file_that_came_before_and_of_nothing_else() {
-        let mut tree = Tree::default();
-        tree.file(b"./models/m/v1/weights", 7).unwrap();
-        tree.link(b"latest", b"models").unwrap();
-        let mut linked = |name: &str, target: &str| {
-            let linked = tree.hard_link(name.as_bytes(), target.as_bytes());
-            linked.map(|(placed, earlier)| (placed.path(), earlier.path, earlier.size))
-        };
-        let first = ("models/m/v2/weights".into(), "models/m/v1/weights".into(), 7);
-        assert_eq!(linked("./models/m/v2/weights", "./models/m/v1/weights"), Ok(first));
-        let second = ("x".into(), "models/m/v2/weights".into(), 7);
-        assert_eq!(linked("x", "models/m/v2/weights"), Ok(second), "by then it is a file");
-        assert_eq!(linked("x", "models/m/v1/weights"), Err(Rule::Twice));
-        assert_eq!(linked("y/", "x"), Err(Rule::NoName));
-        for target in ["", "a\u{7}", &"x/".repeat(1_025)] {
-            assert_eq!(linked("y", target), Err(Rule::LinkTarget), "{target:?}");
-        }
-        let nothing_earlier =
-            ["y", "later", ".", "models", "models/m/v1", "latest", "latest/m/v1/weights", "X"];
-        let outside = ["/etc/passwd", "/x"].map(|target| (target, Rule::Absolute));
-        let above = ["../x", "models/../x"].map(|target| (target, Rule::Parent));
-        let refused = nothing_earlier.map(|target| (target, Rule::NoEarlierFile));
-        for (target, rule) in refused.into_iter().chain(outside).chain(above) {
-            assert_eq!(linked("y", target), Err(Rule::HardLink(target.into(), Box::new(rule))));
-        }
-    }
-
-    /// An independent walk: where a path ends when every symlink is followed, or `None` when it leaves.
-    fn resolve(links: &HashMap<String, String>, path: &str, depth: usize) -> Option<Vec<String>> {
-        let mut at: Vec<String> = Vec::new();
-        for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-            if part == ".." {
-                at.pop()?;
-                continue;
-            }
-            at.push(part.to_owned());
-            if let Some(target) = links.get(&at.join("/")) {
-                if depth > 40 {
-                    return Some(at); // the kernel gives up on a loop
-                }
-                at.pop();
-                let onwards = format!("{}/{target}", at.join("/"));
-                at = resolve(links, &onwards, depth + 1)?;
-            }
-        }
-        Some(at)
-    }
-
-    proptest! {
-        #[test]
-        fn no_accepted_set_of_symlinks_leaves_the_folder(
-            links in prop::collection::vec(("[ab](/[ab]){0,3}", "(\\.\\.|[ab]|\\.)(/(\\.\\.|[ab])){0,4}"), 1..6)
-        ) {
-            let mut tree = Tree::default();
-            for (name, target) in &links {
-                let _ = tree.link(name.as_bytes(), target.as_bytes());
-            }
-            if let Ok(kept) = tree.into_links() {
-                let kept: HashMap<_, _> = kept.into_iter().collect();
-                for name in kept.keys() {
-                    prop_assert!(resolve(&kept, name, 0).is_some(), "{name} leaves by way of {kept:?}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The folder that an archive is unpacked into: what is made in it, with which rights, by threads of its own.
+//! Makes what an archive brings in the folder that it is unpacked into, with which rights, by threads of its own.
 
 use std::{
     fs::File,
@@ -7,193 +7,202 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         atomic::Ordering,
-        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+        mpsc::{Receiver, SyncSender, channel, sync_channel},
     },
     thread,
 };
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 
-use crate::{archive::BadArchive, archive::limits::Watch};
+use crate::{
+    archive::{error::ArchiveError, policy::Links},
+    progress::Progress,
+};
 
 /// Everyone may read, as the user that builds or serves is another; no archive sets more than this. `main` has seen to
 /// it that the umask takes nothing away.
 const PLAIN: Mode = Mode::from_raw_mode(0o644);
 const RUNNABLE: Mode = Mode::from_raw_mode(0o755);
 
-/// Making a file is the kernel's work, and most of what a small one costs; two threads make nearly twice as many.
+/// Threads: the first makes large files a tenth faster, the second small ones by a third, as creating a file is the
+/// kernel's work (`cargo bench` compares).
 const WRITERS: usize = 2;
-/// Pieces that may wait for each of them, and so the memory that they take, in pieces.
+/// Chunks that may wait for each of them, and so the memory that they take, in chunks.
 const WAITING: usize = 3;
 /// Bytes that are handed over at once: few enough to stay in a processor's cache, many enough that the kernel is
 /// asked seldom.
-const PIECE: usize = 128 << 10;
+const CHUNK: usize = 128 << 10;
 /// Bytes of a file that the kernel copies between two looks at whether to stop.
 const COPIED: u64 = 64 << 20;
-/// Files in a piece at most; they may be empty, but not their names.
+/// Files in a chunk at most; they may be empty, but not their names.
 const FILES: usize = 64;
 
-/// A folder that nobody else writes to. Its names have passed [`crate::tree`].
+/// A folder that nobody else writes to. Its names have passed [`crate::archive::policy`].
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    writers: usize,
 }
 
 /// What was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Filled {
+pub struct Unpacked {
     /// Files and symlinks
     pub files: u64,
     /// Bytes of all files
     pub bytes: u64,
 }
 
-/// Symlinks and their targets.
-pub(crate) type Links = Vec<(String, String)>;
-
-/// A file that is to have what another has.
-pub(crate) struct Copied {
-    pub(crate) from: PathBuf,
-    pub(crate) to: PathBuf,
-}
-
 /// What can only be made once all files are there.
 pub(crate) struct Last {
-    pub(crate) copies: Vec<Copied>,
+    /// Files, and what they are to be copied to
+    pub(crate) copies: Vec<(PathBuf, PathBuf)>,
     pub(crate) links: Links,
 }
 
 /// Contents of files, one after the other.
-struct Piece {
-    parts: Vec<Part>,
-    /// Room for [`PIECE`] bytes
+struct Chunk {
+    files: Vec<FileChunk>,
+    /// Room for [`CHUNK`] bytes
     bytes: Vec<u8>,
     length: usize,
 }
 
-impl Piece {
+impl Chunk {
     fn of(bytes: Vec<u8>) -> Self {
-        Self { parts: Vec::new(), bytes, length: 0 }
+        Self { files: Vec::new(), bytes, length: 0 }
     }
 }
 
-/// What a piece has of one file.
-struct Part {
-    /// `None` goes on with the last file of the piece before
-    file: Option<NewFile>,
+/// What a chunk has of one file.
+struct FileChunk {
+    /// Where it begins, and whether it may be run. `None` goes on with the last file of the chunk before
+    begins: Option<(PathBuf, bool)>,
     length: usize,
 }
 
-struct NewFile {
-    path: PathBuf,
-    executable: bool,
-}
-
-/// Hands over what is to be made. Why something could not be made is told by [`Folder::fill`].
+/// Hands over what is to be made. Why something could not be made, [`Folder::fill`] returns.
 pub(crate) struct Orders<'a> {
     root: &'a File,
-    queues: Vec<SyncSender<Piece>>,
+    queues: Vec<SyncSender<Chunk>>,
     /// The one whose turn it is
-    writer: usize,
-    /// Bytes for pieces that were used before, as fresh memory costs more than what is put into it
+    turn: usize,
+    /// Where there is no queue
+    writer: Writer<'a>,
+    /// Bytes for chunks that were used before, as fresh memory costs more than what is put into it
     used: Receiver<Vec<u8>>,
-    piece: Piece,
-    filled: Filled,
+    chunk: Chunk,
+    unpacked: Unpacked,
 }
 
 impl Folder {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), writers: WRITERS }
+    }
+
+    /// With so many threads that write; without any, the reading one does.
+    #[must_use]
+    pub fn with_writers(self, writers: usize) -> Self {
+        Self { writers, ..self }
     }
 
     /// A file without a name on the same volume, which is gone as soon as it is closed.
-    pub(crate) fn scratch_file(&self) -> Result<File, BadArchive> {
+    pub(crate) fn scratch_file(&self) -> Result<File, ArchiveError> {
         tempfile::tempfile_in(&self.root)
-            .map_err(|source| BadArchive::Write { path: "the archive".into(), source })
+            .map_err(|source| ArchiveError::Write { path: "the archive".into(), source })
     }
 
-    /// Reads on this thread and writes on others. What fails on the disk is told first: it ends the reading. Copies
+    /// Reads on this thread and writes on others. What fails on the disk goes first: it ends the reading. Copies
     /// are made after all that they are of, and symlinks last, so that nothing was written through one.
     pub(crate) fn fill(
         &self,
-        watch: &Watch,
-        read: impl FnOnce(&mut Orders) -> Result<Last, BadArchive>,
-    ) -> Result<Filled, BadArchive> {
+        progress: &Progress,
+        read: impl FnOnce(&mut Orders) -> Result<Last, ArchiveError>,
+    ) -> Result<Unpacked, ArchiveError> {
         // All names count from the open folder, wherever it is by then.
-        let root = &tell(&self.root, File::open(&self.root))?;
+        let root = &at(&self.root, File::open(&self.root))?;
         let (spare, used) = channel();
-        let (last, mut filled) = thread::scope(|scope| {
-            let (queues, writers): (Vec<_>, Vec<_>) = (0..WRITERS)
+        let (last, mut unpacked) = thread::scope(|scope| {
+            let (queues, threads): (Vec<_>, Vec<_>) = (0..self.writers)
                 .map(|_| {
-                    let (queue, pieces) = sync_channel(WAITING);
-                    let spare = spare.clone();
-                    (queue, scope.spawn(move || write_all(root, pieces, &spare)))
+                    let (queue, chunks) = sync_channel(WAITING);
+                    let (spare, mut writer) = (spare.clone(), Writer { root, last: None });
+                    let write = move || {
+                        chunks.into_iter().try_for_each(|chunk| {
+                            let _ = spare.send(writer.write(chunk)?); // nobody wants it once the reading has ended
+                            Ok(())
+                        })
+                    };
+                    (queue, scope.spawn(write))
                 })
                 .unzip();
-            let (piece, filled) = (Piece::of(fresh()), Filled::default());
-            let mut orders = Orders { root, queues, writer: 0, used, piece, filled };
+            let (chunk, writer) = (Chunk::of(fresh()), Writer { root, last: None });
+            let unpacked = Unpacked::default();
+            let mut orders = Orders { root, queues, turn: 0, writer, used, chunk, unpacked };
             let last = read(&mut orders).and_then(|last| orders.hand_over().map(|()| last));
-            let filled = orders.filled;
-            drop(orders); // the writers end
-            for writer in writers {
-                writer.join().unwrap_or(Err(BadArchive::Stopped))?;
+            let unpacked = orders.unpacked;
+            drop(orders); // the threads end
+            for thread in threads {
+                thread.join().unwrap_or(Err(ArchiveError::Stopped))?;
             }
-            last.map(|last| (last, filled))
+            last.map(|last| (last, unpacked))
         })?;
-        for Copied { from, to } in &last.copies {
-            filled.bytes += copy(root, from, to, watch)?;
-            filled.files += 1;
+        for (from, to) in &last.copies {
+            unpacked.bytes += copy(root, from, to, progress)?;
+            unpacked.files += 1;
         }
         for (name, target) in &last.links {
-            tell(Path::new(name), symlinkat(target, root, name))?;
-            filled.files += 1;
+            at(Path::new(name), symlinkat(target, root, name))?;
+            unpacked.files += 1;
         }
-        Ok(filled)
+        Ok(unpacked)
     }
 }
 
-fn write_all(
-    root: &File,
-    pieces: Receiver<Piece>,
-    spare: &Sender<Vec<u8>>,
-) -> Result<(), BadArchive> {
-    let mut last = None;
-    for Piece { parts, bytes, .. } in pieces {
+/// Makes files one after the other.
+struct Writer<'a> {
+    root: &'a File,
+    /// The file that the next chunk may go on with
+    last: Option<(File, PathBuf)>,
+}
+
+impl Writer<'_> {
+    /// Gives the chunk's memory back.
+    fn write(&mut self, Chunk { files, bytes, .. }: Chunk) -> Result<Vec<u8>, ArchiveError> {
         let mut rest = &bytes[..];
-        for Part { file, length } in parts {
+        for FileChunk { begins, length } in files {
             let (contents, later) = rest.split_at(length);
             rest = later;
-            if let Some(NewFile { path, executable }) = file {
+            if let Some((path, executable)) = begins {
                 let mode = if executable { RUNNABLE } else { PLAIN };
-                last = Some((create(root, &path, mode)?, path));
+                self.last = Some((create(self.root, &path, mode)?, path));
             }
-            let Some((file, path)) = &mut last else { return Err(BadArchive::Stopped) };
-            tell(path, file.write_all(contents))?;
+            let Some((file, path)) = &mut self.last else { return Err(ArchiveError::Stopped) };
+            at(path, file.write_all(contents))?;
         }
-        let _ = spare.send(bytes); // nobody wants it once the reading has ended
+        Ok(bytes)
     }
-    Ok(())
 }
 
-fn create(root: &File, path: &Path, mode: Mode) -> Result<File, BadArchive> {
+fn create(root: &File, path: &Path, mode: Mode) -> Result<File, ArchiveError> {
     let fresh = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    Ok(File::from(tell(path, openat(root, path, fresh, mode))?))
+    Ok(File::from(at(path, openat(root, path, fresh, mode))?))
 }
 
 /// Copies a file that was made here, with its rights, and gives its bytes. It may be as large as the archive may be, so
 /// a stop is looked for on the way.
-fn copy(root: &File, from: &Path, to: &Path, watch: &Watch) -> Result<u64, BadArchive> {
+fn copy(root: &File, from: &Path, to: &Path, progress: &Progress) -> Result<u64, ArchiveError> {
     let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let from = File::from(tell(from, openat(root, from, read, Mode::empty()))?);
-    let mode = Mode::from_raw_mode(tell(to, from.metadata())?.mode()) & RUNNABLE;
+    let from = File::from(at(from, openat(root, from, read, Mode::empty()))?);
+    let mode = Mode::from_raw_mode(at(to, from.metadata())?.mode()) & RUNNABLE;
     let mut copy = create(root, to, mode)?;
     let mut bytes = 0;
     loop {
-        if watch.stop.load(Ordering::Relaxed) {
-            return Err(BadArchive::Stopped);
+        if progress.stop.load(Ordering::Relaxed) {
+            return Err(ArchiveError::Stopped);
         }
-        match tell(to, io::copy(&mut (&from).take(COPIED), &mut copy))? {
+        match at(to, io::copy(&mut (&from).take(COPIED), &mut copy))? {
             0 => return Ok(bytes),
             count => bytes += count,
         }
@@ -202,8 +211,8 @@ fn copy(root: &File, from: &Path, to: &Path, watch: &Watch) -> Result<u64, BadAr
 
 impl Orders<'_> {
     /// Made at once, before any file that may lie in it.
-    pub(crate) fn directory(&mut self, path: &Path) -> Result<(), BadArchive> {
-        tell(path, mkdirat(self.root, path, RUNNABLE))
+    pub(crate) fn directory(&mut self, path: &Path) -> Result<(), ArchiveError> {
+        at(path, mkdirat(self.root, path, RUNNABLE))
     }
 
     /// A file of so many bytes, which `read` puts where it is told to.
@@ -212,43 +221,48 @@ impl Orders<'_> {
         path: PathBuf,
         executable: bool,
         size: u64,
-        mut read: impl FnMut(&mut [u8]) -> Result<(), BadArchive>,
-    ) -> Result<(), BadArchive> {
-        if self.piece.parts.len() == FILES || self.piece.length == PIECE {
+        mut read: impl FnMut(&mut [u8]) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        if self.chunk.files.len() == FILES || self.chunk.length == CHUNK {
             self.hand_over()?;
-            self.writer = (self.writer + 1) % WRITERS;
+            self.turn = (self.turn + 1) % self.queues.len().max(1);
         }
         let mut missing = size;
-        let mut file = Some(NewFile { path, executable });
+        let mut begins = Some((path, executable));
         loop {
-            let start = self.piece.length;
-            let length = usize::try_from(missing).unwrap_or(usize::MAX).min(PIECE - start);
-            read(&mut self.piece.bytes[start..start + length])?;
-            self.piece.parts.push(Part { file: file.take(), length });
-            self.piece.length += length;
+            let start = self.chunk.length;
+            let length = usize::try_from(missing).unwrap_or(usize::MAX).min(CHUNK - start);
+            read(&mut self.chunk.bytes[start..start + length])?;
+            self.chunk.files.push(FileChunk { begins: begins.take(), length });
+            self.chunk.length += length;
             missing -= length as u64;
             if missing == 0 {
                 break;
             }
             self.hand_over()?; // and on to the same writer
         }
-        self.filled.files += 1;
-        self.filled.bytes += size;
+        self.unpacked.files += 1;
+        self.unpacked.bytes += size;
         Ok(())
     }
 
-    fn hand_over(&mut self) -> Result<(), BadArchive> {
-        let next = Piece::of(self.used.try_recv().unwrap_or_else(|_| fresh()));
-        let piece = std::mem::replace(&mut self.piece, next);
-        self.queues[self.writer].send(piece).map_err(|_| BadArchive::Stopped)
+    fn hand_over(&mut self) -> Result<(), ArchiveError> {
+        let Some(queue) = self.queues.get(self.turn) else {
+            let chunk = std::mem::replace(&mut self.chunk, Chunk::of(Vec::new()));
+            self.chunk = Chunk::of(self.writer.write(chunk)?);
+            return Ok(());
+        };
+        let next = Chunk::of(self.used.try_recv().unwrap_or_else(|_| fresh()));
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        queue.send(chunk).map_err(|_| ArchiveError::Stopped)
     }
 }
 
 fn fresh() -> Vec<u8> {
-    vec![0; PIECE]
+    vec![0; CHUNK]
 }
 
-/// Says which one it was.
-fn tell<T>(path: &Path, made: Result<T, impl Into<io::Error>>) -> Result<T, BadArchive> {
-    made.map_err(|error| BadArchive::Write { path: path.into(), source: error.into() })
+/// Says which path it was.
+fn at<T>(path: &Path, made: Result<T, impl Into<io::Error>>) -> Result<T, ArchiveError> {
+    made.map_err(|error| ArchiveError::Write { path: path.into(), source: error.into() })
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    bento::manifest::{Manifest, NoBento},
-    bento::peek::Glance,
-    bento::tag::Tag,
+use crate::bento::{
+    manifest::{BentoError, Manifest},
+    peek::ManifestFiles,
+    tag::Tag,
 };
 
 /// A bento's manifest, as a person reads it. Values of variables are left out: they may be secret.
@@ -53,84 +53,46 @@ pub struct Route {
 }
 
 impl Details {
-    /// From what was seen of an archive.
-    pub fn read(seen: &Glance) -> Result<Self, NoBento> {
-        let tag = if seen.is_legacy {
-            Manifest::parse_legacy(&seen.manifest)
-        } else {
-            Manifest::parse(&seen.manifest)
-        }?
-        .tag;
-        let mut manifest: Value = parse(&seen.manifest);
+    /// From what a peek into an archive found.
+    pub fn read(files: &ManifestFiles) -> Result<Self, BentoError> {
+        let is_legacy = files.is_legacy;
+        let parse_manifest = if is_legacy { Manifest::parse_legacy } else { Manifest::parse };
+        let Tag { name, version } = parse_manifest(&files.manifest)?.tag;
+        let mut manifest: Value = parse(&files.manifest);
         redact(&mut manifest);
-        if let (false, Some(fields)) = (seen.is_legacy, manifest.as_object_mut()) {
-            fields.insert("version".into(), tag.version.clone().into()); // which may look like a number: 1.10
+        if let (false, Some(fields)) = (is_legacy, manifest.as_object_mut()) {
+            fields.insert("version".into(), version.clone().into()); // which may look like a number: 1.10
         }
-        Ok(if seen.is_legacy {
-            Self::legacy(&tag, manifest)
-        } else {
-            Self::modern(&tag, manifest, &seen.models)
-        })
-    }
-
-    fn modern(tag: &Tag, manifest: Value, texts: &BTreeMap<String, String>) -> Self {
-        let image = &manifest["image"];
-        let python = [&image["python_version"], &manifest["docker"]["python_version"]];
-        let base = [&image["base_image"], &manifest["docker"]["base_image"]];
-        let models = models(&manifest, texts);
-        Self {
-            bento: tag.to_string(),
-            name: tag.name.clone(),
-            version: tag.version.clone(),
-            created: text(&manifest["creation_time"]),
-            bentoml: text(&manifest["bentoml_version"]),
+        let metadata = if is_legacy { &manifest["metadata"] } else { &manifest };
+        let (image, docker, env) = (&manifest["image"], &manifest["docker"], &manifest["env"]);
+        let field =
+            |modern: &str, legacy: &str| text(&metadata[if is_legacy { legacy } else { modern }]);
+        let models =
+            if is_legacy { artifacts(&manifest) } else { models(&manifest, &files.models) };
+        Ok(Self {
+            bento: format!("{name}:{version}"),
+            created: field("creation_time", "created_at"),
+            bentoml: text(&manifest[if is_legacy { "version" } else { "bentoml_version" }]),
             framework: frameworks(models.iter().map(|model| model.module.as_str())),
-            labels: map(&manifest["labels"]),
-            service: text(&manifest["service"]),
-            python: first(python),
-            base_image: first(base),
-            routes: routes(&manifest),
+            labels: map(&metadata["labels"]),
+            service: field("service", "service_name"),
+            python: first([
+                &image["python_version"],
+                &docker["python_version"],
+                &env["python_version"],
+            ]),
+            base_image: first([
+                &image["base_image"],
+                &docker["base_image"],
+                &env["docker_base_image"],
+            ]),
+            routes: routes(&manifest, is_legacy),
             variables: list(&manifest["envs"]).iter().map(|env| text(&env["name"])).collect(),
             models,
+            name,
+            version,
             manifest,
-        }
-    }
-
-    fn legacy(tag: &Tag, manifest: Value) -> Self {
-        let artifacts = list(&manifest["artifacts"]).iter();
-        let models: Vec<_> = artifacts
-            .map(|artifact| Model {
-                tag: text(&artifact["name"]),
-                module: text(&artifact["artifact_type"]),
-                framework_versions: BTreeMap::new(),
-                labels: BTreeMap::new(),
-                metadata: map(&artifact["metadata"]),
-            })
-            .collect();
-        let routes = list(&manifest["apis"]).iter().map(|api| {
-            let route =
-                [&api["route"], &api["name"]].into_iter().map(text).find(|route| !route.is_empty());
-            Route {
-                path: format!("/{}", route.unwrap_or_default().trim_start_matches('/')),
-                takes: Vec::new(),
-            }
-        });
-        Self {
-            bento: tag.to_string(),
-            name: tag.name.clone(),
-            version: tag.version.clone(),
-            created: text(&manifest["metadata"]["created_at"]),
-            bentoml: text(&manifest["version"]),
-            framework: frameworks(models.iter().map(|model| model.module.as_str())),
-            labels: map(&manifest["metadata"]["labels"]),
-            service: text(&manifest["metadata"]["service_name"]),
-            python: text(&manifest["env"]["python_version"]),
-            base_image: text(&manifest["env"]["docker_base_image"]),
-            routes: routes.collect(),
-            variables: Vec::new(),
-            models,
-            manifest,
-        }
+        })
     }
 }
 
@@ -173,7 +135,19 @@ fn models(manifest: &Value, texts: &BTreeMap<String, String>) -> Vec<Model> {
     models
 }
 
-fn routes(manifest: &Value) -> Vec<Route> {
+/// What 0.x has for models.
+fn artifacts(manifest: &Value) -> Vec<Model> {
+    let model = |artifact: &Value| Model {
+        tag: text(&artifact["name"]),
+        module: text(&artifact["artifact_type"]),
+        framework_versions: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        metadata: map(&artifact["metadata"]),
+    };
+    list(&manifest["artifacts"]).iter().map(model).collect()
+}
+
+fn routes(manifest: &Value, is_legacy: bool) -> Vec<Route> {
     let new = list(&manifest["schema"]["routes"]).iter().map(|route| Route {
         path: text(&route["route"]),
         takes: route["input"]["properties"]
@@ -184,8 +158,8 @@ fn routes(manifest: &Value) -> Vec<Route> {
             .collect(),
     });
     let old = list(&manifest["apis"]).iter().map(|api| Route {
-        path: format!("/{}", text(&api["name"])),
-        takes: vec![text(&api["input_type"])],
+        path: format!("/{}", first([&api["route"], &api["name"]]).trim_start_matches('/')),
+        takes: if is_legacy { Vec::new() } else { vec![text(&api["input_type"])] },
     });
     new.chain(old).collect()
 }
@@ -227,5 +201,43 @@ fn text(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_of_0_x_says_the_same_in_words_of_its_own() {
+        let manifest = "version: 0.13.1\nkind: BentoService\nmetadata: {service_name: Iris, \
+                        service_version: 2020_A, created_at: '2020-01-02 03:04:05', labels: {team: flowers}}\n\
+                        env: {python_version: 3.8.6, docker_base_image: 'bentoml/model-server:0.13.1'}\n\
+                        artifacts: [{name: svm, artifact_type: SklearnModelArtifact, metadata: {accuracy: 0.97}}]\n\
+                        apis: [{name: predict, route: v1/predict}, {name: raw}]\n";
+        let files = ManifestFiles {
+            manifest: manifest.into(),
+            is_legacy: true,
+            ..ManifestFiles::default()
+        };
+        let details = Details::read(&files).unwrap();
+        let pairs = |map: &BTreeMap<String, String>| format!("{map:?}");
+        assert_eq!(details.bento, "Iris:2020_A");
+        assert_eq!(
+            [&details.created, &details.bentoml, &details.service, &details.framework],
+            ["2020-01-02 03:04:05", "0.13.1", "Iris", "sklearn"]
+        );
+        assert_eq!(
+            [&details.python, &details.base_image],
+            ["3.8.6", "bentoml/model-server:0.13.1"]
+        );
+        assert_eq!(pairs(&details.labels), r#"{"team": "flowers"}"#);
+        let [model] = details.models.as_slice() else { panic!("{:?}", details.models) };
+        assert_eq!(
+            (model.tag.as_str(), pairs(&model.metadata)),
+            ("svm", r#"{"accuracy": "0.97"}"#.into())
+        );
+        let paths: Vec<_> = details.routes.iter().map(|route| route.path.as_str()).collect();
+        assert_eq!(paths, ["/v1/predict", "/raw"]);
     }
 }

@@ -12,7 +12,7 @@ pub struct Repository(String);
 
 /// What is wrong with a repository.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum BadRepository {
+pub enum RepositoryError {
     #[error("a repository has no tag and no digest: the bento's version becomes the tag")]
     Tagged,
     #[error("a repository is `HOST/PATH` in lower case, such as `registry.example/models/iris`")]
@@ -28,15 +28,15 @@ impl Repository {
 }
 
 impl FromStr for Repository {
-    type Err = BadRepository;
+    type Err = RepositoryError;
 
-    fn from_str(text: &str) -> Result<Self, BadRepository> {
+    fn from_str(text: &str) -> Result<Self, RepositoryError> {
         let (host, path) = match text.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
             _ => ("", text),
         };
         if path.contains([':', '@']) {
-            return Err(BadRepository::Tagged);
+            return Err(RepositoryError::Tagged);
         }
         let part = |part: &str| {
             let edge =
@@ -49,7 +49,7 @@ impl FromStr for Repository {
         if host_fits && path.split('/').all(part) {
             Ok(Self(text.into()))
         } else {
-            Err(BadRepository::Shape)
+            Err(RepositoryError::Shape)
         }
     }
 }
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn what_is_no_repository_is_told_why() {
         let why = |text: &str| text.parse::<Repository>().unwrap_err();
-        assert_eq!(why("registry.local:5000/models/iris:v1"), BadRepository::Tagged);
-        assert_eq!(why("iris@sha256:00"), BadRepository::Tagged);
+        assert_eq!(why("registry.local:5000/models/iris:v1"), RepositoryError::Tagged);
+        assert_eq!(why("iris@sha256:00"), RepositoryError::Tagged);
         for text in [
             "",
             "registry.local:5000/",

@@ -1,26 +1,15 @@
-//! What a bento says of itself, and whether all that it speaks of is there.
+//! What a bento's manifest says, as far as retrieving needs it.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io};
 
 use serde::Deserialize;
-use step::text::clean;
 use thiserror::Error;
 
-use crate::{
-    bento::dockerfile::unsupported::{Obstacle, obstacles},
-    bento::tag::{BadTag, Tag},
-};
+use crate::bento::tag::{Tag, TagError};
 
-/// More than any manifest has; one with 200 routes and their schemas takes 100 kB.
-const LARGEST: u64 = 4 << 20;
-
-/// Why a folder is no bento.
+/// Why something is not a bento, or not all of one.
 #[derive(Debug, Error)]
-pub enum NoBento {
+pub enum BentoError {
     #[error("it has neither a `bento.yaml` nor a `bentoml.yml`")]
     NoManifest,
     #[error("failed to read `{0}`")]
@@ -29,94 +18,14 @@ pub enum NoBento {
     TooLarge(&'static str),
     #[error("failed to parse `{file}`: {problem}")]
     Parse { file: &'static str, problem: String },
-    #[error("`{0}` names no bento")]
-    Tag(&'static str, #[source] BadTag),
+    #[error("`{0}` does not name a bento")]
+    Tag(&'static str, #[source] TagError),
     #[error("it has no `{0}` to build an image with")]
     NoDockerfile(&'static str),
     #[error("the archive names its files as Windows does: `{0}`")]
     Backslashes(String),
     #[error("it lacks {}", .0.join(", "))]
     ModelsMissing(Vec<String>),
-}
-
-/// A bento in a folder.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Bento {
-    pub tag: Tag,
-    /// Where it starts, relative to the folder: empty, or the one directory that everything is in
-    pub root: PathBuf,
-    /// Relative to the root
-    pub dockerfile: &'static str,
-    /// What whoever builds or runs it should know
-    pub warnings: Vec<String>,
-    /// What a builder would fail at, or leave out
-    pub obstacles: Vec<Obstacle>,
-}
-
-impl Bento {
-    /// Finds the bento in a folder and makes sure that its parts are there.
-    pub fn find(folder: &Path) -> Result<Self, NoBento> {
-        let root = root(folder).map_err(|error| NoBento::Read(".", error))?;
-        let at = folder.join(&root);
-        let (manifest, dockerfile) = if is_file(&at.join("bento.yaml")) {
-            (Manifest::parse(&read(&at, "bento.yaml")?)?, "env/docker/Dockerfile")
-        } else if is_file(&at.join("bentoml.yml")) {
-            (Manifest::parse_legacy(&read(&at, "bentoml.yml")?)?, "Dockerfile")
-        } else {
-            return Err(NoBento::none_in(&at, NoBento::NoManifest));
-        };
-        if !is_file(&at.join(dockerfile)) {
-            return Err(NoBento::none_in(&at, NoBento::NoDockerfile(dockerfile)));
-        }
-        let missing: Vec<_> =
-            manifest.models.iter().filter(|model| !has_model(&at, model)).map(describe).collect();
-        if !missing.is_empty() {
-            return Err(NoBento::ModelsMissing(missing));
-        }
-        let obstacles = obstacles(&at, dockerfile, &read(&at, dockerfile)?)
-            .map_err(|error| NoBento::Read("env", error))?;
-        let Manifest { tag, warnings, .. } = manifest;
-        Ok(Self { tag, root, dockerfile, warnings, obstacles })
-    }
-}
-
-impl NoBento {
-    /// Why something is missing: names with `\` are files here, not paths.
-    fn none_in(folder: &Path, otherwise: Self) -> Self {
-        let names = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names = names.map(|entry| clean(&entry.file_name().to_string_lossy()));
-        names.find(|name| name.contains('\\')).map_or(otherwise, Self::Backslashes)
-    }
-}
-
-fn describe(model: &Tag) -> String {
-    format!("the model `{model}` (`models/{}/{}/model.yaml`)", model.name, model.version)
-}
-
-fn has_model(bento: &Path, model: &Tag) -> bool {
-    is_file(&bento.join("models").join(&model.name).join(&model.version).join("model.yaml"))
-}
-
-/// Bentos of 0.x lie in one directory of their own; so does what a person packed by hand.
-fn root(folder: &Path) -> io::Result<PathBuf> {
-    let mut entries = fs::read_dir(folder)?;
-    match (entries.next().transpose()?, entries.next()) {
-        (Some(only), None) if only.file_type()?.is_dir() => Ok(only.file_name().into()),
-        _ => Ok(PathBuf::new()),
-    }
-}
-
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|found| found.is_file())
-}
-
-fn read(folder: &Path, name: &'static str) -> Result<String, NoBento> {
-    let path = folder.join(name);
-    let size = path.metadata().map_err(|error| NoBento::Read(name, error))?.len();
-    if size > LARGEST {
-        return Err(NoBento::TooLarge(name));
-    }
-    fs::read_to_string(path).map_err(|error| NoBento::Read(name, error))
 }
 
 /// The part of a manifest that retrieving needs.
@@ -130,7 +39,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Reads a `bento.yaml` of 1.0 and later. Fields that are not known are left alone.
-    pub fn parse(text: &str) -> Result<Self, NoBento> {
+    pub fn parse(text: &str) -> Result<Self, BentoError> {
         const FILE: &str = "bento.yaml";
         let fields: Fields = parse(FILE, text)?;
         let mut models = BTreeSet::new();
@@ -141,7 +50,7 @@ impl Manifest {
             if model.registry.as_deref() == Some("huggingface") {
                 warnings.push(format!("the model `{}` is not in the archive: it is fetched from Hugging Face at the start", model.tag));
             } else {
-                models.insert(model.tag.parse().map_err(|error| NoBento::Tag(FILE, error))?);
+                models.insert(model.tag.parse().map_err(|error| BentoError::Tag(FILE, error))?);
             }
         }
         warnings.sort();
@@ -152,27 +61,27 @@ impl Manifest {
                 "its `envs` have values, which everyone who can pull the image can read".to_owned(),
             );
         }
-        let tag =
-            Tag::new(&fields.name, &fields.version).map_err(|error| NoBento::Tag(FILE, error))?;
+        let tag = Tag::new(&fields.name, &fields.version)
+            .map_err(|error| BentoError::Tag(FILE, error))?;
         Ok(Self { tag, models, warnings })
     }
 
     /// Reads a `bentoml.yml` of 0.x, whose models lie among its code.
-    pub fn parse_legacy(text: &str) -> Result<Self, NoBento> {
+    pub fn parse_legacy(text: &str) -> Result<Self, BentoError> {
         const FILE: &str = "bentoml.yml";
         let fields: LegacyFields = parse(FILE, text)?;
         let LegacyMetadata { service_name, service_version } = fields.metadata;
-        let tag =
-            Tag::new(&service_name, &service_version).map_err(|error| NoBento::Tag(FILE, error))?;
+        let tag = Tag::new(&service_name, &service_version)
+            .map_err(|error| BentoError::Tag(FILE, error))?;
         Ok(Self { tag, models: BTreeSet::new(), warnings: Vec::new() })
     }
 }
 
-fn parse<T: for<'a> Deserialize<'a>>(file: &'static str, text: &str) -> Result<T, NoBento> {
+fn parse<T: for<'a> Deserialize<'a>>(file: &'static str, text: &str) -> Result<T, BentoError> {
     serde_saphyr::from_str(text).map_err(|error| {
         // The parser shows lines of the file, and a manifest may hold clear text secrets.
         let problem = error.without_snippet().to_string();
-        NoBento::Parse { file, problem: problem.lines().next().unwrap_or_default().to_owned() }
+        BentoError::Parse { file, problem: problem.lines().next().unwrap_or_default().to_owned() }
     })
 }
 

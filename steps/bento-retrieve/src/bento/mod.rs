@@ -1,8 +1,17 @@
-//! What a bento is and says of itself.
+//! What a bento is, and where stores keep it.
 
-pub mod details;
+mod details;
 pub mod dockerfile;
-pub mod image_name;
-pub mod manifest;
-pub mod peek;
-pub mod tag;
+mod folder;
+mod image_name;
+mod manifest;
+mod peek;
+pub mod store_layout;
+mod tag;
+
+pub use details::{Details, Model};
+pub use folder::Bento;
+pub use image_name::Repository;
+pub use manifest::{BentoError, Manifest};
+pub use peek::{ManifestFiles, PeekError, peek, peek_at};
+pub use tag::Tag;

@@ -16,7 +16,7 @@ pub struct Tag {
 
 /// What is wrong with a tag.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum BadTag {
+pub enum TagError {
     #[error("a bento is named `NAME:VERSION`, such as `iris:k3qz6zsd5sgx2vfn`")]
     Shape,
     #[error("the name `{0}` has characters that BentoML allows in no name")]
@@ -28,7 +28,7 @@ pub enum BadTag {
 impl Tag {
     /// Both parts checked. 1.x takes `a-z 0-9 - _ .` and at most 63 characters; 0.x a Python class
     /// name, and versions of at most 128 characters that may be semantic ones with `+`.
-    pub fn new(name: &str, version: &str) -> Result<Self, BadTag> {
+    pub fn new(name: &str, version: &str) -> Result<Self, TagError> {
         let inside =
             |extra: &'static str| move |c: char| c.is_ascii_alphanumeric() || extra.contains(c);
         let edge = |text: &str, last: bool| {
@@ -36,10 +36,10 @@ impl Tag {
             ends(text.chars().next()) && (!last || ends(text.chars().next_back()))
         };
         if name.len() > 128 || !edge(name, true) || !name.chars().all(inside("-._")) {
-            return Err(BadTag::Name(short(name, 128)));
+            return Err(TagError::Name(short(name, 128)));
         }
         if version.len() > 128 || !edge(version, false) || !version.chars().all(inside("-._+")) {
-            return Err(BadTag::Version(short(version, 128)));
+            return Err(TagError::Version(short(version, 128)));
         }
         Ok(Self { name: name.into(), version: version.into() })
     }
@@ -52,12 +52,12 @@ impl Tag {
 }
 
 impl FromStr for Tag {
-    type Err = BadTag;
+    type Err = TagError;
 
-    fn from_str(text: &str) -> Result<Self, BadTag> {
-        let (name, version) = text.split_once(':').ok_or(BadTag::Shape)?;
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        let (name, version) = text.split_once(':').ok_or(TagError::Shape)?;
         if name.is_empty() || version.is_empty() {
-            return Err(BadTag::Shape);
+            return Err(TagError::Shape);
         }
         Self::new(name, version)
     }
@@ -91,13 +91,13 @@ mod tests {
     #[test]
     fn what_is_no_tag_is_told_why() {
         for tag in ["iris", ":v1", "iris:", ""] {
-            assert_eq!(tag.parse::<Tag>(), Err(BadTag::Shape), "{tag}");
+            assert_eq!(tag.parse::<Tag>(), Err(TagError::Shape), "{tag}");
         }
         for tag in ["../x:v1", "a/b:v1", "iris\n:v1", ".:v1", "-x:v1", "ïris:v1"] {
-            assert!(matches!(tag.parse::<Tag>(), Err(BadTag::Name(_))), "{tag}");
+            assert!(matches!(tag.parse::<Tag>(), Err(TagError::Name(_))), "{tag}");
         }
         for tag in ["iris:..", "iris:v1\n", "iris:a/b", "iris:a:b", "iris:v 1"] {
-            assert!(matches!(tag.parse::<Tag>(), Err(BadTag::Version(_))), "{tag}");
+            assert!(matches!(tag.parse::<Tag>(), Err(TagError::Version(_))), "{tag}");
         }
     }
 

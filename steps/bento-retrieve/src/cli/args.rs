@@ -3,11 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use bento_retrieve::{
-    bento::dockerfile::unsupported::Builder, bento::image_name::Repository, bento::tag::Tag,
+    archive::Limits,
+    bento::{Repository, Tag, dockerfile::Builder},
+    download::RetryPolicy,
     size::Size,
 };
-use clap::{ArgAction, Args as Group, Parser, Subcommand, ValueEnum};
-use step::ResultFile;
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use step::{ResultFile, SecretFolder};
 
 /// Get a bento from a store and unpack it, ready to build an image from
 ///
@@ -21,13 +23,13 @@ use step::ResultFile;
 #[command(subcommand_help_heading = "For people")]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub(crate) look: Option<Look>,
+    pub(crate) command: Option<Inspect>,
     #[command(flatten)]
     pub(crate) retrieve: RetrieveArgs,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Look {
+pub(crate) enum Inspect {
     /// Print what teammates have saved, newest first
     ///
     /// Reads the first part of each archive, up to its manifest.
@@ -39,48 +41,39 @@ pub(crate) enum Look {
 }
 
 #[derive(Debug, Group)]
+#[command(next_help_heading = "Which bento")]
 pub(crate) struct RetrieveArgs {
     /// Store that the bento is in
-    #[arg(
-        long,
-        value_name = "s3://BUCKET/PREFIX",
-        help_heading = "Which bento",
-        required_unless_present = "from"
-    )]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", required_unless_present = "from")]
     pub(crate) store: Option<String>,
     /// Bento, exactly: the archive PREFIX/NAME/VERSION.tar.gz, or .bento, .tar, .tar.xz, …
-    #[arg(
-        long,
-        value_name = "NAME:VERSION",
-        help_heading = "Which bento",
-        required_unless_present = "from"
-    )]
+    #[arg(long, value_name = "NAME:VERSION", required_unless_present = "from")]
     pub(crate) bento: Option<Tag>,
     /// The archive itself, in place of --store: `s3://BUCKET/KEY`, `https://…`, or a path. With
     /// --bento it has to be that bento
-    #[arg(long, value_name = "ARCHIVE", help_heading = "Which bento", conflicts_with = "store")]
+    #[arg(long, value_name = "ARCHIVE", conflicts_with = "store")]
     pub(crate) from: Option<String>,
     /// SHA-256 of the archive; any other archive is refused
-    #[arg(long, value_name = "HEX", value_parser = sha256, help_heading = "Which bento")]
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
     pub(crate) sha256: Option<String>,
     /// Folder to unpack into; made, and not touched if the bento is there already
-    #[arg(long, value_name = "DIR", help_heading = "Which bento", required = true)]
+    #[arg(long, value_name = "DIR", required = true)]
     pub(crate) into: Option<PathBuf>,
     /// Where an image of it will be pushed, to name that image in a result
-    #[arg(long, value_name = "REPOSITORY", help_heading = "Which bento")]
+    #[arg(long, value_name = "REPOSITORY")]
     pub(crate) image: Option<Repository>,
     /// What the image will be built with: a bento that it cannot build is refused, in place of a warning
-    #[arg(long, value_enum, value_name = "BUILDER", help_heading = "Which bento")]
+    #[arg(long, value_enum, value_name = "BUILDER")]
     pub(crate) builder: Option<Builder>,
-    /// Folder that may have `ca.crt`, authorities that the Dockerfile's commands trust beside the system's:
+    /// Folder that may have `ca.crt`, additional CA certificates, PEM, for the Dockerfile's commands:
     /// it is then a copy of the Dockerfile that is built with, outside of the bento
-    #[arg(long, value_name = "DIR", help_heading = "Which bento")]
-    pub(crate) build_credentials: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub(crate) build_credentials: Option<SecretFolder>,
 
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]
-    pub(crate) patience: PatienceArgs,
+    pub(crate) retries: RetryArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
@@ -101,7 +94,7 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]
-    pub(crate) patience: PatienceArgs,
+    pub(crate) retries: RetryArgs,
 }
 
 #[derive(Debug, Group)]
@@ -121,7 +114,7 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]
-    pub(crate) patience: PatienceArgs,
+    pub(crate) retries: RetryArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -134,66 +127,76 @@ pub(crate) enum Output {
 }
 
 #[derive(Debug, Group)]
+#[command(next_help_heading = "Store")]
 pub(crate) struct AccessArgs {
     /// Address of a store that is not AWS, such as `http://minio:9000` [default:
     /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or `endpoint_url` of the profile]
-    #[arg(long, value_name = "URL", value_parser = endpoint, help_heading = "Store")]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub(crate) s3_endpoint: Option<String>,
     /// Bucket in the path instead of the host name [default: `addressing_style` of the profile, or
     /// true for a store that is not AWS]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Store")]
+    #[arg(long)]
     pub(crate) s3_path_style: Option<bool>,
     /// Ask without credentials, as a public bucket allows
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t,
-          hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
+    #[arg(long)]
     pub(crate) anonymous: bool,
     /// Compare what comes with the checksum that the store has for it; the archive's own are always
-    /// [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true",
-          hide_default_value = true, action = ArgAction::Set, help_heading = "Store")]
+    #[arg(long, default_value_t = true)]
     pub(crate) store_checksum: bool,
     /// Profile of the AWS tools to use, also one with `sso_session`, `credential_process` or
     /// `role_arn` [default: `AWS_PROFILE`]
-    #[arg(long, value_name = "NAME", help_heading = "Store")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// Folder that may have the files `credentials` and `config` of the AWS tools, and `ca.crt`, an
-    /// authority to trust beside the system's
-    #[arg(long, value_name = "DIR", help_heading = "Store")]
-    pub(crate) credentials: Option<PathBuf>,
-    /// Certificate authorities to trust beside the system's, in PEM
-    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", help_heading = "Store")]
+    /// Folder that may have the files `credentials` and `config` of the AWS tools, and `ca.crt`,
+    /// additional CA certificates, PEM
+    #[arg(long, value_name = "DIR")]
+    pub(crate) credentials: Option<SecretFolder>,
+    /// Additional CA certificates, PEM
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE")]
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Group)]
-pub(crate) struct PatienceArgs {
+#[command(next_help_heading = "Timeouts and retries")]
+pub(crate) struct RetryArgs {
     /// Longest time in all
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration,
-          help_heading = "Patience")]
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Duration,
     /// Longest time without a byte, before the rest is asked for again
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration,
-          help_heading = "Patience")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub(crate) idle_timeout: Duration,
     /// Tries in a row that bring nothing, before it gives up
-    #[arg(long, value_name = "COUNT", default_value_t = 8, help_heading = "Patience")]
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
     pub(crate) retries: usize,
 }
 
+impl RetryArgs {
+    pub(crate) fn policy(self) -> RetryPolicy {
+        RetryPolicy { idle: self.idle_timeout, retries: self.retries }
+    }
+}
+
 #[derive(Debug, Group)]
+#[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// Most connections at once; more than one only where one is the limit
-    #[arg(long, value_name = "COUNT", default_value_t = 4, help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", default_value_t = 4)]
     pub(crate) connections: usize,
     /// Most bytes that the bento may have once unpacked
-    #[arg(long, value_name = "SIZE", default_value = "50Gi", help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", default_value = "50Gi")]
     pub(crate) max_size: Size,
     /// Most files, directories and symlinks
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000, help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     pub(crate) max_entries: u64,
     /// Most unpacked bytes for each byte of the archive, counted from 64 MiB on
-    #[arg(long, value_name = "RATIO", default_value_t = 200, help_heading = "Limits")]
+    #[arg(long, value_name = "RATIO", default_value_t = 200)]
     pub(crate) max_ratio: u64,
+}
+
+impl LimitArgs {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { bytes: self.max_size.0, entries: self.max_entries, ratio: self.max_ratio }
+    }
 }
 
 #[derive(Debug, Group)]
@@ -203,49 +206,19 @@ pub(crate) struct LimitArgs {
 )]
 pub(crate) struct Results {
     /// File for the bento's NAME:VERSION, as its manifest says
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_bento: ResultFile,
     /// File for the archive's SHA-256, in hexadecimal
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_sha256: ResultFile,
     /// File for the folder to build from, as --into names it
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_context: ResultFile,
     /// File for the Dockerfile's path, relative to that folder, or absolute where it is a copy
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_dockerfile: ResultFile,
     /// File for the image to build, REPOSITORY:VERSION; empty without --image
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value_t,
-        hide_default_value = true,
-        help_heading = "Results"
-    )]
+    #[arg(long)]
     pub(crate) result_image_url: ResultFile,
 }
 

@@ -1,87 +1,74 @@
 //! Prints what teammates have saved.
 
-use std::{
-    cmp::Reverse,
-    io::{self, Write},
-    sync::Arc,
-};
+use std::cmp::Reverse;
 
 use anyhow::{Context, Result};
 use bento_retrieve::{
-    bento::details::Details,
-    bento::peek::glance,
-    download::Patience,
+    bento::{
+        Details, Tag, peek,
+        store_layout::{StoredArchive, archives},
+    },
+    download::RetryPolicy,
     size::Size,
-    source::Source,
-    source::s3::{Saved, Store},
+    source::{Object, Source, Store},
 };
+use futures::{StreamExt, stream};
 use serde_json::json;
-use step::{
-    Outcome,
-    text::{self, short},
-};
-use tokio::{
-    sync::Semaphore,
-    task::{JoinSet, LocalSet},
-    time::timeout,
-};
+use step::{Failure, Outcome, print, text};
+use tokio::time::timeout;
 
-use crate::{
-    cli::args::{ListArgs, Output},
-    cli::hints,
-    cli::origin::{access, location, patience},
+use crate::cli::{
+    args::{ListArgs, Output},
+    hints,
+    origin::{access, location},
+    output::{columns, minutes, pairs},
 };
 
 /// Archives that are looked into at once. More do not come faster from one store, and each may take 8 MiB.
 const AT_ONCE: usize = 8;
-/// The longest tag has 257 characters.
-const LONGEST_CELL: usize = 260;
-/// Of the last column, which makes no other wider.
-const LONGEST_LAST: usize = 2000;
 
 pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {
-    let ListArgs { store, bento, output, access: reach, patience: wait } = args;
+    let ListArgs { store, bento, output, access: reach, retries: wait } = args;
     let location = location("store", &store)?;
-    let store = Store::new(location, &access(reach, wait).await?).await;
+    let store = Store::new(location, &access(&reach, wait).await?).await;
     let (name, version) = match bento.as_deref().map(|bento| bento.split_once(':')) {
         Some(Some((name, version))) => (Some(name), Some(version)),
         _ => (bento.as_deref(), None),
     };
-    let listed = timeout(wait.timeout, shelf(&store, name, patience(wait))).await;
-    let mut shelf = listed.unwrap_or_else(|_| Err(hints::too_slow(wait.timeout)))?;
+    let listed = timeout(wait.timeout, list_newest_first(&store, name, wait.policy())).await;
+    let mut bentos = listed.unwrap_or_else(|_| Err(hints::too_slow(wait.timeout)))?;
     match version {
         Some("latest") => {
-            shelf.retain(|book| book.details.is_ok());
-            shelf.truncate(1);
+            bentos.retain(|bento| bento.details.is_ok());
+            bentos.truncate(1);
         }
-        Some(version) => shelf.retain(|book| book.is(version)),
+        Some(version) => bentos.retain(|bento| bento.is(version)),
         None => {}
     }
-    let text = match output {
-        Output::Text if shelf.is_empty() => {
+    print(match output {
+        Output::Text if bentos.is_empty() => {
             let what = bento.map(|bento| format!(" `{bento}`")).unwrap_or_default();
             tracing::info!("there is no bento{what} in `{}`", store.location);
             return Ok(Outcome::Done);
         }
-        Output::Text => table(&shelf),
-        Output::Json => json(&shelf)?,
-    };
-    print(&text)?;
+        Output::Text => table(&bentos),
+        Output::Json => json(&bentos)?,
+    })?;
     Ok(Outcome::Done)
 }
 
 /// An archive, and what it says of itself.
-pub(crate) struct Book {
-    pub(crate) saved: Saved,
-    pub(crate) details: Result<Details>,
+struct ListedBento {
+    archive: StoredArchive,
+    details: Result<Details>,
 }
 
-impl Book {
+impl ListedBento {
     /// As the manifest says, or when the archive was saved.
-    pub(crate) fn created(&self) -> &str {
+    fn created(&self) -> &str {
         match &self.details {
             Ok(details) if !details.created.is_empty() => &details.created,
-            _ => &self.saved.modified,
+            _ => &self.archive.modified,
         }
     }
 
@@ -90,52 +77,61 @@ impl Book {
     }
 }
 
-/// All archives of bentos in a store, newest first.
-pub(crate) async fn shelf(
+/// All archives of bentos in a store.
+async fn list_newest_first(
     store: &Store,
     name: Option<&str>,
-    patience: Patience,
-) -> Result<Vec<Book>> {
+    retries: RetryPolicy,
+) -> Result<Vec<ListedBento>> {
     let what = || format!("failed to list `{}`", store.location);
-    let saved = patience
-        .ask(async || store.saved(name).await)
-        .await
-        .map_err(|fault| hints::fault(fault, what()))?;
-    if saved.more {
+    let listed = retries.ask(|| archives(store, name)).await;
+    let (archives, more) = listed.map_err(|error| hints::source(error, what()))?;
+    if more {
         tracing::warn!(
             "there are more archives than are looked at; give a name or a longer prefix to see others"
         );
     }
-    let mut shelf = LocalSet::new().run_until(look_into(saved.archives, patience)).await;
+    let mut bentos = read_manifests(archives, retries).await;
     if let Some(name) = name {
         // A key may begin with the name and mean another: `iris-v1.bento` lies beside `iris/`.
-        shelf.retain(|book| {
-            book.details.as_ref().map_or(book.saved.is_of(name), |details| details.name == name)
+        bentos.retain(|bento| {
+            bento.details.as_ref().map_or(bento.archive.is_of(name), |details| details.name == name)
         });
     }
-    shelf.sort_by_cached_key(|book| {
-        Reverse((comparable(book.created()), book.saved.object.key.clone()))
+    bentos.sort_by_cached_key(|bento| {
+        Reverse((comparable(bento.created()), bento.archive.object.key.clone()))
     });
-    Ok(shelf)
+    Ok(bentos)
+}
+
+/// The newest bento of a name, by what the manifests say: versions do not sort by time.
+pub(crate) async fn newest(
+    store: &Store,
+    tag: &Tag,
+    retries: RetryPolicy,
+) -> Result<(Object, Details)> {
+    let bentos = list_newest_first(store, Some(&tag.name), retries).await?;
+    let readable = |bento: ListedBento| Some((bento.archive.object, bento.details.ok()?));
+    bentos.into_iter().find_map(readable).ok_or_else(|| {
+        Failure {
+            what: format!("failed to find a bento `{}` in `{}`", tag.name, store.location),
+            hint: "`bento-retrieve list` prints what there is".into(),
+        }
+        .into()
+    })
 }
 
 /// The manifest of each archive, a few at once.
-async fn look_into(archives: Vec<Saved>, patience: Patience) -> Vec<Book> {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
-    let mut looking = JoinSet::new();
-    for saved in archives {
-        let slots = Arc::clone(&slots);
-        looking.spawn_local(async move {
-            let _slot = slots.acquire_owned().await;
-            let source = Source::Object(saved.object.clone());
-            let seen = glance(&source, patience).await.map_err(anyhow::Error::from);
-            let details = seen
-                .and_then(|seen| Ok(Details::read(&seen)?))
-                .with_context(|| format!("failed to read `{source}`"));
-            Book { saved, details }
-        });
-    }
-    looking.join_all().await
+async fn read_manifests(archives: Vec<StoredArchive>, retries: RetryPolicy) -> Vec<ListedBento> {
+    let read = |archive: StoredArchive| async move {
+        let source = Source::Object(archive.object.clone());
+        let files = peek(&source, retries).await.map_err(anyhow::Error::from);
+        let details = files
+            .and_then(|files| Ok(Details::read(&files)?))
+            .with_context(|| format!("failed to read `{source}`"));
+        ListedBento { archive, details }
+    };
+    stream::iter(archives).map(read).buffer_unordered(AT_ONCE).collect().await
 }
 
 /// Times of all generations, so that they sort: `2026-11-24T06:00:00`, whatever follows.
@@ -143,69 +139,33 @@ fn comparable(created: &str) -> String {
     created.replace(' ', "T").chars().take(26).collect()
 }
 
-fn table(shelf: &[Book]) -> String {
+fn table(bentos: &[ListedBento]) -> String {
     let mut rows = vec![["BENTO", "CREATED", "SIZE", "FRAMEWORK", "LABELS"].map(str::to_owned)];
-    for book in shelf {
-        let size = Size(book.saved.size).to_string();
-        match &book.details {
+    for bento in bentos {
+        let [name, framework, labels] = match &bento.details {
             Ok(details) => {
-                let labels: Vec<_> =
-                    details.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                rows.push([
-                    details.bento.clone(),
-                    minutes(book.created()),
-                    size,
-                    details.framework.clone(),
-                    labels.join(" "),
-                ]);
+                [details.bento.clone(), details.framework.clone(), pairs(&details.labels)]
             }
             Err(error) => {
                 tracing::warn!("{error:#}");
-                rows.push([
-                    book.saved.object.key.clone(),
-                    minutes(book.created()),
-                    size,
-                    "?".into(),
-                    String::new(),
-                ]);
+                [bento.archive.object.key.clone(), "?".into(), String::new()]
             }
-        }
+        };
+        let size = Size(bento.archive.size).to_string();
+        rows.push([name, minutes(bento.created()), size, framework, labels]);
     }
     columns(&rows)
 }
 
-/// Two spaces between columns as wide as what is in them. Whoever shares the store wrote it: what a
-/// cell holds is text and nothing else, and no longer than leaves the other rows readable.
-pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let shown = |row: &[String; N]| {
-        let most = |column| if column + 1 == N { LONGEST_LAST } else { LONGEST_CELL };
-        std::array::from_fn::<_, N, _>(|column| short(&row[column], most(column)))
-    };
-    let rows: Vec<_> = rows.iter().map(shown).collect();
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
-}
-
-/// `2026-11-24 06:00`, in UTC as manifests write it.
-pub(crate) fn minutes(created: &str) -> String {
-    created.replace('T', " ").chars().take(16).collect()
-}
-
-fn json(shelf: &[Book]) -> Result<String> {
-    let rows: Vec<_> = shelf
+fn json(bentos: &[ListedBento]) -> Result<String> {
+    let rows: Vec<_> = bentos
         .iter()
-        .map(|book| {
-            let archive = json!({"url": book.saved.object.to_string(), "size": book.saved.size, "saved": book.saved.modified});
-            match &book.details {
+        .map(|bento| {
+            let archive = json!({"url": bento.archive.object.to_string(), "size": bento.archive.size, "saved": bento.archive.modified});
+            match &bento.details {
                 Ok(details) => json!({
                     "bento": details.bento, "name": details.name, "version": details.version,
-                    "created": book.created(), "framework": details.framework, "labels": details.labels,
+                    "created": bento.created(), "framework": details.framework, "labels": details.labels,
                     "archive": archive,
                 }),
                 Err(error) => json!({"archive": archive, "error": format!("{error:#}")}),
@@ -213,14 +173,4 @@ fn json(shelf: &[Book]) -> Result<String> {
         })
         .collect();
     Ok(text::json(&serde_json::to_string_pretty(&rows)?) + "\n")
-}
-
-/// To stdout. A reader that goes away early, as `head` does, is no error.
-pub(crate) fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("failed to write to stdout")
-        }
-        _ => Ok(()),
-    }
 }

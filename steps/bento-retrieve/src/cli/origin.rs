@@ -7,23 +7,24 @@ use std::{
 
 use anyhow::{Context, Result};
 use bento_retrieve::{
-    bento::tag::Tag,
-    download::Patience,
-    source::aws_profile::Profile,
-    source::error::Fault,
-    source::http::Page,
-    source::s3::{Access, Found, Location, Store},
-    source::{Opened, Part, Source},
+    bento::{
+        Tag,
+        store_layout::{Found, conventional, search},
+    },
+    download::RetryPolicy,
+    source::{
+        Access, ByteRange, HttpSource, Location, Opened, Profile, Source, SourceError, Store,
+    },
 };
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use step::{Failure, Usage, text};
+use step::{Failure, SecretFolder, Usage, text};
 
-use crate::{
-    cli::args::{AccessArgs, PatienceArgs, endpoint},
-    cli::hints,
+use crate::cli::{
+    args::{AccessArgs, RetryArgs, endpoint},
+    hints,
 };
 
 /// Where an archive is said to be.
@@ -32,7 +33,7 @@ pub(crate) enum Origin {
     Store(Location),
     /// At exactly this key
     Object(Location),
-    Page(Page),
+    Http(HttpSource),
     File(PathBuf),
 }
 
@@ -63,14 +64,14 @@ impl Origin {
             }
             Ok(Self::Object(location))
         } else if from.contains("://") {
-            let page =
-                Page::new(&from, access.idle, access.authority.as_deref()).map_err(|bad| {
+            let page = HttpSource::new(&from, access.idle, access.ca_certificates.as_deref())
+                .map_err(|bad| {
                     usage(
                         &format!("`from` is not an address that can be read: {bad}"),
                         "write `https://HOST/PATH`, signed if need be",
                     )
                 })?;
-            Ok(Self::Page(page))
+            Ok(Self::Http(page))
         } else if !text::is_plain_path(&from) && !Path::new(&from).exists() {
             Err(usage(
                 "`from` is neither an address nor a file that is there",
@@ -86,17 +87,17 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(location) | Self::Object(location) => location.fmt(f),
-            Self::Page(page) => page.fmt(f),
+            Self::Http(page) => page.fmt(f),
             Self::File(path) => path.display().fmt(f),
         }
     }
 }
 
-/// `s3://BUCKET/PREFIX`, or why it is none, without repeating it.
+/// `s3://BUCKET/PREFIX`, or why it is not one, without repeating it.
 pub(crate) fn location(flag: &str, text: &str) -> Result<Location> {
     Location::parse(text).map_err(|bad| {
         usage(
-            &format!("`{flag}` is not a place in a store: {bad}"),
+            &format!("`{flag}` is not a valid place in a store: {bad}"),
             "write `s3://BUCKET/PREFIX`; keys and endpoints go into AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and --s3-endpoint",
         )
     })
@@ -107,48 +108,37 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
 }
 
 /// What was typed goes before what the variables and files of the AWS tools say.
-pub(crate) async fn access(access: AccessArgs, patience: PatienceArgs) -> Result<Access> {
-    let AccessArgs {
-        s3_endpoint,
-        s3_path_style,
-        anonymous,
-        store_checksum,
-        profile,
-        credentials,
-        ca_bundle,
-    } = access;
-    let mounted = credentials.as_ref().map(|folder| folder.join("ca.crt"));
-    let files = ca_bundle.into_iter().chain(mounted.filter(|file| file.is_file()));
-    let authority = files.map(|file| authorities(&file)).collect::<Result<Vec<_>>>()?.join(&b'\n');
-    let idle = patience.idle_timeout;
-    let said = Profile::read(credentials.as_deref(), profile.as_deref()).await;
-    if let Some(name) = profile.as_ref().filter(|_| !said.is_there) {
+pub(crate) async fn access(args: &AccessArgs, retries: RetryArgs) -> Result<Access> {
+    let folder = args.credentials.as_ref().map(SecretFolder::path);
+    let mounted = folder.map(|folder| folder.join("ca.crt")).filter(|file| file.is_file());
+    let files = args.ca_bundle.iter().chain(&mounted);
+    let ca_certificates =
+        files.map(|file| ca_certificates(file)).collect::<Result<Vec<_>>>()?.join(&b'\n');
+    let found = Profile::read(folder, args.profile.as_deref()).await;
+    if let Some(name) = args.profile.as_ref().filter(|_| !found.is_there) {
         return Err(usage(
             &format!("the files of the AWS tools have no profile `{name}`"),
             "`aws configure list-profiles` prints what there is; in a pod they are the files of the Secret",
         ));
     }
-    let endpoint = match (s3_endpoint, said.endpoint) {
-        (Some(typed), _) => Some(typed),
-        (None, Some(said)) => Some(endpoint(&said).map_err(|bad| {
-            usage(
-                &format!("the endpoint of the store is none: {bad}"),
-                "see AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and `endpoint_url` of the profile, or pass --s3-endpoint",
-            )
-        })?),
-        (None, None) => None,
-    };
-    let path_style = s3_path_style.or(said.path_style);
+    let configured = found.endpoint.as_deref().map(endpoint).transpose().map_err(|bad| {
+        usage(
+            &format!("the endpoint of the store is not valid: {bad}"),
+            "see AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and `endpoint_url` of the profile, or pass --s3-endpoint",
+        )
+    });
+    let endpoint = args.s3_endpoint.clone().map_or(configured, |typed| Ok(Some(typed)))?;
+    let path_style = args.s3_path_style.or(found.path_style);
     Ok(Access {
         path_style: path_style.unwrap_or_else(|| endpoint.as_deref().is_some_and(is_not_aws)),
         endpoint,
-        region: said.region,
-        profile,
-        anonymous,
-        credentials,
-        authority: Some(authority).filter(|pem| !pem.is_empty()),
-        idle,
-        checksum: store_checksum,
+        region: found.region,
+        profile: args.profile.clone(),
+        anonymous: args.anonymous,
+        credentials: folder.map(Path::to_owned),
+        ca_certificates: Some(ca_certificates).filter(|pem| !pem.is_empty()),
+        idle: retries.idle_timeout,
+        checksum: args.store_checksum,
     })
 }
 
@@ -159,10 +149,10 @@ fn is_not_aws(endpoint: &str) -> bool {
     ![".amazonaws.com", ".amazonaws.com.cn"].iter().any(|aws| host.ends_with(aws))
 }
 
-fn authorities(file: &Path) -> Result<Vec<u8>> {
+fn ca_certificates(file: &Path) -> Result<Vec<u8>> {
     let what = || {
         Failure {
-        what: format!("failed to read certificate authorities from `{}`", file.display()),
+        what: format!("failed to read CA certificates from `{}`", file.display()),
         hint: "the key `ca.crt` of the Secret, or the file of AWS_CA_BUNDLE, has certificates in PEM, \
                `-----BEGIN CERTIFICATE-----` and so on"
             .into(),
@@ -176,51 +166,44 @@ fn authorities(file: &Path) -> Result<Vec<u8>> {
     if roots.is_empty() { Err(what().into()) } else { Ok(text) }
 }
 
-pub(crate) fn patience(patience: PatienceArgs) -> Patience {
-    Patience { idle: patience.idle_timeout, retries: patience.retries }
-}
-
 /// Opens the archive.
 pub(crate) async fn find(
     origin: &Origin,
     tag: Option<&Tag>,
     access: &Access,
-    patience: Patience,
+    retries: RetryPolicy,
 ) -> Result<(Source, Opened)> {
     let source = match (origin, tag) {
         (Origin::Store(location), Some(tag)) => {
-            return in_store(&Store::new(location.clone(), access).await, tag, patience).await;
+            return in_store(&Store::new(location.clone(), access).await, tag, retries).await;
         }
         (Origin::Store(location) | Origin::Object(location), _) => {
             Source::Object(Store::new(location.clone(), access).await.exactly())
         }
-        (Origin::Page(page), _) => Source::Page(page.clone()),
+        (Origin::Http(page), _) => Source::Http(page.clone()),
         (Origin::File(path), _) => Source::File(path.clone()),
     };
-    open(source, patience).await
+    open(source, retries).await
 }
 
-async fn open(source: Source, patience: Patience) -> Result<(Source, Opened)> {
-    match patience.ask(async || source.open(Part::ALL, None).await).await {
+async fn open(source: Source, retries: RetryPolicy) -> Result<(Source, Opened)> {
+    match retries.ask(|| source.open(ByteRange::ALL, None)).await {
         Ok(opened) => Ok((source, opened)),
-        Err(fault) => Err(hints::fault(fault, format!("failed to retrieve `{source}`"))),
+        Err(error) => Err(hints::source(error, format!("failed to retrieve `{source}`"))),
     }
 }
 
 /// Under its conventional name, or under another that `bentoml export` may have given it.
-async fn in_store(store: &Store, tag: &Tag, patience: Patience) -> Result<(Source, Opened)> {
-    let conventional = Source::Object(store.conventional(tag));
-    match patience.ask(async || conventional.open(Part::ALL, None).await).await {
-        Ok(opened) => return Ok((conventional, opened)),
-        Err(Fault::NoObject) => {}
-        Err(fault) => {
-            return Err(hints::fault(fault, format!("failed to retrieve `{conventional}`")));
-        }
+async fn in_store(store: &Store, tag: &Tag, retries: RetryPolicy) -> Result<(Source, Opened)> {
+    let conventional = Source::Object(conventional(store, tag));
+    match open(conventional.clone(), retries).await {
+        Err(error) if matches!(error.downcast_ref(), Some(SourceError::NoObject)) => {}
+        opened => return opened,
     }
     let what = format!("failed to find the bento `{tag}` in `{}`", store.location);
     let refused = |why: &str, hint| Failure { what: format!("{what}: {why}"), hint }.into();
-    match patience.ask(async || store.search(tag).await).await {
-        Ok(Found::Object(object)) => open(Source::Object(object), patience).await,
+    match retries.ask(|| search(store, tag)).await {
+        Ok(Found::Object(object)) => open(Source::Object(object), retries).await,
         Ok(Found::Folder(folder)) => Err(refused(
             &format!("`{folder}` has its files one by one"),
             "such an export may be half there: export one archive, `bentoml export TAG s3://…/NAME/VERSION.tar.gz`".into(),
@@ -232,6 +215,6 @@ async fn in_store(store: &Store, tag: &Tag, patience: Patience) -> Result<(Sourc
                 versions => format!("check the version: there is {}", versions.join(", ")),
             },
         )),
-        Err(fault) => Err(hints::fault(fault, what)),
+        Err(error) => Err(hints::source(error, what)),
     }
 }

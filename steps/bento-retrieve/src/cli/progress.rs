@@ -1,4 +1,4 @@
-//! Tells how far it is: on a terminal in one line that changes, in a log every now and then.
+//! Shows how far it is: on a terminal in one line that changes, in a log every now and then.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bento_retrieve::{archive::limits::Watch, size::Size};
+use bento_retrieve::{progress::Progress, size::Size};
 use tokio::time::{MissedTickBehavior, interval_at};
 
 /// Often enough to look alive.
@@ -16,10 +16,10 @@ const IN_A_LOG: Duration = Duration::from_secs(10);
 /// Back to the line's start, and clear it.
 const CLEAR: &str = "\r\x1b[2K";
 
-/// Does the work, and tells how far it is meanwhile. `total` is the archive's size in bytes.
+/// Does the work, and shows how far it is meanwhile. `total` is the archive's size in bytes.
 pub(crate) async fn beside<T>(
     work: impl Future<Output = T>,
-    watch: &Watch,
+    progress: &Progress,
     total: Option<u64>,
 ) -> T {
     let is_terminal = io::stderr().is_terminal();
@@ -32,7 +32,7 @@ pub(crate) async fn beside<T>(
         tokio::select! {
             done = &mut work => break done,
             _ = ticks.tick() => {
-                let [fetched, entries] = [&watch.fetched, &watch.entries].map(|count| count.load(Ordering::Relaxed));
+                let [fetched, entries] = [&progress.fetched, &progress.entries].map(|count| count.load(Ordering::Relaxed));
                 let line = line(fetched, total, entries, start.elapsed());
                 if is_terminal {
                     let _ = write!(io::stderr(), "{CLEAR}{line}");

@@ -1,7 +1,6 @@
 //! Gets a bento and unpacks it.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf, absolute},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -9,126 +8,109 @@ use std::{
 
 use anyhow::{Context, Error, Result};
 use bento_retrieve::{
-    archive::BadArchive,
-    archive::limits::{Limits, Watch},
-    archive::thread::Unpacking,
-    archive::writer::Filled,
-    bento::dockerfile::ca_bundle,
-    bento::dockerfile::unsupported::{Builder, Obstacle},
-    bento::image_name::Repository,
-    bento::manifest::Bento,
-    bento::tag::Tag,
-    destination::{Draft, Place, Receipt},
-    download::{Download, Feed, Patience, Received, pipe},
+    archive::{ArchiveError, UnpackThread, Unpacked},
+    bento::{
+        Bento, Tag,
+        dockerfile::{Unsupported, ca_bundle},
+    },
+    destination::{Destination, Receipt, Staging},
+    download::{Download, PipeWriter, Received, RetryPolicy, pipe},
+    progress::Progress,
     size::Size,
-    source::error::Fault,
-    source::s3::Access,
+    source::{Access, SourceError, Store},
 };
-use step::{Failure, Outcome, Terminated};
+use step::{Failure, Outcome, Terminated, Usage};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{
-    cli::args::{Results, RetrieveArgs},
-    cli::hints,
-    cli::origin::{Origin, access, find, patience},
-    cli::progress,
+use crate::cli::{
+    args::RetrieveArgs,
+    hints,
+    list::newest,
+    origin::{Origin, access, find},
+    progress,
 };
 
 /// What will be done, once the words make sense.
 struct Plan {
     origin: Origin,
     access: Access,
-    /// Which bento it has to be, where that is known
-    tag: Option<Tag>,
-    sha256: Option<String>,
     into: PathBuf,
-    image: Option<Repository>,
-    builder: Option<Builder>,
-    build_credentials: Option<PathBuf>,
-    limits: Limits,
-    patience: Patience,
-    connections: usize,
-    timeout: Duration,
+    args: RetrieveArgs,
 }
 
 pub(crate) async fn retrieve(args: RetrieveArgs, mut terminated: Terminated) -> Result<Outcome> {
-    let (plan, results) = plan(args).await?;
-    if let Some(tag) = plan.tag.as_ref().filter(|tag| tag.is_latest()) {
-        return Err(hints::latest(tag, &plan.origin, &plan.access, plan.patience).await);
+    let plan = plan(args).await?;
+    if let Some(tag) = plan.args.bento.as_ref().filter(|tag| tag.is_latest()) {
+        return Err(latest(tag, &plan).await);
     }
-    let place = Place::new(&plan.into).map_err(hints::place)?;
-    let wanted = plan.tag.as_ref().map(ToString::to_string);
-    let there = place.receipt(wanted.as_deref(), plan.sha256.as_deref(), &plan.origin.to_string());
-    if let Some(receipt) = there.map_err(hints::place)? {
+    let destination = Destination::new(&plan.into).map_err(hints::destination)?;
+    let wanted = plan.args.bento.as_ref().map(ToString::to_string);
+    let there = destination.receipt(
+        wanted.as_deref(),
+        plan.args.sha256.as_deref(),
+        &plan.origin.to_string(),
+    );
+    if let Some(receipt) = there.map_err(hints::destination)? {
         tracing::info!("`{}` holds {} already", plan.into.display(), receipt.bento);
-        report(&plan, &results, &receipt)?;
+        report(&plan, &receipt)?;
         return Ok(Outcome::Done);
     }
 
-    let mut tries = Tries::new(&plan);
-    let (draft, (received, filled)) = loop {
-        let draft = place.draft().map_err(hints::place)?;
-        match tries.next(&plan, &draft, &mut terminated).await {
-            Ok(Some(came)) => break (draft, came),
+    let mut attempts = Attempts {
+        until: Instant::now() + plan.args.retries.timeout,
+        started_over: 0,
+        wait: Duration::ZERO,
+        connections: plan.args.limits.connections,
+        ended_at: None,
+    };
+    let (staging, (received, unpacked)) = loop {
+        let staging = destination.stage().map_err(hints::destination)?;
+        match attempts.next(&plan, &staging, &mut terminated).await {
+            Ok(Some(came)) => break (staging, came),
             Ok(None) => {
                 tracing::warn!(
                     "stopped by a signal; nothing is left behind, run it again to start over"
                 );
                 return Ok(Outcome::Terminated);
             }
-            Err(error) if tries.may_start_over(&error, plan.patience) => {}
+            Err(error) if attempts.may_start_over(&error, plan.args.retries.policy()) => {}
             Err(error) => return Err(error),
         }
     };
 
-    let (bento, receipt) = inspect(&plan, &draft, received, filled)?;
-    place.settle(draft, &bento.root, &receipt).map_err(hints::place)?;
+    let (bento, receipt) = inspect(&plan, &staging, received, unpacked)?;
+    destination.commit(staging, &bento.root, &receipt).map_err(hints::destination)?;
     let (files, size) = (receipt.files, Size(receipt.bytes));
     tracing::info!("unpacked {} into `{}`: {files} files, {size}", bento.tag, plan.into.display());
-    report(&plan, &results, &receipt)?;
+    report(&plan, &receipt)?;
     Ok(Outcome::Done)
 }
 
-async fn plan(args: RetrieveArgs) -> Result<(Plan, Results)> {
-    let RetrieveArgs {
-        store,
-        bento,
-        from,
-        sha256,
-        into,
-        image,
-        builder,
-        build_credentials,
-        access,
-        patience,
-        limits,
-        results,
-    } = args;
-    let access = self::access(access, patience).await?;
-    let plan = Plan {
-        origin: Origin::new(store, from, &access)?,
-        access,
-        tag: bento,
-        sha256,
-        into: into.unwrap_or_default(), // clap has seen to it that there is one
-        image,
-        builder,
-        build_credentials,
-        limits: Limits {
-            bytes: limits.max_size.0,
-            entries: limits.max_entries,
-            ratio: limits.max_ratio,
-        },
-        patience: self::patience(patience),
-        connections: limits.connections,
-        timeout: patience.timeout,
-    };
-    Ok((plan, results))
+/// `latest` where one bento has to be named, and which one that would be today.
+async fn latest(tag: &Tag, plan: &Plan) -> Error {
+    let mut hint =
+        "name the version, so that the same run brings the same model tomorrow".to_owned();
+    if let Origin::Store(location) = &plan.origin {
+        let store = Store::new(location.clone(), &plan.access).await;
+        // Asked once: the answer is a courtesy.
+        let once = RetryPolicy { retries: 0, ..plan.args.retries.policy() };
+        if let Ok((_, details)) = newest(&store, tag, once).await {
+            hint = format!("{hint}: today the newest is `{}`", details.bento);
+        }
+    }
+    Usage { what: format!("`{tag}` is not one bento but whichever is the newest"), hint }.into()
 }
 
-/// Tries that begin at the archive's first byte. There is more than one only where the server cannot send the rest of
+async fn plan(mut args: RetrieveArgs) -> Result<Plan> {
+    let access = self::access(&args.access, args.retries).await?;
+    let origin = Origin::new(args.store.take(), args.from.take(), &access)?;
+    let into = args.into.take().unwrap_or_default(); // clap has seen to it that there is one
+    Ok(Plan { origin, access, into, args })
+}
+
+/// Attempts that begin at the archive's first byte. There is more than one only where the server cannot send the rest of
 /// what was cut; the files of the one before are gone by then.
-struct Tries {
+struct Attempts {
     until: Instant,
     started_over: usize,
     /// Before the next one
@@ -138,51 +120,48 @@ struct Tries {
     ended_at: Option<u64>,
 }
 
-impl Tries {
-    fn new(plan: &Plan) -> Self {
-        Self {
-            until: Instant::now() + plan.timeout,
-            started_over: 0,
-            wait: Duration::ZERO,
-            connections: plan.connections,
-            ended_at: None,
-        }
-    }
-
-    /// Gets the archive into the draft. `None` when a signal has ended it.
+impl Attempts {
+    /// Gets the archive into the staging folder. `None` when a signal has ended it.
     async fn next(
         &mut self,
         plan: &Plan,
-        draft: &Draft,
+        staging: &Staging,
         terminated: &mut Terminated,
-    ) -> Result<Option<(Received, Filled)>> {
-        let (feed, pull) = pipe();
-        let watch = Arc::new(Watch::default());
-        let mut unpacking = Unpacking::start(pull, draft.path(), plan.limits, Arc::clone(&watch));
+    ) -> Result<Option<(Received, Unpacked)>> {
+        let (writer, reader) = pipe();
+        let progress = Arc::new(Progress::default());
+        let mut unpack_thread = UnpackThread::start(
+            reader,
+            staging.path(),
+            plan.args.limits.limits(),
+            Arc::clone(&progress),
+        );
         let (until, wait) = (self.until, self.wait);
         let fetched = async {
             sleep(wait).await;
-            fetch(plan, self, feed, &mut unpacking, &watch).await
+            fetch(plan, self, writer, &mut unpack_thread, &progress).await
         };
         let fetched = tokio::select! {
             fetched = timeout_at(until, fetched) => Some(fetched),
             () = terminated.wait() => None,
         };
-        unpacking.stop().await; // before the draft is removed
+        unpack_thread.stop().await; // before the staging folder is removed
         fetched
-            .map(|fetched| fetched.unwrap_or_else(|_| Err(hints::too_slow(plan.timeout))))
+            .map(|fetched| {
+                fetched.unwrap_or_else(|_| Err(hints::too_slow(plan.args.retries.timeout)))
+            })
             .transpose()
     }
 
     /// Without a length, an end that comes too early is taken for a cut, unless it came at the same byte before.
-    fn cut_at(&mut self, byte: u64) -> Option<Fault> {
-        (self.ended_at.replace(byte) != Some(byte)).then_some(Fault::CannotResume(byte))
+    fn cut_at(&mut self, byte: u64) -> Option<SourceError> {
+        (self.ended_at.replace(byte) != Some(byte)).then_some(SourceError::CannotResume(byte))
     }
 
-    fn may_start_over(&mut self, error: &Error, patience: Patience) -> bool {
-        let Some(fault @ Fault::CannotResume(_)) = error.downcast_ref() else { return false };
-        let Some(wait) = patience.waits().nth(self.started_over) else { return false };
-        tracing::info!("{fault}; starting over");
+    fn may_start_over(&mut self, error: &Error, retries: RetryPolicy) -> bool {
+        let Some(error @ SourceError::CannotResume(_)) = error.downcast_ref() else { return false };
+        let Some(wait) = retries.waits().nth(self.started_over) else { return false };
+        tracing::info!("{error}; starting over");
         self.started_over += 1;
         self.wait = wait;
         self.connections = 1; // parts are what it cannot send
@@ -193,46 +172,56 @@ impl Tries {
 /// Finds the archive and reads it to its end, through the pipe that is unpacked from.
 async fn fetch(
     plan: &Plan,
-    tries: &mut Tries,
-    feed: Feed,
-    unpacking: &mut Unpacking,
-    watch: &Watch,
-) -> Result<(Received, Filled)> {
+    attempts: &mut Attempts,
+    pipe: PipeWriter,
+    unpack_thread: &mut UnpackThread,
+    progress: &Progress,
+) -> Result<(Received, Unpacked)> {
     let (source, opened) =
-        find(&plan.origin, plan.tag.as_ref(), &plan.access, plan.patience).await?;
+        find(&plan.origin, plan.args.bento.as_ref(), &plan.access, plan.args.retries.policy())
+            .await?;
     let what = format!("failed to retrieve `{source}`");
     let size = opened.total.map(|total| format!(", {}", Size(total))).unwrap_or_default();
     tracing::info!("retrieving {source}{size}");
     let total = opened.total;
-    let download = Download::new(&source, opened, plan.patience, tries.connections, feed, watch);
-    let downloading = download.run(plan.sha256.as_deref());
-    let work = async { (downloading.await, unpacking.ended().await) };
-    let (received, unpacked) = progress::beside(work, watch, total).await;
+    let download = Download::new(
+        &source,
+        opened,
+        plan.args.retries.policy(),
+        attempts.connections,
+        pipe,
+        progress,
+    );
+    let downloading = download.run(plan.args.sha256.as_deref());
+    let work = async { (downloading.await, unpack_thread.ended().await) };
+    let (received, unpacked) = progress::beside(work, progress, total).await;
     match (unpacked, received) {
-        (Ok(filled), Ok(Some(received))) => Ok((received, filled)),
-        (Err(BadArchive::Input) | Ok(_), Err(fault)) => Err(hints::fault(fault, what)),
-        (Err(bad), _) => {
-            let may_be_cut = matches!(bad, BadArchive::CutShort) && total.is_none();
-            match may_be_cut.then(|| tries.cut_at(watch.fetched.load(Ordering::Relaxed))).flatten()
+        (Ok(unpacked), Ok(Some(received))) => Ok((received, unpacked)),
+        (Err(ArchiveError::Input) | Ok(_), Err(error)) => Err(hints::source(error, what)),
+        (Err(error), _) => {
+            let may_be_cut = matches!(error, ArchiveError::Truncated) && total.is_none();
+            match may_be_cut
+                .then(|| attempts.cut_at(progress.fetched.load(Ordering::Relaxed)))
+                .flatten()
             {
-                Some(cut) => Err(hints::fault(cut, what)),
-                None => Err(hints::archive(bad, format!("failed to unpack `{source}`"))),
+                Some(cut) => Err(hints::source(cut, what)),
+                None => Err(hints::archive(error, format!("failed to unpack `{source}`"))),
             }
         }
-        (Ok(_), Ok(None)) => Err(hints::archive(BadArchive::Input, what)),
+        (Ok(_), Ok(None)) => Err(hints::archive(ArchiveError::Input, what)),
     }
 }
 
-/// What lies in the draft is a bento, whole, and the one that was asked for.
+/// What lies in the staging folder is a bento, whole, and the one that was asked for.
 fn inspect(
     plan: &Plan,
-    draft: &Draft,
+    staging: &Staging,
     received: Received,
-    filled: Filled,
+    unpacked: Unpacked,
 ) -> Result<(Bento, Receipt)> {
-    let what = || format!("failed to take what came from `{}` for a bento", plan.origin);
-    let bento = Bento::find(draft.path()).map_err(|bad| hints::bento(bad, what()))?;
-    if let Some(wanted) = plan.tag.as_ref().filter(|wanted| **wanted != bento.tag) {
+    let what = || format!("failed to read `{}` as a bento", plan.origin);
+    let bento = Bento::find(staging.path()).map_err(|error| hints::bento(error, what()))?;
+    if let Some(wanted) = plan.args.bento.as_ref().filter(|wanted| **wanted != bento.tag) {
         return Err(Failure {
             what: format!(
                 "failed to retrieve the bento `{wanted}`: the manifest says `{}`",
@@ -246,28 +235,29 @@ fn inspect(
     for warning in &bento.warnings {
         tracing::warn!("{warning}");
     }
-    let stops = |obstacle: &&Obstacle| plan.builder.is_some_and(|builder| obstacle.stops(builder));
-    let stop = bento.obstacles.iter().find(stops);
-    for obstacle in bento.obstacles.iter().filter(|obstacle| Some(*obstacle) != stop) {
-        tracing::warn!("{obstacle}");
+    let stops = |one: &&Unsupported| plan.args.builder.is_some_and(|builder| one.stops(builder));
+    let stop = bento.unsupported.iter().find(stops);
+    for unsupported in bento.unsupported.iter().filter(|one| Some(*one) != stop) {
+        tracing::warn!("{unsupported}");
     }
-    if let Some(obstacle) = stop {
-        return Err(hints::obstacle(obstacle, &bento.tag));
+    if let Some(unsupported) = stop {
+        return Err(hints::unsupported(unsupported, &bento.tag));
     }
     let receipt = Receipt {
         bento: bento.tag.to_string(),
         from: plan.origin.to_string(),
         sha256: received.sha256,
         dockerfile: bento.dockerfile.into(),
-        files: filled.files,
-        bytes: filled.bytes,
+        files: unpacked.files,
+        bytes: unpacked.bytes,
     };
     Ok((bento, receipt))
 }
 
-fn report(plan: &Plan, results: &Results, receipt: &Receipt) -> Result<()> {
+fn report(plan: &Plan, receipt: &Receipt) -> Result<()> {
     let tag: Option<Tag> = receipt.bento.parse().ok();
-    let image = plan.image.as_ref().zip(tag).map(|(repository, tag)| repository.image(&tag));
+    let image = plan.args.image.as_ref().zip(tag).map(|(repository, tag)| repository.image(&tag));
+    let results = &plan.args.results;
     results.result_bento.write(&receipt.bento)?;
     results.result_sha256.write(&receipt.sha256)?;
     results.result_context.write(plan.into.to_string_lossy())?;
@@ -277,10 +267,10 @@ fn report(plan: &Plan, results: &Results, receipt: &Receipt) -> Result<()> {
     Ok(())
 }
 
-/// Of the certificate authorities that this step itself trusts.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The CA certificates that this step itself trusts.
+const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The Dockerfile to build with: the bento's, or a copy whose commands trust the site's authorities.
+/// The Dockerfile to build with: the bento's, or a copy whose commands trust the site's CA certificates.
 fn dockerfile(plan: &Plan, receipt: &Receipt) -> Result<String> {
     let failed = || {
         Failure {
@@ -288,17 +278,12 @@ fn dockerfile(plan: &Plan, receipt: &Receipt) -> Result<String> {
         hint: "`ca.crt` of the Secret that `build-secret` names must be readable, and the volume of --into writable".into(),
     }
     };
-    let Some(folder) = &plan.build_credentials else { return Ok(receipt.dockerfile.clone()) };
-    let own = match fs::read(folder.join("ca.crt")) {
-        Ok(own) => own,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(receipt.dockerfile.clone());
-        }
-        Err(error) => return Err(error).with_context(failed),
-    };
+    let folder = plan.args.build_credentials.as_ref();
+    let own = folder.map_or(Ok(None), |folder| folder.bytes("ca.crt")).with_context(failed)?;
+    let Some(own) = own else { return Ok(receipt.dockerfile.clone()) };
     let bento = absolute(&plan.into).with_context(failed)?;
-    let copy = ca_bundle::lay_out(&bento, &receipt.dockerfile, &own, Path::new(AUTHORITIES));
+    let copy = ca_bundle::lay_out(&bento, &receipt.dockerfile, &own, Path::new(CA_CERTIFICATES));
     let copy = copy.with_context(failed)?;
-    tracing::info!("`{}` declares variables for the authorities in `ca.crt`", copy.display());
+    tracing::info!("`{}` declares variables for the CA certificates in `ca.crt`", copy.display());
     Ok(copy.display().to_string())
 }

@@ -1,6 +1,6 @@
 //! Reads ahead on several connections and hands the bytes on in order.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -9,53 +9,44 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    source::error::Fault,
-    source::{Part, Source},
-};
+use crate::source::{ByteRange, Source, SourceError};
 
 /// Bytes that one request asks for. As many requests are under way as there are connections, and what comes early
-/// waits in memory: 4 × 768 KiB. Larger parts would cost memory, smaller ones a round trip each.
-pub(crate) const SIZE: u64 = 768 << 10;
+/// waits in memory: 4 × 4 MiB. Less would be spent on waiting for the first byte of each.
+pub(crate) const REQUESTED: u64 = 4 << 20;
 
-/// What the parts are of.
+/// What the ranges are of.
 #[derive(Clone)]
-pub(crate) struct Whole {
+pub(crate) struct Archive {
     pub(crate) source: Source,
-    pub(crate) mark: Option<String>,
+    pub(crate) validator: Option<String>,
     pub(crate) total: Option<u64>,
 }
 
-/// The parts that are under way, in order. Dropped, they are given up.
-pub(crate) struct Parts {
-    whole: Whole,
-    /// Of the next part to ask for
+/// The requests that are under way, in order. Dropped, they are given up.
+pub(crate) struct ParallelReader {
+    archive: Archive,
+    /// The first byte that nothing has asked for
     next: u64,
     connections: usize,
     idle: Duration,
-    under_way: VecDeque<UnboundedReceiver<Result<Bytes, Fault>>>,
+    under_way: VecDeque<UnboundedReceiver<Result<Bytes, SourceError>>>,
     tasks: JoinSet<()>,
 }
 
-impl Parts {
-    pub(crate) fn new(whole: Whole, from: u64, connections: usize, idle: Duration) -> Self {
-        Self {
-            whole,
-            next: from,
-            connections,
-            idle,
-            under_way: VecDeque::new(),
-            tasks: JoinSet::new(),
-        }
+impl ParallelReader {
+    pub(crate) fn new(archive: Archive, from: u64, connections: usize, idle: Duration) -> Self {
+        let (under_way, tasks) = (VecDeque::new(), JoinSet::new());
+        Self { archive, next: from, connections, idle, under_way, tasks }
     }
 
-    /// The next piece, or `None` after the last one.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
+    /// The next chunk, or `None` after the last one.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, SourceError>> {
         loop {
             self.ask();
-            let piece = self.under_way.front_mut()?.recv().await;
-            if piece.is_some() {
-                return piece;
+            let chunk = self.under_way.front_mut()?.recv().await;
+            if chunk.is_some() {
+                return chunk;
             }
             self.under_way.pop_front();
             while self.tasks.try_join_next().is_some() {} // forget those that have ended
@@ -63,46 +54,43 @@ impl Parts {
     }
 
     fn ask(&mut self) {
-        let total = self.whole.total.unwrap_or(0);
+        let total = self.archive.total.unwrap_or(0);
         while self.under_way.len() < self.connections && self.next < total {
-            let end = (self.next + SIZE).min(total);
-            let (send, receive) = unbounded_channel(); // bounded by the part
-            let (whole, from, idle) = (self.whole.clone(), self.next, self.idle);
+            let range = self.next..(self.next + REQUESTED).min(total);
+            self.next = range.end;
+            let (send, receive) = unbounded_channel(); // bounded by the range
+            let (archive, idle) = (self.archive.clone(), self.idle);
             self.tasks.spawn(async move {
-                if let Err(fault) = read(&whole, from, end, idle, &send).await {
-                    let _ = send.send(Err(fault));
+                if let Err(error) = read(&archive, range, idle, &send).await {
+                    let _ = send.send(Err(error));
                 }
             });
             self.under_way.push_back(receive);
-            self.next = end;
         }
     }
 }
 
-type Pieces = UnboundedSender<Result<Bytes, Fault>>;
-
 /// One request, from its first byte to its last.
 async fn read(
-    whole: &Whole,
-    from: u64,
-    end: u64,
+    archive: &Archive,
+    range: Range<u64>,
     idle: Duration,
-    pieces: &Pieces,
-) -> Result<(), Fault> {
-    let stalled = |_| Fault::Stalled(idle);
-    let opening = whole.source.open(Part::from(from..end), whole.mark.as_deref());
+    chunks: &UnboundedSender<Result<Bytes, SourceError>>,
+) -> Result<(), SourceError> {
+    let stalled = |_| SourceError::Stalled(idle);
+    let opening = archive.source.open(ByteRange::from(range.clone()), archive.validator.as_deref());
     let mut opened = timeout(idle, opening).await.map_err(stalled)??;
-    if opened.mark != whole.mark || opened.total != whole.total {
-        return Err(Fault::Replaced);
+    if opened.validator != archive.validator || opened.total != archive.total {
+        return Err(SourceError::Replaced);
     }
-    let mut at = from;
+    let Range { start: mut at, end } = range;
     while at < end {
-        let Some(Ok(mut piece)) = timeout(idle, opened.body.next()).await.map_err(stalled)? else {
-            return Err(Fault::Cut(at));
+        let Some(Ok(mut chunk)) = timeout(idle, opened.body.next()).await.map_err(stalled)? else {
+            return Err(SourceError::Cut(at));
         };
-        piece.truncate(usize::try_from(end - at).unwrap_or(usize::MAX)); // of a server that sends more than was asked
-        at += piece.len() as u64;
-        if pieces.send(Ok(piece)).is_err() {
+        chunk.truncate(usize::try_from(end - at).unwrap_or(usize::MAX)); // of a server that sends more than was asked
+        at += chunk.len() as u64;
+        if chunks.send(Ok(chunk)).is_err() {
             return Ok(());
         }
     }

@@ -8,8 +8,7 @@ use aws_runtime::env_config::{
     property::PropertiesKey,
 };
 use aws_types::os_shim_internal::{Env, Fs};
-
-use crate::source::error::deepest;
+use step::{innermost, text::short};
 
 /// The chosen profile, and the variables that go before it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,7 +27,10 @@ impl Profile {
         let files = files(folder);
         let (env, name) = (Env::real(), name.map(|name| name.to_owned().into()));
         let set = load(&Fs::real(), &env, &files, name).await.unwrap_or_else(|error| {
-            tracing::warn!("the files of the AWS tools are left out: {}", deepest(&error));
+            tracing::warn!(
+                "the files of the AWS tools are left out: {}",
+                short(&innermost(&error), 300)
+            );
             ProfileSet::default()
         });
         Self::of(&env, &set)

@@ -15,30 +15,33 @@ use step::aws;
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// For the client of a store with this endpoint.
-pub(crate) fn http_client(endpoint: Option<&str>, authority: Option<Vec<u8>>) -> SharedHttpClient {
+pub(crate) fn http_client(
+    endpoint: Option<&str>,
+    ca_certificates: Option<Vec<u8>>,
+) -> SharedHttpClient {
     let plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
     aws::client(move |proxy, settings, components| {
-        make(proxy, settings, components, plain, authority.as_deref())
+        make(proxy, settings, components, plain, ca_certificates.as_deref())
     })
 }
 
 /// For plain addresses.
 pub(crate) fn connector(
     settings: &HttpConnectorSettings,
-    authority: Option<&[u8]>,
+    ca_certificates: Option<&[u8]>,
 ) -> SharedHttpConnector {
     // A redirect may lead from http to https, so both must be at hand.
-    aws::connector(|proxy| make(proxy, Some(settings), None, false, authority))
+    aws::connector(|proxy| make(proxy, Some(settings), None, false, ca_certificates))
 }
 
-/// Over plain HTTP no certificate authorities are read, which would take longer than all the rest of the start.
-/// The authority, in PEM, is trusted beside the system's.
+/// Over plain HTTP no CA certificates are read, which would take longer than all the rest of the start.
+/// The CA certificates, PEM, are additional to the system's.
 fn make(
     proxy: ProxyConfig,
     settings: Option<&HttpConnectorSettings>,
     components: Option<&RuntimeComponents>,
     plain: bool,
-    authority: Option<&[u8]>,
+    ca_certificates: Option<&[u8]>,
 ) -> Connector {
     let mut builder = Connector::builder().proxy_config(proxy);
     if let Some(settings) = settings {
@@ -51,8 +54,8 @@ fn make(
         return builder.build_http();
     }
     let mut trust = TrustStore::default();
-    if let Some(authority) = authority {
-        trust = trust.with_pem_certificate(authority);
+    if let Some(pem) = ca_certificates {
+        trust = trust.with_pem_certificate(pem);
     }
     let context = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
     builder.tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).tls_context(context).build()

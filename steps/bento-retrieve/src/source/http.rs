@@ -1,4 +1,6 @@
-//! The edge to anything that serves an archive over HTTP.
+//! An archive that a server of any kind serves over HTTP.
+//!
+//! By the SDK's client, which is in the binary anyway: reqwest beside it would be a second one, and 139 kB more.
 
 use std::{fmt, time::Duration};
 
@@ -7,13 +9,15 @@ use aws_smithy_runtime_api::client::{
     http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::HttpResponse,
 };
-
 use step::{secret, text};
+use url::Url;
 
-use crate::{
-    source::client::{CONNECT, connector},
-    source::error::{Fault, Refusal},
-    source::{Body, Doubt, Opened, Part, whole},
+use crate::source::{
+    body::{Alteration, Body, Opened},
+    client::{CONNECT, connector},
+    error::SourceError,
+    error_response::{ErrorResponse, from_connector, retry_after},
+    range::{ByteRange, total_length},
 };
 
 /// Bytes that are read of an answer that is no archive; an error of S3 takes some hundred.
@@ -21,131 +25,143 @@ const LONGEST_ERROR: usize = 16 << 10;
 /// As browsers and curl do; more is a circle.
 const REDIRECTS: usize = 10;
 
-/// An address that begins with `http://` or `https://`.
+/// An archive behind an address that begins with `http://` or `https://`.
 #[derive(Clone)]
-pub struct Page {
+pub struct HttpSource {
     client: SharedHttpConnector,
-    url: String,
+    url: Url,
 }
 
 /// What is wrong with an address. Never holds the text itself, which may be signed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadUrl {
+pub enum UrlError {
     #[error("it is not `http://HOST/PATH` or `https://HOST/PATH`")]
     Shape,
     #[error("it has a user in it")]
     User,
 }
 
-impl Page {
-    /// Nothing is sent yet. `idle` is how long an answer may take; the authority is one to trust beside the system's.
-    pub fn new(url: &str, idle: Duration, authority: Option<&[u8]>) -> Result<Self, BadUrl> {
-        let host = host(url).ok_or(BadUrl::Shape)?;
-        if host.contains('@') {
-            return Err(BadUrl::User);
+impl HttpSource {
+    /// Nothing is sent yet. `idle` is how long an answer may take; the CA certificates, PEM, are additional ones.
+    pub fn new(
+        address: &str,
+        idle: Duration,
+        ca_certificates: Option<&[u8]>,
+    ) -> Result<Self, UrlError> {
+        // `Url` would mend blanks, line breaks and a missing host.
+        let is_whole = !address.contains(|c: char| !c.is_ascii_graphic() || c == '\\')
+            && address.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
+        let url = Url::parse(address).ok().filter(|url| is_whole && is_http(url));
+        let mut url = url.ok_or(UrlError::Shape)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlError::User);
         }
-        if host.is_empty() || url.contains(|c: char| !c.is_ascii_graphic()) {
-            return Err(BadUrl::Shape);
-        }
-        secret::keep_address(url);
-        let url = url.split('#').next().unwrap_or_default().to_owned();
+        secret::keep_address(address);
+        url.set_fragment(None);
         let settings =
             HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(idle).build();
-        Ok(Self { client: connector(&settings, authority), url })
+        Ok(Self { client: connector(&settings, ca_certificates), url })
     }
 
-    /// The address without its query.
     pub(crate) fn path(&self) -> &str {
-        self.url.split('?').next().unwrap_or_default()
+        self.url.path()
     }
 
-    pub(crate) async fn open(&self, part: Part, same: Option<&str>) -> Result<Opened, Fault> {
+    pub(crate) async fn open(
+        &self,
+        range: ByteRange,
+        validator: Option<&str>,
+    ) -> Result<Opened, SourceError> {
         let mut url = self.url.clone();
         for _ in 0..REDIRECTS {
-            let answer = self.ask(&url, part, same).await?;
+            let answer = self.ask(&url, range, validator).await?;
             let status = answer.status().as_u16();
             match answer.headers().get("location") {
                 Some(location) if matches!(status, 301 | 302 | 303 | 307 | 308) => {
                     url = follow(&url, location)?;
                 }
-                _ if answer.status().is_success() => return opened(answer, part),
+                _ if answer.status().is_success() => return opened(answer, range),
                 _ => return Err(refused(answer).await),
             }
         }
-        Err(Fault::Refused(format!("more than {REDIRECTS} redirects")))
+        Err(SourceError::Refused(format!("more than {REDIRECTS} redirects")))
     }
 
-    async fn ask(&self, url: &str, part: Part, same: Option<&str>) -> Result<HttpResponse, Fault> {
-        let mut request =
-            HttpRequest::get(url).map_err(|_| Fault::Refused("the address is none".into()))?;
+    async fn ask(
+        &self,
+        url: &Url,
+        range: ByteRange,
+        validator: Option<&str>,
+    ) -> Result<HttpResponse, SourceError> {
+        let mut request = HttpRequest::get(url.as_str())
+            .map_err(|_| SourceError::Refused("the address is not a valid URI".into()))?;
         let headers = request.headers_mut();
         headers.insert("user-agent", concat!("bento-retrieve/", env!("CARGO_PKG_VERSION")));
-        if let Some(range) = part.header() {
+        if let Some(range) = range.header() {
             headers.insert("range", range);
         }
-        if let Some(same) = same {
-            let condition = if same.starts_with('"') { "if-match" } else { "if-unmodified-since" };
-            headers.insert(condition, same.to_owned());
+        if let Some(validator) = validator {
+            let is_tag = validator.starts_with('"');
+            let condition = if is_tag { "if-match" } else { "if-unmodified-since" };
+            headers.insert(condition, validator.to_owned());
         }
-        self.client.call(request).await.map_err(|error| Fault::from_connector(&error))
+        self.client.call(request).await.map_err(|error| from_connector(&error))
     }
 }
 
+fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+}
+
 /// The error of a store that signed the address stands in the answer's body.
-async fn refused(mut answer: HttpResponse) -> Fault {
-    let status = answer.status().as_u16();
+async fn refused(mut answer: HttpResponse) -> SourceError {
+    let (status, retry_after) = (answer.status().as_u16(), retry_after(answer.headers()));
     let mut body = Body::from(ByteStream::new(answer.take_body()));
     let mut text = Vec::new();
-    while let Some(Ok(piece)) = body.next().await {
-        text.extend(piece);
+    while let Some(Ok(chunk)) = body.next().await {
+        text.extend(chunk);
         if text.len() > LONGEST_ERROR {
             break;
         }
     }
-    Refusal { status, body: String::from_utf8_lossy(&text), region: None }.meaning(None)
+    ErrorResponse { status, body: String::from_utf8_lossy(&text), region: None, retry_after }
+        .meaning(None)
 }
 
-fn opened(mut answer: HttpResponse, part: Part) -> Result<Opened, Fault> {
+fn opened(mut answer: HttpResponse, range: ByteRange) -> Result<Opened, SourceError> {
     let headers = answer.headers();
     let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
-    let total = whole(part, headers.get("content-range"), length)?;
     // A weak tag stands for the same meaning, not for the same bytes.
     let tag = headers.get("etag").filter(|tag| tag.starts_with('"'));
-    let mark = tag.or_else(|| headers.get("last-modified")).map(str::to_owned);
-    let doubt = Doubt::of(headers.get("content-encoding"), length);
-    let body = Body::from(ByteStream::new(answer.take_body()));
-    Ok(Opened { body, total, mark, checksum: None, doubt })
+    Ok(Opened {
+        total: total_length(range, headers.get("content-range"), length)?,
+        validator: tag.or_else(|| headers.get("last-modified")).map(str::to_owned),
+        checksum: None,
+        alteration: Alteration::of(headers.get("content-encoding"), length),
+        body: ByteStream::new(answer.take_body()).into(),
+    })
 }
 
-/// `HOST:PORT` of an address.
-fn host(url: &str) -> Option<&str> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
-    rest.split(['/', '?', '#']).next()
-}
-
-/// Where a redirect leads: a whole address, or a path on the same host. Never from https to http.
-fn follow(from: &str, location: &str) -> Result<String, Fault> {
-    let bad = || Fault::Refused("it was redirected to no address that can be followed".into());
-    let scheme = if from.starts_with("https://") { "https" } else { "http" };
-    let to = if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{}{location}", host(from).ok_or_else(bad)?)
-    } else {
-        location.to_owned()
+/// Where a redirect leads, which may be relative. Never from https to http.
+fn follow(from: &Url, location: &str) -> Result<Url, SourceError> {
+    let allowed = |to: &Url| to.scheme() == "https" || (is_http(to) && from.scheme() == "http");
+    let Some(mut to) = from.join(location).ok().filter(allowed) else {
+        return Err(SourceError::Refused(
+            "it was redirected to an address that cannot be followed".into(),
+        ));
     };
-    let downgrade = scheme == "https" && to.starts_with("http://");
-    if downgrade || host(&to).is_none_or(str::is_empty) { Err(bad()) } else { Ok(to) }
+    to.set_fragment(None);
+    Ok(to)
 }
 
 /// Without what may be a signature.
-impl fmt::Display for Page {
+impl fmt::Display for HttpSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text::address(&self.url))
+        f.write_str(&text::address(self.url.as_str()))
     }
 }
 
-impl fmt::Debug for Page {
+impl fmt::Debug for HttpSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -157,9 +173,12 @@ mod tests {
 
     #[test]
     fn a_signature_is_never_shown() {
-        let page =
-            Page::new("https://s3.example/b/iris.tar.gz?X-Amz-Signature=s3cr3t", CONNECT, None)
-                .unwrap();
+        let page = HttpSource::new(
+            "https://s3.example/b/iris.tar.gz?X-Amz-Signature=s3cr3t",
+            CONNECT,
+            None,
+        )
+        .unwrap();
         assert_eq!(
             format!("{page} {page:?}"),
             "https://s3.example/b/iris.tar.gz?… https://s3.example/b/iris.tar.gz?…"
@@ -168,19 +187,24 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_without_repeating_it() {
-        let why = |url: &str| Page::new(url, CONNECT, None).err();
-        assert_eq!(why("https://user:s3cr3t@host/x"), Some(BadUrl::User));
+        let why = |url: &str| HttpSource::new(url, CONNECT, None).err();
+        assert_eq!(why("https://user:s3cr3t@host/x"), Some(UrlError::User));
         for url in ["ftp://host/x", "http:///x", "https://host/a b", "host/x"] {
-            assert_eq!(why(url), Some(BadUrl::Shape), "{url}");
+            assert_eq!(why(url), Some(UrlError::Shape), "{url}");
         }
     }
 
     #[test]
-    fn a_redirect_is_followed_on_the_same_host_or_to_another_but_not_to_plain_http() {
+    fn a_redirect_is_followed_wherever_it_leads_but_not_to_plain_http() {
+        let follow = |from: &str, location: &str| {
+            super::follow(&Url::parse(from).unwrap(), location).map(String::from)
+        };
         assert_eq!(follow("https://a/x?y", "/z"), Ok("https://a/z".into()));
+        assert_eq!(follow("https://a/x/y?q", "z?r#s"), Ok("https://a/x/z?r".into()));
+        assert_eq!(follow("https://a/x/y", "../z"), Ok("https://a/z".into()));
         assert_eq!(follow("http://a/x", "https://b/z?q"), Ok("https://b/z?q".into()));
         assert_eq!(follow("https://a/x", "//b/z"), Ok("https://b/z".into()));
-        for location in ["http://a/z", "file:///etc/passwd", "z", "https://"] {
+        for location in ["http://a/z", "file:///etc/passwd", "data:,x", "https://"] {
             assert!(follow("https://a/x", location).is_err(), "{location}");
         }
     }

@@ -3,12 +3,9 @@
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use bento_retrieve::{
-    archive::limits::{Limits, Watch},
-    archive::unpack,
-    archive::writer::Folder,
-    bento::details::Details,
-    bento::manifest::Manifest,
-    bento::peek::{Glance, look},
+    archive::{Folder, Limits, unpack},
+    bento::{Details, Manifest, ManifestFiles, peek_at},
+    progress::Progress,
 };
 
 const LIMITS: Limits = Limits { bytes: 256 << 10, entries: 40, ratio: 200 };
@@ -19,7 +16,7 @@ pub(crate) fn archive(bytes: &[u8]) {
     let home = tempfile::tempdir().expect("a folder for the test");
     let bento = home.path().join("bento");
     fs::create_dir(&bento).expect("a folder in it");
-    let ended = unpack(bytes, &Folder::new(&bento), &LIMITS, &Watch::default());
+    let ended = unpack(bytes, &Folder::new(&bento), &LIMITS, &Progress::default());
     let beside = fs::read_dir(home.path()).expect("to read it").count();
     assert_eq!(beside, 1, "nothing is outside");
     let mut seen = Seen::default();
@@ -55,11 +52,11 @@ impl Seen {
     }
 }
 
-/// A look at the beginning of an archive ends, whatever it is.
-pub(crate) fn glance(bytes: &[u8]) {
+/// A peek at the beginning of an archive ends, whatever it is.
+pub(crate) fn peek(bytes: &[u8]) {
     for is_whole in [false, true] {
-        if let Ok(Some(seen)) = look(bytes, is_whole) {
-            let _ = Details::read(&seen);
+        if let Ok(Some(files)) = peek_at(bytes, is_whole) {
+            let _ = Details::read(&files);
         }
     }
 }
@@ -74,6 +71,10 @@ pub(crate) fn manifest(bytes: &[u8]) {
         }
     }
     for is_legacy in [false, true] {
-        let _ = Details::read(&Glance { manifest: text.clone(), is_legacy, ..Glance::default() });
+        let _ = Details::read(&ManifestFiles {
+            manifest: text.clone(),
+            is_legacy,
+            ..ManifestFiles::default()
+        });
     }
 }

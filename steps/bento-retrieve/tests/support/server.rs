@@ -233,9 +233,9 @@ fn slowly(mut stream: TcpStream, head: &str, body: &[u8]) {
 }
 
 fn tag(object: &[u8]) -> String {
-    let sum = object
-        .iter()
-        .fold(object.len() as u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte));
+    // Not all of a large one: it is done for each request, in a build that is slow.
+    let some = object.iter().step_by(1 + object.len() / 100_000);
+    let sum = some.fold(object.len() as u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte));
     format!("\"{sum:x}\"")
 }
 

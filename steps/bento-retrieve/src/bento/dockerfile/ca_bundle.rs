@@ -1,4 +1,4 @@
-//! Certificate authorities of a site, for the commands of a Dockerfile.
+//! CA certificates of a site, for the commands of a Dockerfile.
 //!
 //! pip, uv and the rest look for them in a variable, and a builder hands a command no variable that its
 //! Dockerfile does not declare. So the build reads a copy of it that declares them: while it is built, not after.
@@ -22,7 +22,7 @@ const VARIABLES: [&str; 7] = [
     "NODE_EXTRA_CA_CERTS",
 ];
 
-/// Lays out, beside a bento's folder, the authorities and the Dockerfile whose commands trust them. Returns its path.
+/// Lays out, beside a bento's folder, the CA certificates and the Dockerfile whose commands trust them. Returns its path.
 ///
 /// `system` are those that this step trusts: a command that is given a file looks nowhere else.
 pub fn lay_out(bento: &Path, dockerfile: &str, own: &[u8], system: &Path) -> io::Result<PathBuf> {

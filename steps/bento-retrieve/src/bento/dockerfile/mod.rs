@@ -1,5 +1,8 @@
-//! A bento's Dockerfile: what a builder cannot build of it, and a copy that trusts a site's certificates.
+//! A bento's Dockerfile.
 
 pub mod ca_bundle;
-pub mod parser;
-pub mod unsupported;
+pub(crate) mod check;
+mod parser;
+pub(crate) mod unsupported;
+
+pub use unsupported::{Builder, Unsupported};

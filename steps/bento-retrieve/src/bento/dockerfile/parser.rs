@@ -5,40 +5,40 @@
 
 /// The whole of it, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Dockerfile {
+pub(crate) struct Dockerfile {
     /// The frontend that `# syntax=` asks for
-    pub syntax: Option<Syntax>,
-    pub instructions: Vec<Instruction>,
+    pub(crate) syntax: Option<Syntax>,
+    pub(crate) instructions: Vec<Instruction>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Syntax {
+pub(crate) struct Syntax {
     /// From 1
-    pub line: usize,
-    pub frontend: String,
+    pub(crate) line: usize,
+    pub(crate) frontend: String,
 }
 
 /// One instruction, its continued lines joined.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Instruction {
+pub(crate) struct Instruction {
     /// Where it begins, from 1
-    pub line: usize,
+    pub(crate) line: usize,
     /// The line after its last one
-    pub after: usize,
+    pub(crate) after: usize,
     /// In upper case
-    pub name: String,
+    pub(crate) name: String,
     /// Between the name and the first argument, without `--`: `mount=type=cache,target=/c`
-    pub flags: Vec<String>,
+    pub(crate) flags: Vec<String>,
     /// What follows, on one line
-    pub arguments: String,
+    pub(crate) arguments: String,
     /// The word that opens each heredoc, such as `<<EOF`
-    pub heredocs: Vec<String>,
+    pub(crate) heredocs: Vec<String>,
 }
 
 impl Dockerfile {
     /// Reads a text. What is no Dockerfile gives instructions that the builder will refuse by itself.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut dockerfile = Self::default();
         let mut escape = '\\';
         let mut in_directives = true;
