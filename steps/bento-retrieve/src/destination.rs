@@ -58,7 +58,6 @@ pub struct Staging {
 }
 
 impl Staging {
-    #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

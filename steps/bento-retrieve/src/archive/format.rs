@@ -16,7 +16,6 @@ impl Format {
     /// Bytes of an archive that tell its format.
     pub const HEAD: usize = 262;
 
-    #[must_use]
     pub fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),

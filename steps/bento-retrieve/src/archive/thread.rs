@@ -26,7 +26,6 @@ pub struct UnpackThread {
 
 impl UnpackThread {
     /// Starts the thread; it works as fast as the archive comes.
-    #[must_use]
     pub fn start(
         archive: impl BufRead + Send + 'static,
         folder: &Path,

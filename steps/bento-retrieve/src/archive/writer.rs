@@ -96,13 +96,11 @@ pub(crate) struct Orders<'a> {
 }
 
 impl Folder {
-    #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), writers: WRITERS }
     }
 
     /// With so many threads that write; without any, the reading one does.
-    #[must_use]
     pub fn with_writers(self, writers: usize) -> Self {
         Self { writers, ..self }
     }

@@ -21,7 +21,6 @@ pub enum RepositoryError {
 
 impl Repository {
     /// The image of a bento, its version as the tag. A tag has no `+`, which versions of 0.x may have.
-    #[must_use]
     pub fn image(&self, bento: &Tag) -> String {
         format!("{}:{}", self.0, bento.version.replace('+', "_"))
     }

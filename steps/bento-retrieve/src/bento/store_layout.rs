@@ -53,14 +53,12 @@ pub struct StoredArchive {
 
 impl StoredArchive {
     /// Whether its key says so: `NAME/VERSION.tar.gz`.
-    #[must_use]
     pub fn is_of(&self, name: &str) -> bool {
         self.below.split_once('/').is_some_and(|(folder, _)| folder == name)
     }
 }
 
 /// The archive where BentoML's users put it by convention, which need not exist.
-#[must_use]
 pub fn conventional(store: &Store, tag: &Tag) -> Object {
     store.object(store.location.key(&format!("{}/{}.tar.gz", tag.name, tag.version)))
 }

@@ -45,7 +45,6 @@ impl Tag {
     }
 
     /// Whether the version is the word that BentoML resolves to the newest one.
-    #[must_use]
     pub fn is_latest(&self) -> bool {
         self.version == "latest"
     }

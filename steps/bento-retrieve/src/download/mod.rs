@@ -65,7 +65,6 @@ enum Ended {
 
 impl<'a> Download<'a> {
     /// Goes on with a source that was opened at its beginning, on so many connections at most.
-    #[must_use]
     pub fn new(
         source: &'a Source,
         opened: Opened,

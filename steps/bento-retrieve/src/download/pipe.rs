@@ -8,7 +8,6 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 /// Chunks that may wait between network and unpacking; more would take memory and not make it faster.
 const WAITING: usize = 8;
 
-#[must_use]
 pub fn pipe() -> (PipeWriter, PipeReader) {
     let (sender, receiver) = mpsc::channel(WAITING);
     (PipeWriter(sender), PipeReader { chunks: receiver, chunk: Bytes::new(), ended: false })

@@ -89,7 +89,6 @@ impl fmt::Display for Permission {
 impl SourceError {
     /// Whether the same request may get another answer. A clock that is wrong does heal: the SDK reads the store's in its
     /// answer, and signs the next request by it.
-    #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,

@@ -39,7 +39,6 @@ impl Location {
     }
 
     /// The key of something below the prefix.
-    #[must_use]
     pub fn key(&self, below: &str) -> String {
         if self.prefix.is_empty() { below.to_owned() } else { format!("{}/{below}", self.prefix) }
     }

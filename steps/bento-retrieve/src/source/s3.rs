@@ -105,13 +105,11 @@ impl Store {
     }
 
     /// The object whose key is the whole location.
-    #[must_use]
     pub fn exactly(&self) -> Object {
         self.object(self.location.prefix.clone())
     }
 
     /// The object with this key.
-    #[must_use]
     pub fn object(&self, key: String) -> Object {
         Object { store: self.clone(), key }
     }

@@ -37,7 +37,6 @@ pub(crate) struct Instruction {
 
 impl Dockerfile {
     /// Reads a text. What is no Dockerfile gives instructions that the builder will refuse by itself.
-    #[must_use]
     pub(crate) fn parse(text: &str) -> Self {
         let mut dockerfile = Self::default();
         let mut escape = '\\';

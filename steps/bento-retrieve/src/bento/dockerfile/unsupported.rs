@@ -52,14 +52,12 @@ pub enum Problem {
 
 impl Unsupported {
     /// Whether it stops this builder.
-    #[must_use]
     pub fn stops(&self, builder: Builder) -> bool {
         builder == Builder::Kaniko
             || matches!(self.problem, Problem::Backslash | Problem::CarriageReturn)
     }
 
     /// What its maker can do about it.
-    #[must_use]
     pub fn cure(&self) -> &'static str {
         match &self.problem {
             Problem::Heredoc => {
