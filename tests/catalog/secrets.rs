@@ -86,22 +86,14 @@ fn base(binary: &str, subcommand: &str, flag: &str) -> Vec<String> {
     let digest = "0".repeat(64);
     let image = format!("--image=r/iris@sha256:{digest}");
     let unreachable = format!("--prometheus-url=http://{NOBODY}");
+    let [store, s3, once] =
+        ["--store=s3://bucket", "--s3-endpoint=http://127.0.0.1:9", "--retries=0"];
     let words: &[&str] = match (binary, subcommand, flag) {
         ("bento-retrieve", "", "--from") => &["--into=new/bento", "--retries=0", "--timeout=5s"],
-        ("bento-retrieve", "", _) => &[
-            "--store=s3://bucket",
-            "--bento=iris:v1",
-            "--into=new/bento",
-            "--s3-endpoint=http://127.0.0.1:9",
-            "--retries=0",
-        ],
+        ("bento-retrieve", "", _) => &[store, s3, "--bento=iris:v1", "--into=new/bento", once],
         ("bento-retrieve", "show", "--from") => &["--retries=0"],
-        ("bento-retrieve", "show", _) => {
-            &["iris:v1", "--store=s3://bucket", "--s3-endpoint=http://127.0.0.1:9", "--retries=0"]
-        }
-        ("bento-retrieve", "list", _) => {
-            &["--store=s3://bucket", "--s3-endpoint=http://127.0.0.1:9", "--retries=0"]
-        }
+        ("bento-retrieve", "show", _) => &["iris:v1", store, s3, once],
+        ("bento-retrieve", "list", _) => &[store, s3, once],
         ("canary-create", ..) => &["--service=iris", &image, "--percent=10"],
         ("canary-promote", ..) => &["--service=iris", "--canary-revision=iris-predictor-00002"],
         ("canary-rollback", ..) => &["--service=iris", &image.replacen("image", "canary-image", 1)],

@@ -124,7 +124,7 @@ fn read(folder: &SecretFolder, name: &str) -> Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::{ffi::OsString, fs};
 
     use super::*;
 
@@ -133,7 +133,7 @@ mod tests {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        let opened = CredentialFolder::open(Some(folder.path().to_owned().into()));
+        let opened = CredentialFolder::open(Some(folder.path().as_os_str().to_owned().into()));
         (folder, opened)
     }
 
@@ -141,7 +141,7 @@ mod tests {
     fn without_a_key_nothing_is_asked_for() {
         assert_eq!(CredentialFolder::open(None).unwrap().asks_for(), None);
         assert_eq!(
-            CredentialFolder::open(Some(PathBuf::from("/nowhere").into())).unwrap().asks_for(),
+            CredentialFolder::open(Some(OsString::from("/nowhere").into())).unwrap().asks_for(),
             None
         );
         assert_eq!(opened(&[]).1.unwrap().asks_for(), None);

@@ -8,7 +8,10 @@ use kube::{
     api::DynamicObject,
     core::{ApiResource, GroupVersionKind},
 };
-use step::{Failure, api_server, innermost};
+use step::{
+    Failure,
+    api_server::{self, cause},
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::AwaitArgs;
@@ -147,13 +150,4 @@ impl LookupError {
         let what = format!("failed to read PipelineRun `{full}`");
         anyhow!(self.to_string()).context(Failure { what, hint: hint.into() })
     }
-}
-
-/// The sentence of an API status, or the deepest cause of a connection that failed.
-fn cause(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        let message = Some(&status.message).filter(|message| !message.is_empty());
-        return message.cloned().unwrap_or_else(|| format!("HTTP {}", status.code));
-    }
-    innermost(error)
 }

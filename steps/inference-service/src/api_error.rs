@@ -1,7 +1,7 @@
 //! A request to the API server that failed: what that means, and what helps.
 
 use anyhow::anyhow;
-use step::{Failure, chain};
+use step::{Failure, api_server::cause};
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -66,16 +66,6 @@ impl ApiError {
             }
         };
         anyhow!(cause(&self.error)).context(Failure { what: self.what, hint: hint.into() })
-    }
-}
-
-/// The sentence of an API status, or the chain of causes of a connection that failed.
-fn cause(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if status.message.is_empty() => format!("HTTP {}", status.code),
-        kube::Error::Api(status) => status.message.clone(),
-        kube::Error::Service(source) => chain(source.as_ref()), // its own name says nothing
-        _ => chain(error),
     }
 }
 

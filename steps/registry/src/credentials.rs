@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_folder_may_hold_either_name_or_nothing_and_a_bad_file_is_not_quoted() {
         let home = tempfile::tempdir().unwrap();
-        let folder = SecretFolder::from(home.path().to_owned());
+        let folder = SecretFolder::from(home.path().as_os_str().to_owned());
         let image = "r.example/x:1".parse().unwrap();
         assert_eq!(Credentials::read(&folder).unwrap().of(&image), None);
         let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();

@@ -55,12 +55,6 @@ impl From<OsString> for SecretFolder {
     }
 }
 
-impl From<PathBuf> for SecretFolder {
-    fn from(path: PathBuf) -> Self {
-        Self(path)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +62,7 @@ mod tests {
     #[test]
     fn a_key_is_what_its_file_says_without_the_editor_s_newline() {
         let home = tempfile::tempdir().unwrap();
-        let folder = SecretFolder::from(home.path().to_owned());
+        let folder = SecretFolder::from(home.path().as_os_str().to_owned());
         let write = |key: &str, bytes: &[u8]| fs::write(home.path().join(key), bytes).unwrap();
         assert_eq!(folder.bytes("token").unwrap(), None);
         write("token", b" a\nb \r\n\n");
@@ -81,7 +75,7 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_read_is_named_without_what_it_holds() {
         let home = tempfile::tempdir().unwrap();
-        let folder = SecretFolder::from(home.path().to_owned());
+        let folder = SecretFolder::from(home.path().as_os_str().to_owned());
         fs::write(home.path().join("token"), b"s3cr3t\xff").unwrap();
         fs::create_dir(home.path().join("hmac")).unwrap();
         let why = |key: &str| crate::chain(&folder.text(key).unwrap_err());

@@ -233,7 +233,7 @@ fn what_is_refused_is_known_by_its_id_and_source_as_far_as_they_can_be_read() {
 fn a_stranger_learns_of_the_signature_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("hmac"), "key").unwrap();
-    let folder = step::SecretFolder::from(folder.path().to_owned());
+    let folder = step::SecretFolder::from(folder.path().as_os_str().to_owned());
     let interceptor =
         Interceptor { credentials: CredentialFolder::open(Some(folder)).unwrap(), ..open() };
     for (headers, body) in [

@@ -1,7 +1,7 @@
 //! From what was typed to a gate that can run. Everything that is wrong with a question is said
 //! here, before the first query.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -119,11 +119,9 @@ pub(crate) fn server(
     let mut headers = headers(&file.prometheus.headers)?;
     headers.extend(flags.header.iter().cloned());
     let timeout = flags.timeout.or(file.prometheus.timeout);
+    let in_file = file.prometheus.credentials.clone().map(PathBuf::into_os_string);
     let access = Access {
-        credentials: flags
-            .credentials
-            .clone()
-            .or_else(|| file.prometheus.credentials.clone().map(SecretFolder::from)),
+        credentials: flags.credentials.clone().or_else(|| in_file.map(SecretFolder::from)),
         headers: headers.into_iter().collect(),
         sigv4_region: sigv4_region(file, flags)?,
         keeps_bodies,

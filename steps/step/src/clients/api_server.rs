@@ -11,6 +11,7 @@ use kube::{
 use tower::{BoxError, util::MapErrLayer};
 
 use super::proxies::{Proxies, Proxy};
+use crate::error::chain;
 
 /// At a terminal a proxy may lead to it, as with `kubectl`: the kubeconfig's `proxy-url`, or else that
 /// of `HTTPS_PROXY` unless `NO_PROXY` names the server. A pod asks its own API server directly.
@@ -31,6 +32,16 @@ pub async fn client(answer_within: Duration) -> Result<Client> {
         }
         None => client.build(),
     })
+}
+
+/// The sentence of an API status, or the chain of causes of a connection that failed.
+pub fn cause(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => format!("HTTP {}", status.code),
+        kube::Error::Api(status) => status.message.clone(),
+        kube::Error::Service(source) => chain(source.as_ref()), // its own name says nothing
+        _ => chain(error),
+    }
 }
 
 async fn kubeconfig() -> Result<(Config, Option<Proxy>)> {
