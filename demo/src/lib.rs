@@ -1,6 +1,6 @@
 //! What a user of kanaria does, as functions: the demo is a scenario made of them, and the cluster tests prove it.
 //!
-//! - `tree`: the files of this tree
+//! - `paths`: where this tree is, and what was built in it
 //! - `wait`: waiting for what no object shows by itself
 //! - `site`: the catalog installed in a namespace, its settings and its services
 //! - `notebook`: a model trained, saved and asked to be released
@@ -10,16 +10,16 @@
 
 mod answer;
 mod notebook;
+mod paths;
 mod run;
 mod site;
 mod traffic;
-mod tree;
 mod wait;
 
 pub use answer::{Answer, Answers, FailedRequest};
 pub use notebook::{Notebook, ReleaseRequest};
+pub use paths::{built, tree};
 pub use run::{Run, TaskRun};
 pub use site::{Event, Mode, Site};
 pub use traffic::Traffic;
-pub use tree::{built, tree};
 pub use wait::within;

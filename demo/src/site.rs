@@ -14,7 +14,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{tree::tree, wait::within};
+use crate::{paths::tree, wait::within};
 
 /// Name of the `CronJob` that takes back what no run will end.
 const SWEEP: &str = "canary-sweep";

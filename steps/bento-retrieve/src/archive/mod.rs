@@ -6,8 +6,8 @@ pub(crate) mod format;
 pub(crate) mod limits;
 mod policy;
 mod tar;
-mod thread;
 mod unpack;
+mod unpack_thread;
 mod writer;
 pub(crate) mod zip;
 
@@ -15,6 +15,6 @@ pub use error::ArchiveError;
 pub use format::Format;
 pub use limits::{Limit, Limits};
 pub use policy::Violation;
-pub use thread::UnpackThread;
 pub use unpack::unpack;
+pub use unpack_thread::UnpackThread;
 pub use writer::{Folder, Unpacked};

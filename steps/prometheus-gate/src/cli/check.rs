@@ -10,9 +10,9 @@ use crate::prometheus::discovery::{existing, labels_there, several, shape};
 use crate::prometheus::{client::Prometheus, error::PrometheusError};
 use crate::series::Labels;
 use crate::spec::file::{RolloutSpec, parse, spec_text};
-use crate::spec::model::{Criterion, ExpectedSeries, Missing, Test, Timing};
 use crate::spec::promql::{filters, ranges};
-use crate::spec::{criteria::refuse_impossible, question::Question};
+use crate::spec::resolved::{Criterion, ExpectedSeries, Missing, Test, Timing};
+use crate::spec::{candidates::Question, criteria::refuse_impossible};
 use crate::time::{duration_of, length, local_clock};
 
 /// What was found, in the words of the spec.

@@ -2,8 +2,8 @@
 
 pub(crate) mod args;
 mod check;
-mod notation;
 mod output;
+mod promtool_series;
 mod replay;
 mod resolve;
 pub(crate) mod simulate;
@@ -20,7 +20,7 @@ use self::{
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::output::results::Results;
 use crate::record::{file::warn, run::Record};
-use crate::spec::question::Question;
+use crate::spec::candidates::Question;
 use crate::time::{length, rfc3339};
 use crate::watch::watch;
 

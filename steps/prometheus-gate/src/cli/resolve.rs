@@ -12,7 +12,7 @@ use crate::cli::args::{ServerArgs, WatchArgs, address, header, region};
 use crate::prometheus::{access::Access, client::Prometheus};
 use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text, usage};
 use crate::spec::presets;
-use crate::spec::{criteria::refuse_impossible, subject::Subject};
+use crate::spec::{criteria::refuse_impossible, rollout::Subject};
 use crate::time::{Length, local_clock, timestamp};
 use crate::watch::gate::{Gate, in_the_future};
 

@@ -11,15 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use step::{Failure, Outcome, text::without_values};
 
-use crate::cli::notation::{at_points, values};
 use crate::cli::output::print_line;
+use crate::cli::promtool_series::{at_points, values};
 use crate::judge::verdict::Verdict;
 use crate::output::report;
 use crate::record::line::{End, Last, QueryKind};
 use crate::record::{run::Record, summary::Summary};
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::file::{SpecFile, parse, usage};
-use crate::spec::{criteria::refuse_impossible, model::Spec, subject::Subject};
+use crate::spec::{criteria::refuse_impossible, resolved::Spec, rollout::Subject};
 use crate::time::{Grid, Length, length};
 
 /// A file of tests.

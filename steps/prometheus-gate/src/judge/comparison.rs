@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
+use crate::judge::counter_increase::{Growth, counts};
 use crate::judge::counts::{Counts, Side};
 use crate::judge::e_process::{Ratio, Share, joined};
-use crate::judge::growth::{Growth, counts};
 use crate::judge::latency_bounds::{Bound, chosen, slower_than};
-use crate::judge::{counters::Counters, error_rates::Errors, unended::Unended};
+use crate::judge::{counters::Counters, error_rates::Errors, hanging_requests::Unended};
 use crate::series::Revision;
-use crate::spec::model::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test};
+use crate::spec::resolved::{CompareTest, Counted, LatencyTest, MOSTLY, SloTest, Test};
 
 mod describe;
 

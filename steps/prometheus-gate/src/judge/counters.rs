@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::judge::cadence::Cadence;
-use crate::judge::growth::{Growth, Key};
+use crate::judge::counter_increase::{Growth, Key};
 use crate::series::{Labels, Measure, ROLE, Revision, Series, SeriesRole};
 use crate::time::{Grid, from_seconds, to_seconds};
 

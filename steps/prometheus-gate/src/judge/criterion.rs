@@ -6,7 +6,7 @@ use crate::judge::counts::part;
 use crate::judge::summary::{Class, Points, Sample, TrailPoint};
 use crate::judge::{comparison::Comparison, samples::Material, verdict::Reason};
 use crate::spec::expression::Truth;
-use crate::spec::model::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
+use crate::spec::resolved::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
 use crate::time::{Grid, floor, length};
 
 mod describe;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::judge::{criterion::CriterionState, samples::Samples, summary::Class};
 use crate::spec::expression::Truth;
-use crate::spec::model::{Role, Spec};
+use crate::spec::resolved::{Role, Spec};
 use crate::time::{Grid, length};
 
 /// Judges all that is final at `now`.

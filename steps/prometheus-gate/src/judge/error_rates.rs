@@ -2,8 +2,8 @@
 
 use crate::judge::counts::{Side, percent};
 use crate::judge::e_process::{Ratio, Share};
-use crate::judge::unended::Unended;
-use crate::spec::model::Counted;
+use crate::judge::hanging_requests::Unended;
+use crate::spec::resolved::Counted;
 
 /// Parts of the evidence that go to a canary that mostly fails and to requests that do not end; the
 /// rest goes to the comparison. Fixed before anything is seen, as a weighted mean of evidence must be.

@@ -1,7 +1,7 @@
 //! The bounds of a histogram's buckets that a comparison of latencies bets on.
 
 use crate::judge::counts::{Counts, Side, part};
-use crate::judge::{e_process::Ratio, growth::Growth};
+use crate::judge::{counter_increase::Growth, e_process::Ratio};
 use crate::series::Revision;
 
 /// One bucket's bound: are the canary's requests more often slower than this?

@@ -2,6 +2,7 @@
 
 pub(crate) mod cadence;
 pub(crate) mod comparison;
+pub(crate) mod counter_increase;
 pub(crate) mod counters;
 pub(crate) mod counts;
 pub(crate) mod criterion;
@@ -10,9 +11,8 @@ mod dispersion;
 pub(crate) mod e_process;
 mod error_rates;
 pub(crate) mod evidence;
-pub(crate) mod growth;
+mod hanging_requests;
 mod latency_bounds;
 pub(crate) mod samples;
 pub(crate) mod summary;
-mod unended;
 pub(crate) mod verdict;

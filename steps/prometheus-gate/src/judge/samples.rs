@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::judge::{cadence::Cadence, counters::Counters};
 use crate::series::{Labels, Series, SeriesRole};
-use crate::spec::model::{Criterion, HISTORY_STEP, Timing};
+use crate::spec::resolved::{Criterion, HISTORY_STEP, Timing};
 use crate::time::{Grid, from_seconds};
 
 /// All samples that a verdict rests on.

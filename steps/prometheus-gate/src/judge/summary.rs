@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::judge::evidence::Evidence;
-use crate::spec::model::Role;
+use crate::spec::resolved::Role;
 
 /// What one point shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

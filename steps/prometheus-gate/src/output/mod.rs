@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod example;
+mod point_style;
 pub(crate) mod report;
 pub(crate) mod results;
-mod shade;
 pub(crate) mod terminal;

@@ -13,12 +13,12 @@ use anyhow::{Context, Result};
 use step::Failure;
 
 use crate::judge::verdict::Verdict;
+use crate::output::point_style::Shade;
 use crate::output::report::card::card;
 use crate::output::report::chart::{HATCHES, block};
 use crate::output::report::escape::{escaped, escaped_lines};
-use crate::output::shade::Shade;
 use crate::record::{run::Record, summary::Summary};
-use crate::spec::subject::{Subject, Version};
+use crate::spec::rollout::{Subject, Version};
 use crate::time::length;
 
 /// Writes both files into the folder, which is made where it is missing.

@@ -12,8 +12,8 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::judge::summary::{CriterionSummary, Standing};
 use crate::judge::verdict::{Judgement, Verdict};
-use crate::output::shade::{Shade, shades, standing};
-use crate::spec::model::Timing;
+use crate::output::point_style::{Shade, shades, standing};
+use crate::spec::resolved::Timing;
 use crate::time::{length, part};
 
 /// Without news, a log says this often that the gate is alive.

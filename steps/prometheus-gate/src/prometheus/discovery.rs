@@ -5,8 +5,8 @@ use step::Usage;
 
 use crate::prometheus::{client::Prometheus, error::PrometheusError, text::clean};
 use crate::series::{Labels, ROLE, Series};
+use crate::spec::candidates::Candidate;
 use crate::spec::queries::{Shape, replaced};
-use crate::spec::question::Candidate;
 
 /// The best candidate for which there are series.
 pub(crate) async fn existing<'a>(

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::judge::verdict::Verdict;
-use crate::spec::model::{Criterion, Spec};
-use crate::spec::subject::Subject;
+use crate::spec::resolved::{Criterion, Spec};
+use crate::spec::rollout::Subject;
 use crate::time::Grid;
 
 /// Which of a criterion's questions an answer is to.

@@ -12,8 +12,8 @@ use crate::judge::{decide::verdict, verdict::Judgement};
 use crate::record::line::{End, FORMAT, Last, Line, QueryKind};
 use crate::record::{file::RecordFile, summary::Summary};
 use crate::series::Series;
-use crate::spec::model::{Criterion, Spec};
-use crate::spec::subject::Subject;
+use crate::spec::resolved::{Criterion, Spec};
+use crate::spec::rollout::Subject;
 use crate::time::{Grid, rfc3339};
 
 /// A gate's question, its start, and every answer so far.

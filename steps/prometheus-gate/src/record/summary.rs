@@ -4,7 +4,7 @@ use serde::Serialize;
 use step::text;
 
 use crate::judge::verdict::Judgement;
-use crate::spec::subject::Subject;
+use crate::spec::rollout::Subject;
 
 /// A verdict and how it came about, as it is written down.
 #[derive(Clone, Debug, Serialize)]

@@ -3,16 +3,16 @@
 use anyhow::Result;
 use jiff::SignedDuration;
 
+use crate::spec::candidates::{Candidate, Question};
 use crate::spec::file::{
     CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile, usage,
 };
-use crate::spec::model::{
+use crate::spec::presets::{Preset, Release};
+use crate::spec::queries::{Own, Query, Sides};
+use crate::spec::resolved::{
     CompareTest, Counted, Criterion, FastFail, LatencyTest, Missing, Role, SloTest, Test, Timing,
     ValueTest,
 };
-use crate::spec::presets::{Preset, Release};
-use crate::spec::queries::{Own, Query, Sides};
-use crate::spec::question::{Candidate, Question};
 use crate::spec::{expression::Combine, promql::window};
 use crate::time::{Length, length};
 

@@ -11,7 +11,7 @@ use step::{
 };
 
 use crate::spec::expression::{Combine, Condition};
-use crate::spec::model::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing};
+use crate::spec::resolved::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing};
 use crate::spec::{presets::Preset, status_codes::Codes};
 use crate::time::Length;
 

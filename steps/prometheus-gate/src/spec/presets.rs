@@ -3,12 +3,12 @@
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use crate::spec::model::{
+use crate::spec::queries::{Own, Query, Sides, matchers};
+use crate::spec::request_metrics::{SOURCES, Source};
+use crate::spec::resolved::{
     CompareTest, Counted, Criterion, LatencyTest, MOSTLY, SloTest, Test, ValueTest,
 };
-use crate::spec::queries::{Own, Query, Sides, matchers};
-use crate::spec::sources::{SOURCES, Source};
-use crate::spec::{question::Candidate, status_codes::Codes};
+use crate::spec::{candidates::Candidate, status_codes::Codes};
 
 /// A criterion that has a name
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::samples::{Material, Samples};
 use crate::judge::verdict::{Judgement, Verdict};
-use crate::judge::{counts::percent, growth::counts, summary::CriterionSummary};
+use crate::judge::{counter_increase::counts, counts::percent, summary::CriterionSummary};
 use crate::series::Revision;
-use crate::spec::model::{Criterion, HISTORY_STEP, Role, Spec, Test};
+use crate::spec::resolved::{Criterion, HISTORY_STEP, Role, Spec, Test};
 use crate::time::{duration_of, length};
 
 /// A minute of judged points tells how much traffic there is.

@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 
 use crate::prometheus::client::Prometheus;
-use crate::spec::model::{Policy, Timing};
-use crate::spec::{expression::Combine, file::usage, question::Question, subject::Subject};
+use crate::spec::resolved::{Policy, Timing};
+use crate::spec::{candidates::Question, expression::Combine, file::usage, rollout::Subject};
 use crate::time::rfc3339;
 
 /// What is asked, of whom, and since when.

@@ -17,7 +17,7 @@ use crate::judge::verdict::{Judgement, Verdict};
 use crate::prometheus::error::PrometheusError;
 use crate::record::line::{End, Last};
 use crate::record::{run::Record, summary::Summary};
-use crate::spec::model::{Counted, Test};
+use crate::spec::resolved::{Counted, Test};
 use crate::time::local_clock;
 use crate::watch::gate::Gate;
 use crate::watch::state::{Round, Watch};

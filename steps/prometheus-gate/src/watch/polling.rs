@@ -9,8 +9,8 @@ use crate::prometheus::discovery::{existing, labels_there, several, shape};
 use crate::prometheus::error::{PrometheusError, Remedy};
 use crate::record::{line::QueryKind, run::Record};
 use crate::series::SeriesRole;
-use crate::spec::model::{Criterion, ExpectedSeries, Test, Timing};
-use crate::spec::{queries::labelled, question::Question};
+use crate::spec::resolved::{Criterion, ExpectedSeries, Test, Timing};
+use crate::spec::{candidates::Question, queries::labelled};
 use crate::time::{Grid, length, local_clock};
 use crate::watch::state::{Clock, Round, Watch};
 

@@ -5,11 +5,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::judge::{counters::Counters, counts::Side, growth::counts};
+use crate::judge::{counter_increase::counts, counters::Counters, counts::Side};
 use crate::prometheus::discovery::{existing, shape};
 use crate::prometheus::{client::Prometheus, error::PrometheusError};
+use crate::spec::candidates::Candidate;
 use crate::spec::queries::{Query, Sides};
-use crate::spec::question::Candidate;
 use crate::time::Grid;
 
 /// Standard errors beyond which two shares differ by more than chance: one release in 15,000.

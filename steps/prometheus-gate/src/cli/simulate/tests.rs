@@ -5,7 +5,7 @@ use crate::time::after;
 
 #[test]
 fn the_notation_is_that_of_promtool() {
-    use crate::cli::notation::Sample::{Absent, Stale, Value};
+    use crate::cli::promtool_series::Sample::{Absent, Stale, Value};
     assert_eq!(values("1 2").unwrap(), [Value(1.0), Value(2.0)]);
     assert_eq!(values("1x2").unwrap(), [Value(1.0); 3]);
     assert_eq!(values("1+2x2").unwrap(), [Value(1.0), Value(3.0), Value(5.0)]);

@@ -4,7 +4,7 @@ use crate::judge::comparison::{Comparison, Method};
 use crate::judge::counts::{Counts, percent};
 use crate::judge::e_process::{Ratio, Share};
 use crate::judge::evidence::{Evidence, excluded_above};
-use crate::judge::unended::Unended;
+use crate::judge::hanging_requests::Unended;
 
 impl Comparison<'_> {
     /// What keeps a pass from resting on what was seen, as a clause.

@@ -2,7 +2,7 @@
 
 use crate::judge::summary::{Class, CriterionSummary, Sample, Standing};
 use crate::judge::{comparison::Comparison, counts::percent, criterion::CriterionState};
-use crate::spec::model::{Criterion, Test};
+use crate::spec::resolved::{Criterion, Test};
 use crate::time::length;
 
 impl CriterionState<'_> {

@@ -5,7 +5,7 @@ use crate::judge::samples::{Answers, Material};
 use crate::judge::summary::Points;
 use crate::series::{Labels, Series};
 use crate::spec::expression::Combine;
-use crate::spec::model::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest};
+use crate::spec::resolved::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest};
 
 mod properties;
 

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::judge::evidence::Evidence;
 use crate::judge::summary::{CriterionSummary, TrailPoint};
+use crate::output::point_style::standing;
 use crate::output::report::chart::{Axis, Chart, Curve, counted, held, points};
 use crate::output::report::escape::{escaped, escaped_lines};
-use crate::output::shade::standing;
 use crate::record::run::Record;
-use crate::spec::model::{Criterion, Role, Test, Timing};
+use crate::spec::resolved::{Criterion, Role, Test, Timing};
 use crate::time::length;
 
 pub(crate) fn card(

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::counts::percent;
 use crate::judge::summary::{CriterionSummary, Points, Standing, TrailPoint};
-use crate::output::shade::{Shade, shades, standing};
+use crate::output::point_style::{Shade, shades, standing};
 use crate::time::{length, part};
 
 /// Width of a drawing, in its own units: about the pixels of a card.

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::judge::counter_increase::Growth;
 use crate::judge::counts::{Counts, Side, percent};
 use crate::judge::e_process::{mean, spread};
-use crate::judge::growth::Growth;
 use crate::series::{Measure, Revision};
 
 /// What has been under way at every look for so long is called not ended: longer than the scrapes

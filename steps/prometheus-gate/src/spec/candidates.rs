@@ -1,7 +1,7 @@
 //! A criterion, or the candidates to ask for it while it is open which series there are.
 
-use crate::spec::model::{Criterion, Role, Test};
 use crate::spec::queries::{Query, Shape};
+use crate::spec::resolved::{Criterion, Role, Test};
 
 /// A criterion, or the candidates to ask for it while it is open which of them the server knows.
 pub(crate) enum Question {
