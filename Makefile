@@ -97,7 +97,7 @@ linux/amd64 linux/arm64: linux/%:
 	@$(if $(filter kaniko,$(IMAGES)),echo "compiling kaniko for $@")
 	@$(if $(filter kaniko,$(IMAGES)),cd cluster/go/kaniko && CGO_ENABLED=0 GOARCH=$* go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(CONTEXT)/out/$*/ tool)
 
-cluster-up: ## Bring the one-node cluster up (the first time builds its engines, some 15 minutes)
+cluster-up: ## Bring the one-node cluster up (the first time builds its components, some 15 minutes)
 	@cargo run -q --locked -p cluster -- up
 
 cluster-down: ## Remove the cluster and all it left on the machine; the cache stays

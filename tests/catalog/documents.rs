@@ -1,5 +1,7 @@
 //! What a reader is told is what the YAML says, and every sample runs.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::{calls::call, faults::Faults, tree::*};
@@ -72,6 +74,23 @@ fn table(readme: &str, heading: &str) -> Vec<Vec<String>> {
         .skip(2)
         .map(|row| row.split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect())
         .collect()
+}
+
+#[test]
+fn the_index_of_decisions_names_files_that_are_there() {
+    let mut faults = Faults::default();
+    let rows = table(&read("CONTRIBUTING.md"), "Where is it decided?");
+    assert!(rows.len() >= 20, "CONTRIBUTING.md: the index has {} rows", rows.len());
+    for row in rows {
+        let mut names = row[1].split("`, `");
+        let first = names.next().unwrap_or_default();
+        let siblings = names.map(|name| Path::new(first).with_file_name(name));
+        for file in std::iter::once(first.into()).chain(siblings) {
+            let here = format!("CONTRIBUTING.md, {}", row[0]);
+            faults.unless(root().join(&file).is_file(), here, format!("no {}", file.display()));
+        }
+    }
+    faults.none();
 }
 
 #[test]
