@@ -49,7 +49,7 @@ impl Run {
         digest(&manifest)
     }
 
-    async fn tell(&self, more: &[&str]) -> Ended {
+    async fn confirm(&self, more: &[&str]) -> Ended {
         let mut command = Command::new(cargo_bin!("bento-image"));
         let image = format!("--image={}/models/iris:v1", self.server.address());
         command.env_clear().env("NO_PROXY", "*").current_dir(self.home.path());
@@ -82,11 +82,11 @@ fn the_help_teaches_by_example() {
 async fn an_image_of_the_same_archive_is_found() {
     let run = Run::new().await;
     let digest = run.holds(json!({ "kanaria.dev/bento-sha256": SHA256 })).await;
-    let ended = run.tell(&[]).await;
+    let ended = run.confirm(&[]).await;
     assert_eq!((ended.code, ended.digest), (Some(0), Some(digest.clone())), "{}", ended.stderr);
     assert_snapshot!(ended.stderr);
 
-    let again = run.tell(&["--rebuild=true"]).await;
+    let again = run.confirm(&["--rebuild=true"]).await;
     assert_eq!((again.code, again.digest.as_deref()), (Some(0), Some("")));
 }
 
@@ -96,12 +96,12 @@ async fn every_other_image_is_built_anew_and_what_that_means_is_said() {
     for labels in [json!({ "kanaria.dev/bento-sha256": "00\u{1b}[2J" }), json!({}), json!(null)] {
         let run = Run::new().await;
         run.holds(labels).await;
-        let ended = run.tell(&[]).await;
+        let ended = run.confirm(&[]).await;
         assert_eq!((ended.code, ended.digest.as_deref()), (Some(0), Some("")));
         told += &ended.stderr;
     }
     let run = Run::new().await;
-    told += &run.tell(&[]).await.stderr;
+    told += &run.confirm(&[]).await.stderr;
     assert_snapshot!(told);
 }
 
@@ -114,7 +114,7 @@ async fn a_registry_that_does_not_tell_does_not_stop_a_build() {
     )
     .await;
     fs::write(run.home.path().join("config.json"), r#"{"credsStore": "ecr-login"}"#).unwrap();
-    let ended = run.tell(&["--registry-auth=."]).await;
+    let ended = run.confirm(&["--registry-auth=."]).await;
     assert_eq!((ended.code, ended.digest.as_deref()), (Some(0), Some("")));
     assert_snapshot!(ended.stderr);
 }
@@ -124,12 +124,12 @@ async fn a_digest_is_reported_once_the_registry_has_it() {
     let run = Run::new().await;
     let digest = run.holds(json!({})).await;
     fs::write(run.home.path().join("pushed"), &digest).unwrap();
-    let ended = run.tell(&["--pushed=pushed", "--found="]).await;
+    let ended = run.confirm(&["--pushed=pushed", "--found="]).await;
     assert_eq!((ended.code, ended.digest), (Some(0), Some(digest.clone())), "{}", ended.stderr);
 
     // Nothing was built, as it was found before.
     fs::remove_file(run.home.path().join("result")).unwrap();
-    let ended = run.tell(&["--pushed=nothing", &format!("--found={digest}")]).await;
+    let ended = run.confirm(&["--pushed=nothing", &format!("--found={digest}")]).await;
     assert_eq!((ended.code, ended.digest), (Some(0), Some(digest)), "{}", ended.stderr);
 }
 
@@ -140,7 +140,7 @@ async fn a_digest_that_was_not_pushed_is_never_reported() {
     fs::write(run.home.path().join("pushed"), digest("what the registry refused")).unwrap();
     let mut told = String::new();
     for more in [["--pushed=pushed", "--found="], ["--pushed=nothing", "--found="]] {
-        let ended = run.tell(&more).await;
+        let ended = run.confirm(&more).await;
         assert_eq!((ended.code, ended.digest), (Some(1), None));
         told += &ended.stderr;
     }
@@ -153,7 +153,7 @@ async fn a_registry_that_does_not_tell_leaves_the_builder_s_word() {
     let pushed = digest("x");
     fs::write(run.home.path().join("pushed"), &pushed).unwrap();
     run.serves(&format!("manifests/{pushed}"), ResponseTemplate::new(403)).await;
-    let ended = run.tell(&["--pushed=pushed"]).await;
+    let ended = run.confirm(&["--pushed=pushed"]).await;
     assert_eq!((ended.code, ended.digest), (Some(0), Some(pushed)), "{}", ended.stderr);
 }
 

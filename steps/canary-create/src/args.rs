@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use inference_service::{LONGEST_NAME, has_digest};
-use step::OwnRun;
+use step::{OwnRun, text::is_sha256};
 
 use crate::{desired::WhenBusy, first_release::Flags, results::Results};
 
@@ -121,9 +121,7 @@ fn start_timeout(text: &str) -> Result<Duration, String> {
 }
 
 fn sha256(text: &str) -> Result<String, &'static str> {
-    let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
-    let fits = text.len() == 64 && text.bytes().all(is_hex);
-    fits.then(|| text.to_owned()).ok_or("a SHA-256 has 64 digits, 0 to 9 and a to f")
+    is_sha256(text).then(|| text.to_owned()).ok_or("a SHA-256 has 64 digits, 0 to 9 and a to f")
 }
 
 fn image(image: &str) -> Result<String, &'static str> {

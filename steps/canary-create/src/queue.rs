@@ -11,7 +11,7 @@ pub(crate) fn wait_for_turn(desired: &Desired, observed: &Observed) -> Action<()
     // Another run releases the same image, or has not finished its rollback.
     let other = observed.ending_run(ours).filter(|_| observed.percent().is_some());
     if let Some(canary) = canary_in_progress(observed, desired) {
-        wait(canary.to_string())
+        wait(canary)
     } else if let Some(run) = other {
         wait(format!("run `{}` has not ended its canary", run.name()))
     } else if let Some(older) = observed.runs_before(ours).first() {

@@ -12,22 +12,15 @@ pub(crate) fn outcome(file: &Path) -> Result<Outcome> {
         hint: "a Task passes `$(steps.step-NAME.exitCode.path)`, NAME being a step above this one"
             .into(),
     })?;
-    let text = text.trim();
-    let Some(code) = failed(text) else { return Ok(Outcome::Done) };
-    let text = short(text, 20);
+    let Some(code) = failed(text.trim()) else { return Ok(Outcome::Done) };
+    let text = short(&text, 20);
     tracing::error!("the step before this one failed with exit code {text}; ending with {code}");
     Ok(Outcome::Like(code))
 }
 
-/// What is no code of a process (Tekton writes -1 when a signal killed it) counts as 1.
+/// What is not the code of a process (Tekton writes -1 when a signal killed it) counts as 1.
 fn failed(text: &str) -> Option<NonZeroU8> {
-    match text.parse::<i64>() {
-        Ok(0) => None,
-        Ok(code) => {
-            Some(u8::try_from(code).ok().and_then(NonZeroU8::new).unwrap_or(NonZeroU8::MIN))
-        }
-        Err(_) => Some(NonZeroU8::MIN),
-    }
+    (text != "0").then(|| text.parse().unwrap_or(NonZeroU8::MIN))
 }
 
 #[cfg(test)]

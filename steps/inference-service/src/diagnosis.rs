@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
 use step::text::clean;
 
 use self::known_causes::{
-    FINAL, HEALS, MAY_BE_SCALED_UP, MEMORY, NODES, Patience, Reporter, SLOW, known,
+    FINAL, GracePeriod, HEALS, MAY_BE_SCALED_UP, MEMORY, NODES, Reporter, SLOW, known,
 };
 use crate::{
     objects::{CONTAINER, Condition, condition, is_true},
@@ -40,22 +40,22 @@ const KSERVE_LOOKS_WITHIN: Duration = Duration::from_secs(15);
 /// What keeps a revision from being ready, before it is known how long it has been so.
 struct Finding {
     why: String,
-    patience: Patience,
+    grace_period: GracePeriod,
     hint: &'static str,
 }
 
 impl Finding {
     fn new(reporter: Reporter, what: &str, message: &str) -> Self {
-        let (patience, hint) = known(reporter, message);
-        Self { why: clean_message(what, message), patience, hint }
+        let (grace_period, hint) = known(reporter, message);
+        Self { why: clean_message(what, message), grace_period, hint }
     }
 
     fn heals(what: &str, message: &str) -> Self {
-        Self { why: clean_message(what, message), patience: HEALS, hint: "" }
+        Self { why: clean_message(what, message), grace_period: HEALS, hint: "" }
     }
 
     fn after(self, waited: Duration) -> Diagnosis {
-        let is_final = self.patience.is_some_and(|patience| waited >= patience);
+        let is_final = self.grace_period.is_some_and(|grace| waited >= grace);
         Diagnosis { why: self.why, is_final, hint: self.hint }
     }
 }
@@ -99,8 +99,8 @@ impl Observed {
     pub fn refusal(&self) -> Option<Diagnosis> {
         let found =
             Finding::new(Reporter::Admission, "KServe cannot hand it on", self.kserve_refuses()?);
-        let patience = found.patience.map(|patience| patience.max(KSERVE_LOOKS_WITHIN));
-        Some(Finding { patience, ..found }.after(self.waited))
+        let grace_period = found.grace_period.map(|grace| grace.max(KSERVE_LOOKS_WITHIN));
+        Some(Finding { grace_period, ..found }.after(self.waited))
     }
 
     /// Why the service is not ready, in the words of its own conditions
@@ -200,9 +200,9 @@ impl Observed {
         };
         // Without the right to read events nobody knows.
         let is_final = self.events.as_ref().is_some_and(|events| !events.iter().any(scales_up));
-        let patience = if is_final { MAY_BE_SCALED_UP } else { HEALS };
+        let grace_period = if is_final { MAY_BE_SCALED_UP } else { HEALS };
         let found = Finding::heals("no node is meant for it", message);
-        Some(Finding { patience, hint: NODES, ..found })
+        Some(Finding { grace_period, hint: NODES, ..found })
     }
 }
 
@@ -237,7 +237,7 @@ fn of_container(status: &ContainerStatus) -> Option<Finding> {
             }
         };
         let is_final = status.restart_count >= FINAL_RESTARTS;
-        return Some(if is_final { Finding { patience: FINAL, ..found } } else { found });
+        return Some(if is_final { Finding { grace_period: FINAL, ..found } } else { found });
     }
     let waiting = status.state.as_ref()?.waiting.as_ref()?;
     let message = waiting.message.as_deref().unwrap_or_default();
@@ -247,7 +247,7 @@ fn of_container(status: &ContainerStatus) -> Option<Finding> {
         }
         "InvalidImageName" => {
             let found = Finding::heals("its image has a name that is not valid", message);
-            Some(Finding { patience: FINAL, ..found })
+            Some(Finding { grace_period: FINAL, ..found })
         }
         reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
             let what = format!("its container cannot be started ({reason})");

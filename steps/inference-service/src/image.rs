@@ -1,5 +1,7 @@
 //! Image references, as far as a release compares them.
 
+use step::text::is_sha256;
+
 /// Whether a reference names its content: `…@sha256:` and 64 hexadecimal digits.
 pub fn has_digest(image: &str) -> bool {
     digest(image).is_some()
@@ -12,8 +14,7 @@ pub fn same_image(one: &str, other: &str) -> bool {
 
 fn digest(image: &str) -> Option<&str> {
     let (repository, digest) = image.split_once("@sha256:")?;
-    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (!repository.is_empty() && digest.len() == 64 && digest.bytes().all(is_hex)).then_some(digest)
+    (!repository.is_empty() && is_sha256(digest)).then_some(digest)
 }
 
 #[cfg(test)]

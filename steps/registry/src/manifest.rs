@@ -37,8 +37,7 @@ impl Manifest {
             "aarch64" => "arm64",
             other => other,
         };
-        let is_own =
-            |platform: &Platform| platform.os == "linux" && platform.architecture == architecture;
+        let is_own = |it: &Platform| it.os == "linux" && it.architecture == architecture;
         let own = self.manifests.iter().position(|one| one.platform.as_ref().is_some_and(is_own));
         self.manifests.into_iter().nth(own.unwrap_or_default())
     }

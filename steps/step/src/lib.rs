@@ -39,7 +39,7 @@ pub use clients::aws;
 pub use clients::http;
 pub use clients::proxies::{Proxies, Proxy, ProxyError};
 pub use error::{Failure, Usage, chain, innermost};
-pub use output::print;
+pub use output::{print, print_line};
 pub use own_run::OwnRun;
 pub use result_file::ResultFile;
 pub use run::{Outcome, Terminated, run, run_to_safe_point, serve};

@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context, Result};
 
+use crate::text::clean;
+
 /// Writes to stdout. A reader that has gone, as `head` does, is no error.
 pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut out = io::stdout().lock();
@@ -13,4 +15,9 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A line, of which a part may be a stranger's.
+pub fn print_line(line: &str) -> Result<()> {
+    print(clean(line) + "\n")
 }

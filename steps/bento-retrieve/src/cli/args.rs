@@ -9,7 +9,7 @@ use bento_retrieve::{
     size::Size,
 };
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use step::{ResultFile, SecretFolder};
+use step::{ResultFile, SecretFolder, text::is_sha256};
 
 /// Get a bento from a store and unpack it, ready to build an image from
 ///
@@ -246,12 +246,8 @@ bucket's, and other stores take any.
 Exit codes: 0 the bento is there, 1 it could not be got or is refused, 2 usage, 143 stopped.";
 
 fn sha256(text: &str) -> Result<String, &'static str> {
-    let text = text.strip_prefix("sha256:").unwrap_or(text);
-    if text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err("a SHA-256 has 64 hexadecimal digits")
-    }
+    let text = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
+    if is_sha256(&text) { Ok(text) } else { Err("a SHA-256 has 64 hexadecimal digits") }
 }
 
 pub(crate) fn endpoint(text: &str) -> Result<String, &'static str> {

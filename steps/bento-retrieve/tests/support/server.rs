@@ -182,7 +182,7 @@ fn serve(state: &Mutex<State>, stream: TcpStream) {
     };
     match answer {
         Answer::Error(status, code) => error(stream, status, code),
-        Answer::Says(status, body) => says(stream, status, &body),
+        Answer::Says(status, body) => respond(stream, status, &body),
         Answer::NotS3(status) => not_s3(stream, status),
         Answer::Hangup => drop(stream),
         Answer::Redirect(status, to) => redirect(stream, status, &to),
@@ -283,7 +283,7 @@ fn error(mut stream: TcpStream, status: u16, code: &str) {
     );
 }
 
-fn says(mut stream: TcpStream, status: u16, body: &str) {
+fn respond(mut stream: TcpStream, status: u16, body: &str) {
     let _ = write!(
         stream,
         "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

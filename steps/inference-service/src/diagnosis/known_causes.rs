@@ -18,14 +18,14 @@ pub(crate) enum Reporter {
 }
 
 /// How long to wait for what is reported to pass; none: as long as the release itself.
-pub(crate) type Patience = Option<Duration>;
+pub(crate) type GracePeriod = Option<Duration>;
 
-pub(crate) const HEALS: Patience = None;
-pub(crate) const FINAL: Patience = Some(Duration::ZERO);
+pub(crate) const HEALS: GracePeriod = None;
+pub(crate) const FINAL: GracePeriod = Some(Duration::ZERO);
 /// What a site installs together comes in any order.
-pub(crate) const MAY_BE_ON_ITS_WAY: Patience = Some(Duration::from_secs(30));
+pub(crate) const MAY_BE_ON_ITS_WAY: GracePeriod = Some(Duration::from_secs(30));
 /// An autoscaler says within seconds whether a node of its pools would do.
-pub(crate) const MAY_BE_SCALED_UP: Patience = Some(Duration::from_mins(1));
+pub(crate) const MAY_BE_SCALED_UP: GracePeriod = Some(Duration::from_mins(1));
 
 pub(crate) const LIMITS: &str = "give the namespace a LimitRange with default limits of CPU and memory: it covers the containers that Knative and Tekton add, too";
 pub(crate) const WITHIN_LIMITS: &str =
@@ -48,7 +48,7 @@ pub(crate) const NODES: &str =
 
 /// Words in lower case. The first that fits counts; what none fits may heal.
 #[rustfmt::skip]
-const CAUSES: &[(Reporter, &str, Patience, &str)] = &[
+const CAUSES: &[(Reporter, &str, GracePeriod, &str)] = &[
     (Reporter::Admission, "failed calling webhook", HEALS, ""), // it restarts
     (Reporter::Admission, "the object has been modified", HEALS, ""),
     (Reporter::Admission, "exceeded quota", HEALS, QUOTA), // other pods end
@@ -90,8 +90,8 @@ const CAUSES: &[(Reporter, &str, Patience, &str)] = &[
 ];
 
 /// How long to wait for what is reported to pass, and what helps against it.
-pub(crate) fn known(reporter: Reporter, message: &str) -> (Patience, &'static str) {
+pub(crate) fn known(reporter: Reporter, message: &str) -> (GracePeriod, &'static str) {
     let message = message.to_lowercase();
     let cause = CAUSES.iter().find(|(by, words, ..)| *by == reporter && message.contains(words));
-    cause.map_or((HEALS, ""), |(.., patience, hint)| (*patience, *hint))
+    cause.map_or((HEALS, ""), |(.., grace_period, hint)| (*grace_period, *hint))
 }

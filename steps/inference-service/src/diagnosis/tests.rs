@@ -70,7 +70,7 @@ fn a_crash_is_reported_by_code_and_last_lines_and_is_hopeless_after_three_restar
 }
 
 /// As Kubernetes 1.34, Knative Serving 1.21, containerd and registries write it
-const TEXTS: &[(Reporter, &str, Patience, &str)] = &[
+const TEXTS: &[(Reporter, &str, GracePeriod, &str)] = &[
     (
         Reporter::Admission,
         "pods \"iris-predictor-00002-deployment-6c9-x2x\" is forbidden: failed quota: limits: must specify limits.cpu for: queue-proxy",
@@ -150,9 +150,9 @@ const TEXTS: &[(Reporter, &str, Patience, &str)] = &[
 
 #[test]
 fn what_heals_by_itself_and_what_does_not_is_known_by_its_words() {
-    for (by, text, patience, hint) in TEXTS {
+    for (by, text, grace_period, hint) in TEXTS {
         let found = Finding::new(*by, "", text);
-        assert_eq!((found.patience, found.hint), (*patience, *hint), "{text}");
+        assert_eq!((found.grace_period, found.hint), (*grace_period, *hint), "{text}");
     }
 }
 

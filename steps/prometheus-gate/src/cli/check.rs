@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use step::{Failure, Outcome};
+use step::{Failure, Outcome, print_line};
 
+use crate::cli::args::ServerArgs;
 use crate::cli::resolve::{fill_in, server};
-use crate::cli::{args::ServerArgs, output::print_line};
 use crate::prometheus::discovery::{existing, labels_there, several, shape};
 use crate::prometheus::{client::Prometheus, error::PrometheusError};
 use crate::series::Labels;

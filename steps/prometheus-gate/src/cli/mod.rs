@@ -2,7 +2,6 @@
 
 pub(crate) mod args;
 mod check;
-mod output;
 mod promtool_series;
 mod replay;
 mod resolve;

@@ -9,9 +9,8 @@ use std::{
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use step::{Failure, Outcome, text::without_values};
+use step::{Failure, Outcome, print_line, text::without_values};
 
-use crate::cli::output::print_line;
 use crate::cli::promtool_series::{at_points, values};
 use crate::judge::verdict::Verdict;
 use crate::output::report;

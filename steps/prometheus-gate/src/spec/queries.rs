@@ -210,7 +210,7 @@ impl Shape {
             let key = labels
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str()))
-                .filter(|(name, _)| *name == process || is_own(name) || tells_a_revision(name))
+                .filter(|(name, _)| *name == process || is_own(name) || is_revision_label(name))
                 .collect();
             counters.entry(key).or_default().push(labels);
         }
@@ -237,7 +237,7 @@ impl Shape {
 }
 
 /// A label by which revisions, and so counters of one gateway, are told apart.
-fn tells_a_revision(label: &str) -> bool {
+fn is_revision_label(label: &str) -> bool {
     label.contains("revision") || label == "envoy_cluster_name"
 }
 
