@@ -197,9 +197,9 @@ pub(crate) fn scale_interceptor(site: &Site, replicas: u8) {
         ("deployment/cloudevent-interceptor", format!("--replicas={replicas}"));
     kubectl(&["scale", deployment, &replicas]);
     if replicas.ends_with("=0") {
-        kubectl(&["wait", "--for=delete", "pod", "-l", INTERCEPTOR, "--timeout=60s"]);
+        kubectl(&["wait", "--for=delete", "pod", "-l", INTERCEPTOR, "--timeout=3m"]);
     } else {
-        kubectl(&["rollout", "status", deployment, "--timeout=60s"]);
+        kubectl(&["rollout", "status", deployment, "--timeout=3m"]);
     }
 }
 
