@@ -264,9 +264,11 @@ impl<'a> Step<'a> {
 
     /// Dies when the canary has a pod that no node has room for, and that therefore has no container.
     async fn leaves_pending(&self, arguments: &str) {
+        let before = self.latest();
         let mut step = self.start(&self.rules, &format!("{arguments} {TOO_LARGE}")).await;
         let pending = ["get", "pods", "--field-selector=status.phase=Pending", "-o", "yaml"];
-        while !self.kubectl(&pending).unwrap().contains("Unschedulable") {
+        while self.latest() == before || !self.kubectl(&pending).unwrap().contains("Unschedulable")
+        {
             assert!(step.try_wait().unwrap().is_none(), "no pod waited for a node");
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
