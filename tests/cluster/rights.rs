@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use demo::Site;
+use demo::{Site, within};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,6 +18,13 @@ use crate::{bento::Model, canary::SERVICE, image, namespace::in_namespace};
 
 /// A verb on a resource.
 type Right = (&'static str, &'static str);
+
+/// What each look at a service reads.
+const SERVICE_READS: [Right; 3] =
+    [("get", "inferenceservices"), ("list", "revisions"), ("get", "leases")];
+
+/// What a look reads besides while the newest revision has a pod without a container.
+const POD_READS: [Right; 2] = [("list", "pods"), ("list", "events")];
 
 const CREATE: &str = "tasks/canary-create/README.md";
 const PROMOTE: &str = "tasks/canary-promote/README.md";
@@ -40,9 +47,7 @@ async fn canary_create_misses_each_of_its_rights() {
 
         let next = images.create("v2");
         let look = format!("{next} --dry-run");
-        step.misses(("get", "inferenceservices"), &look).await;
-        step.misses(("list", "revisions"), &look).await;
-        step.misses(("get", "leases"), &look).await;
+        step.misses_each(&SERVICE_READS, &look).await;
         step.misses(("create", "leases"), &next).await;
         step.misses(("patch", "inferenceservices"), &next).await;
         step.misses(("patch", "leases"), &images.create("v3")).await;
@@ -56,8 +61,7 @@ async fn canary_create_misses_each_of_its_rights() {
 
         step.leaves_pending(&replace("v4")).await;
         let look = format!("{} --dry-run", images.create("v4"));
-        step.misses(("list", "pods"), &look).await;
-        step.misses(("list", "events"), &look).await;
+        step.misses_each(&POD_READS, &look).await;
         step.assert_all_missed();
     })
     .await;
@@ -75,15 +79,12 @@ async fn canary_promote_misses_each_of_its_rights() {
         let mut step = Step::new(&site, "canary-promote", PROMOTE);
         let promote = format!("--service={SERVICE} --canary-revision={}", step.latest());
         let look = format!("{promote} --dry-run");
-        step.misses(("get", "inferenceservices"), &look).await;
-        step.misses(("list", "revisions"), &look).await;
-        step.misses(("get", "leases"), &look).await;
+        step.misses_each(&SERVICE_READS, &look).await;
         step.misses(("patch", "inferenceservices"), &promote).await;
         step.succeeds(&promote).await;
 
         releaser.leaves_pending(&images.create("v3")).await;
-        step.misses(("list", "pods"), &look).await;
-        step.misses(("list", "events"), &look).await;
+        step.misses_each(&POD_READS, &look).await;
         step.assert_all_missed();
     })
     .await;
@@ -101,9 +102,7 @@ async fn canary_rollback_misses_each_of_its_rights() {
         let mut step = Step::new(&site, "canary-rollback", ROLLBACK);
         let back = images.rollback("v2");
         let look = format!("{back} --dry-run");
-        step.misses(("get", "inferenceservices"), &look).await;
-        step.misses(("list", "revisions"), &look).await;
-        step.misses(("get", "leases"), &look).await;
+        step.misses_each(&SERVICE_READS, &look).await;
         step.misses(("patch", "inferenceservices"), &back).await;
         step.misses(("delete", "revisions"), &back).await;
 
@@ -128,8 +127,7 @@ async fn canary_rollback_misses_each_of_its_rights() {
 
         releaser.leaves_pending(&images.create("v5")).await;
         let look = format!("{} --dry-run", images.rollback("v5"));
-        step.misses(("list", "pods"), &look).await;
-        step.misses(("list", "events"), &look).await;
+        step.misses_each(&POD_READS, &look).await;
         step.assert_all_missed();
     })
     .await;
@@ -148,9 +146,7 @@ async fn the_sweep_misses_each_of_its_rights() {
         let left_behind = |version| format!("{} --pipeline-run=gone", images.create(version));
         releaser.succeeds(&left_behind("v2")).await;
         step.misses(("list", "inferenceservices"), &sweep).await;
-        step.misses(("get", "inferenceservices"), &sweep).await;
-        step.misses(("list", "revisions"), &sweep).await;
-        step.misses(("get", "leases"), &sweep).await;
+        step.misses_each(&SERVICE_READS, &sweep).await;
         step.misses(("list", "pipelineruns"), &sweep).await;
         step.misses(("list", "taskruns"), &sweep).await;
         step.misses(("patch", "inferenceservices"), &sweep).await;
@@ -161,8 +157,7 @@ async fn the_sweep_misses_each_of_its_rights() {
         step.misses(("delete", "revisions"), &sweep).await;
 
         releaser.leaves_pending(&left_behind("v5")).await;
-        step.misses(("list", "pods"), &sweep).await;
-        step.misses(("list", "events"), &sweep).await;
+        step.misses_each(&POD_READS, &sweep).await;
         step.assert_all_missed();
     })
     .await;
@@ -241,6 +236,12 @@ impl<'a> Step<'a> {
         self.missed.push(right);
     }
 
+    async fn misses_each(&mut self, rights: &[Right], arguments: &str) {
+        for right in rights {
+            self.misses(*right, arguments).await;
+        }
+    }
+
     /// Every right of the Role was missed by then, and named.
     fn assert_all_missed(&self) {
         let is_missed = |rule: &Value| self.missed.iter().any(|right| is(rule, *right));
@@ -315,13 +316,12 @@ impl<'a> Step<'a> {
         let [group, resource, verb] =
             ["apiGroups", "resources", "verbs"].map(|what| rule[what][0].as_str().unwrap());
         let resource = format!("{resource}.{group}");
-        for _ in 0..50 {
-            if self.kubectl(&["auth", "can-i", verb, &resource, "--as", &account]).is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        panic!("failed to see the Role of {account} come into effect");
+        let may = ["auth", "can-i", verb, &resource, "--as", &account];
+        within(Duration::from_secs(10), &format!("the Role of {account}"), async || {
+            Ok(self.kubectl(&may).ok())
+        })
+        .await
+        .unwrap();
     }
 
     fn kubectl(&self, line: &[&str]) -> anyhow::Result<String> {
