@@ -7,7 +7,7 @@ use serde::Deserialize;
 use step::{SecretError, SecretFolder};
 use thiserror::Error;
 
-use crate::reference::Reference;
+use crate::reference::RepositoryName;
 
 /// What a `config.json` holds.
 #[derive(Debug, Default)]
@@ -71,12 +71,12 @@ impl Credentials {
     }
 
     /// The credential of the longest path that the image lies in: `HOST/team/models` before `HOST/team` before `HOST`.
-    pub fn of(&self, image: &Reference) -> Option<&Credential> {
+    pub fn of(&self, image: &RepositoryName) -> Option<&Credential> {
         places(image).find_map(|place| self.auths.get(&place))
     }
 
     /// The program that Docker would ask for them. It is not run: a step's image has no programs.
-    pub fn helper(&self, image: &Reference) -> Option<&str> {
+    pub fn helper(&self, image: &RepositoryName) -> Option<&str> {
         let named = places(image).any(|place| self.helpers.contains(&place));
         if named { Some("credHelpers") } else { self.default_helper.as_ref().map(|_| "credsStore") }
     }
@@ -94,8 +94,8 @@ fn place(key: &str) -> String {
     }
 }
 
-fn places(image: &Reference) -> impl Iterator<Item = String> {
-    let whole = format!("{}/{}", image.host, image.repository);
+fn places(image: &RepositoryName) -> impl Iterator<Item = String> {
+    let whole = image.to_string();
     let ends: Vec<_> = whole.match_indices('/').map(|(end, _)| end).collect();
     let shorter: Vec<_> = ends.into_iter().rev().map(|end| whole[..end].to_owned()).collect();
     std::iter::once(whole).chain(shorter)
@@ -158,34 +158,34 @@ mod tests {
             auth("all"),
             auth("models"),
         );
-        assert_eq!(of(&config, "r.example/team/models/iris:v1"), Some(password("models")));
-        assert_eq!(of(&config, "r.example/team/modelsx:v1"), Some(password("all")));
-        assert_eq!(of(&config, "r.example:5000/team/models/iris:v1"), None);
-        assert_eq!(of(&config, "acme/iris:v1"), Some(password("hub")));
-        assert_eq!(of(&config, "docker.io/acme/iris:v1"), Some(password("hub")));
-        assert_eq!(of(&config, "evil-r.example/team/models/iris:v1"), None);
+        assert_eq!(of(&config, "r.example/team/models/iris"), Some(password("models")));
+        assert_eq!(of(&config, "r.example/team/modelsx"), Some(password("all")));
+        assert_eq!(of(&config, "r.example:5000/team/models/iris"), None);
+        assert_eq!(of(&config, "acme/iris"), Some(password("hub")));
+        assert_eq!(of(&config, "docker.io/acme/iris"), Some(password("hub")));
+        assert_eq!(of(&config, "evil-r.example/team/models/iris"), None);
     }
 
     #[test]
     fn identity_tokens_and_helpers_are_known() {
         let config = r#"{"auths": {"a.azurecr.io": {"auth": "MDA6", "identitytoken": "t0ken"}, "empty.example": {}},
             "credHelpers": {"1.dkr.ecr.eu-west-1.amazonaws.com": "ecr-login"}}"#;
-        assert_eq!(of(config, "a.azurecr.io/x:1"), Some(Credential::IdentityToken("t0ken".into())));
-        assert_eq!(of(config, "empty.example/x:1"), None);
+        assert_eq!(of(config, "a.azurecr.io/x"), Some(Credential::IdentityToken("t0ken".into())));
+        assert_eq!(of(config, "empty.example/x"), None);
         let read = Credentials::parse(config.as_bytes()).unwrap();
         let helper = |image: &str| read.helper(&image.parse().unwrap()).map(str::to_owned);
         assert_eq!(
-            helper("1.dkr.ecr.eu-west-1.amazonaws.com/iris:v1").as_deref(),
+            helper("1.dkr.ecr.eu-west-1.amazonaws.com/iris").as_deref(),
             Some("credHelpers")
         );
-        assert_eq!(helper("a.azurecr.io/x:1"), None);
+        assert_eq!(helper("a.azurecr.io/x"), None);
     }
 
     #[test]
     fn a_folder_may_hold_either_name_or_nothing_and_a_bad_file_is_not_quoted() {
         let home = tempfile::tempdir().unwrap();
         let folder = SecretFolder::from(home.path().as_os_str().to_owned());
-        let image = "r.example/x:1".parse().unwrap();
+        let image = "r.example/x".parse().unwrap();
         assert_eq!(Credentials::read(&folder).unwrap().of(&image), None);
         let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
         write(

@@ -1,32 +1,19 @@
-//! The repository of one image: what it holds, asked again while that may help.
+//! One repository of a registry, and who asks it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use backon::{ExponentialBuilder, Retryable as _};
-use reqwest::{
-    Certificate, Method, Response, StatusCode, Url,
-    header::{ACCEPT, AUTHORIZATION, HeaderValue},
-};
-use serde::Deserialize as _;
-use serde_json::Value;
+use reqwest::{Certificate, Method, Response, StatusCode, Url, header::HeaderMap};
 use sha2::{Digest as _, Sha256};
-use step::text::{clean, hex};
-use tokio::{sync::Mutex, time::Instant};
+use step::{secret, text::hex};
 
 use crate::{
-    authorization::authorize,
+    authorization::{Authorizations, Scope},
+    connection::{Account, Connection, Request},
     credentials::Credential,
-    error::{RegistryError, is_busy},
-    http::{Http, parse},
-    manifest::{Descriptor, MEDIA_TYPES, Manifest},
-    reference::Reference,
+    error::{RegistryError, Right},
+    http::Http,
+    reference::RepositoryName,
 };
-
-/// What distribution's specification asks registries to take at least, and more than any image needs.
-const LARGEST_DOCUMENT: usize = 4 << 20;
-const FIRST_PAUSE: Duration = Duration::from_millis(300);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-const RETRIES: usize = 5;
 
 /// How to reach a registry.
 #[derive(Debug)]
@@ -36,181 +23,147 @@ pub struct Access {
     pub insecure: bool,
     /// Additional CA certificates
     pub authorities: Vec<Certificate>,
-    /// Longest time in all
+    /// Longest time of one question: none of its repetitions begins later. Bytes of blobs take the time they take
     pub timeout: Duration,
+    /// Longest silence: before an answer, within it, or while the registry takes nothing of what is sent
+    pub idle_timeout: Duration,
 }
 
-/// What a tag holds.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Image {
-    /// `sha256:` and 64 digits: of the index where it is one for several platforms
-    pub digest: String,
-    pub labels: BTreeMap<String, String>,
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            credential: None,
+            insecure: false,
+            authorities: Vec::new(),
+            timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
 }
 
-/// The repository of one image.
+/// A repository: what it holds, and what is brought there. Clones share connections and tokens.
+#[derive(Clone, Debug)]
+pub struct Repository(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Repository {
-    http: Http,
-    access: Access,
-    image: Reference,
-    deadline: Instant,
-    /// Found with the first request: `https://HOST/v2/`
-    base: Mutex<Option<Url>>,
-    authorization: Mutex<Option<HeaderValue>>,
+struct Inner {
+    name: RepositoryName,
+    connection: Arc<Connection>,
+    account: Account,
+}
+
+/// An answer with all of its body.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// Where it came from in the end
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Repository {
-    pub fn new(image: Reference, access: Access) -> Result<Self, RegistryError> {
-        Ok(Self {
-            http: Http::new(&access.authorities)?,
-            deadline: Instant::now() + access.timeout,
-            access,
-            image,
-            base: Mutex::default(),
-            authorization: Mutex::default(),
-        })
+    /// Nothing is asked yet.
+    pub fn new(name: RepositoryName, access: Access) -> Result<Self, RegistryError> {
+        let Access { credential, insecure, authorities, timeout, idle_timeout } = access;
+        let http = Http::new(&authorities, idle_timeout)?;
+        let connection = Arc::new(Connection::new(http, insecure || name.is_nearby(), timeout));
+        Ok(Self::of(name, connection, credential))
     }
 
-    /// What the image's tag holds, if it is there.
-    pub async fn image(&self) -> Result<Option<Image>, RegistryError> {
-        let Some(text) =
-            self.document(&format!("manifests/{}", self.image.tag), "manifest").await?
-        else {
-            return Ok(None);
-        };
-        let digest = digest(&text);
-        let config = match parse(&text, "manifest")? {
-            Manifest { config: Some(config), .. } => Some(config),
-            index => match index.own_platform() {
-                Some(Descriptor { digest, .. }) => {
-                    let text = self.known("manifests", &digest, "manifest").await?;
-                    parse::<Manifest>(&text, "manifest")?.config
-                }
-                None => None,
-            },
-        };
-        let labels = match config {
-            Some(Descriptor { digest, .. }) => {
-                let text = self.known("blobs", &digest, "configuration").await?;
-                labels(&text)?
-            }
-            None => BTreeMap::new(),
-        };
-        Ok(Some(Image { digest, labels }))
+    /// Another repository of this registry, over the same connections; who we are may differ there. None: that is
+    /// on another host.
+    pub fn beside(&self, name: RepositoryName, credential: Option<Credential>) -> Option<Self> {
+        let is_here = name.host == self.name().host;
+        is_here.then(|| Self::of(name, Arc::clone(&self.0.connection), credential))
     }
 
-    /// Whether the repository holds a manifest of this digest.
-    pub async fn has(&self, digest: &str) -> Result<bool, RegistryError> {
-        Ok(self.ask(Method::HEAD, &format!("manifests/{digest}")).await?.is_some())
+    fn of(
+        name: RepositoryName,
+        connection: Arc<Connection>,
+        credential: Option<Credential>,
+    ) -> Self {
+        match &credential {
+            Some(Credential::Password { user, password }) => secret::keep_user(user, password),
+            Some(Credential::IdentityToken(token)) => secret::keep(token),
+            None => {}
+        }
+        let account = Account { credential, authorizations: Authorizations::default() };
+        Self(Arc::new(Inner { name, connection, account }))
     }
 
-    /// A document whose digest another one names.
-    async fn known(
+    pub fn name(&self) -> &RepositoryName {
+        &self.0.name
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        &self.0.account
+    }
+
+    pub(crate) fn scope(&self, right: Right) -> Scope {
+        Scope { right, repository: self.name().clone(), mounted_from: None }
+    }
+
+    /// For `path` within the repository.
+    pub(crate) async fn request(
         &self,
-        kind: &str,
-        wanted: &str,
-        what: &'static str,
-    ) -> Result<Vec<u8>, RegistryError> {
-        let text = self.document(&format!("{kind}/{wanted}"), what).await?.ok_or_else(|| {
-            RegistryError::Answered(format!("it has no {what} `{}`", clean(wanted)))
-        })?;
-        if digest(&text) == wanted { Ok(text) } else { Err(RegistryError::Digest(what)) }
-    }
-
-    async fn document(
-        &self,
+        method: Method,
+        right: Right,
         path: &str,
-        what: &'static str,
-    ) -> Result<Option<Vec<u8>>, RegistryError> {
-        let Some(answer) = self.ask(Method::GET, path).await? else { return Ok(None) };
-        self.http.whole(answer, LARGEST_DOCUMENT, what).await.map(Some)
+    ) -> Result<Request, RegistryError> {
+        let base = self.connection().base(self.name()).await?;
+        let url = base.join(&format!("{}/{path}", self.name().path));
+        let url = url.map_err(|_| RegistryError::Malformed("address"))?;
+        Ok(self.request_to(method, right, url))
     }
 
-    /// Asks until there is a final answer, within the time. None: it has no such thing.
-    async fn ask(&self, method: Method, path: &str) -> Result<Option<Response>, RegistryError> {
-        let pauses = ExponentialBuilder::new()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(RETRIES)
-            .with_jitter();
-        let attempt = || async {
-            let answer = self.attempt(method.clone(), path).await?;
-            if is_busy(answer.status()) { Err(self.http.refusal(answer).await) } else { Ok(answer) }
-        };
-        let answer = attempt
-            .retry(pauses)
-            .when(RegistryError::is_retryable)
-            .adjust(|error, pause| {
-                let pause = error.retry_after().or(pause).filter(|_| pause.is_some())?;
-                (Instant::now() + pause < self.deadline).then_some(pause)
+    pub(crate) fn request_to(&self, method: Method, right: Right, url: Url) -> Request {
+        let (headers, body) = (HeaderMap::new(), bytes::Bytes::new());
+        Request { method, url, headers, body, scope: self.scope(right) }
+    }
+
+    /// With retries. None: it has no such thing.
+    pub(crate) async fn find(&self, request: &Request) -> Result<Option<Response>, RegistryError> {
+        let answer = self.connection().ask(self.account(), request).await?;
+        self.found(answer, request).await
+    }
+
+    /// The same with the answer's body, of at most `largest` bytes; after a cut within it all is asked again.
+    pub(crate) async fn read(
+        &self,
+        request: &Request,
+        largest: usize,
+        what: &'static str,
+    ) -> Result<Option<Whole>, RegistryError> {
+        let connection = self.connection();
+        connection
+            .again(&request.scope, || async {
+                let answer = connection.once(self.account(), request).await?;
+                let Some(answer) = self.found(answer, request).await? else { return Ok(None) };
+                let (url, headers) = (answer.url().clone(), answer.headers().clone());
+                let bytes = connection.http.whole(answer, largest, what).await?;
+                Ok(Some(Whole { url, headers, bytes }))
             })
-            .notify(|error, _| tracing::warn!("{}: {error}; asking again", self.image.host))
-            .await?;
+            .await
+    }
+
+    pub(crate) async fn found(
+        &self,
+        answer: Response,
+        request: &Request,
+    ) -> Result<Option<Response>, RegistryError> {
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => Ok(Some(answer)),
-            _ => Err(self.http.refusal(answer).await),
+            _ => Err(self.connection().refused(answer, &request.scope).await),
         }
-    }
-
-    async fn attempt(&self, method: Method, path: &str) -> Result<Response, RegistryError> {
-        let base = self.base().await?;
-        let url = base
-            .join(&format!("{}/{path}", self.image.repository))
-            .map_err(|_| RegistryError::Malformed("address"))?;
-        let ask = |authorization: Option<HeaderValue>| {
-            let request = self.http.client.request(method.clone(), url.clone());
-            let request = request.header(ACCEPT, MEDIA_TYPES);
-            self.http.send(match authorization {
-                Some(value) => request.header(AUTHORIZATION, value),
-                None => request,
-            })
-        };
-        let known = self.authorization.lock().await.clone();
-        let answer = ask(known).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let (repository, credential) = (&self.image.repository, self.access.credential.as_ref());
-        let authorization = authorize(&self.http, &answer, &base, repository, credential).await?;
-        let Some(authorization) = authorization else { return Ok(answer) };
-        *self.authorization.lock().await = Some(authorization.clone());
-        ask(Some(authorization)).await
-    }
-
-    /// With TLS, and without where that is allowed and there is none.
-    async fn base(&self) -> Result<Url, RegistryError> {
-        let mut base = self.base.lock().await;
-        if let Some(base) = &*base {
-            return Ok(base.clone());
-        }
-        let plain = self.access.insecure || self.image.is_nearby();
-        let mut failed = RegistryError::Malformed("address");
-        for scheme in ["https", "http"].into_iter().take(if plain { 2 } else { 1 }) {
-            let Ok(url) = Url::parse(&format!("{scheme}://{}/v2/", self.image.authority())) else {
-                continue;
-            };
-            match self.http.send(self.http.client.get(url.clone())).await {
-                Ok(_) => return Ok(base.insert(url).clone()),
-                Err(error) => failed = error,
-            }
-            if matches!(failed, RegistryError::Certificate(_)) {
-                break; // it does speak TLS
-            }
-        }
-        Err(failed)
     }
 }
 
-/// Those in an image's configuration.
-fn labels(text: &[u8]) -> Result<BTreeMap<String, String>, RegistryError> {
-    let configuration: Value = parse(text, "configuration")?;
-    let labels = configuration.pointer("/config/Labels").filter(|labels| !labels.is_null());
-    let labels = labels.map(BTreeMap::deserialize).transpose();
-    labels.map(Option::unwrap_or_default).map_err(|_| RegistryError::Malformed("configuration"))
-}
-
-fn digest(text: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(text)))
+/// `sha256:` and 64 digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::time::Duration;
-
 use registry::{Access, Credential, RegistryError, Repository};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -15,10 +13,8 @@ use wiremock::{
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 fn registry(server: &MockServer, credential: Option<Credential>) -> Repository {
-    let image = format!("{}/models/iris:v1", server.address()).parse().unwrap();
-    let timeout = Duration::from_secs(20);
-    Repository::new(image, Access { credential, insecure: false, authorities: vec![], timeout })
-        .unwrap()
+    let name = format!("{}/models/iris", server.address()).parse().unwrap();
+    Repository::new(name, Access { credential, ..Access::default() }).unwrap()
 }
 
 fn digest(text: &str) -> String {
@@ -45,7 +41,7 @@ async fn holds(server: &MockServer, at: &str, label: &str) -> String {
 }
 
 async fn label(registry: &Repository) -> Option<String> {
-    registry.image().await.unwrap()?.labels.get("kind").cloned()
+    registry.image("v1").await.unwrap()?.labels.get("kind").cloned()
 }
 
 fn password() -> Credential {
@@ -56,7 +52,7 @@ fn password() -> Credential {
 async fn a_tag_tells_its_digest_and_its_labels() {
     let server = MockServer::start().await;
     let wanted = holds(&server, "v1", "model").await;
-    let image = registry(&server, None).image().await.unwrap().unwrap();
+    let image = registry(&server, None).image("v1").await.unwrap().unwrap();
     assert_eq!((image.digest, image.labels["kind"].as_str()), (wanted, "model"));
 }
 
@@ -77,18 +73,18 @@ async fn of_an_index_the_labels_are_those_of_this_node_s_image() {
     }
     let index = json!({ "manifests": entries }).to_string();
     serves(&server, "manifests/v1", ok(&index)).await;
-    let image = registry(&server, None).image().await.unwrap().unwrap();
+    let image = registry(&server, None).image("v1").await.unwrap().unwrap();
     assert_eq!((image.digest, image.labels["kind"].as_str()), (digest(&index), "own"));
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_no_error() {
     let server = MockServer::start().await;
-    holds(&server, "sha256:11", "x").await;
+    holds(&server, "v2", "x").await;
     let registry = registry(&server, None);
-    assert_eq!(registry.image().await.unwrap(), None);
-    assert!(registry.has("sha256:11").await.unwrap());
-    assert!(!registry.has("sha256:22").await.unwrap());
+    assert_eq!(registry.image("v1").await.unwrap(), None);
+    assert!(registry.has("v2").await.unwrap());
+    assert!(!registry.has(&digest("y")).await.unwrap());
 }
 
 #[tokio::test]
@@ -99,7 +95,7 @@ async fn an_image_without_labels_has_none() {
         let manifest = json!({ "config": { "digest": digest(config) } }).to_string();
         serves(&server, &format!("blobs/{}", digest(config)), ok(config)).await;
         serves(&server, "manifests/v1", ok(&manifest)).await;
-        assert!(registry(&server, None).image().await.unwrap().unwrap().labels.is_empty());
+        assert!(registry(&server, None).image("v1").await.unwrap().unwrap().labels.is_empty());
     }
 }
 
@@ -113,9 +109,9 @@ async fn a_password_goes_to_a_registry_that_asks_for_it() {
         .mount(&server)
         .await;
     serves(&server, "manifests/v1", wants).await;
-    assert!(registry(&server, Some(password())).image().await.unwrap().is_some());
-    let refused = registry(&server, None).image().await.unwrap_err();
-    assert!(matches!(refused, RegistryError::Denied(_)), "{refused:?}");
+    assert!(registry(&server, Some(password())).image("v1").await.unwrap().is_some());
+    let refused = registry(&server, None).image("v1").await.unwrap_err();
+    assert!(matches!(refused, RegistryError::Denied { .. }), "{refused:?}");
 }
 
 #[tokio::test]
@@ -145,7 +141,7 @@ async fn a_token_is_got_for_this_repository_and_used_again() {
     )
     .await;
     let registry = registry(&server, Some(password()));
-    assert!(registry.image().await.unwrap().is_some());
+    assert!(registry.image("v1").await.unwrap().is_some());
     assert!(registry.has("v1").await.unwrap());
 }
 
@@ -170,7 +166,7 @@ async fn an_identity_token_is_exchanged() {
     )
     .await;
     let token = Credential::IdentityToken("1d".into());
-    assert!(registry(&server, Some(token)).image().await.unwrap().is_some());
+    assert!(registry(&server, Some(token)).image("v1").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -192,9 +188,15 @@ async fn what_may_pass_is_asked_again_and_the_rest_fails_at_once() {
         .expect(1)
         .mount(&server)
         .await;
-    let refused = registry(&server, Some(password())).image().await.unwrap_err();
-    assert_eq!(refused.to_string(), "it answered 403 Forbidden DENIED (no\\u{1b}[2J right)");
-    assert!(matches!(refused, RegistryError::Denied(_)));
+    let refused = registry(&server, Some(password())).image("v1").await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "it answered 403 Forbidden DENIED (no\\u{{1b}}[2J right): the right to pull from `{}/models/iris` is missing",
+            server.address()
+        )
+    );
+    assert!(matches!(refused, RegistryError::Denied { .. }));
 }
 
 #[tokio::test]
@@ -203,13 +205,13 @@ async fn what_is_not_what_its_digest_says_or_too_large_is_refused() {
     let wrong = json!({ "config": { "digest": digest("something else") } }).to_string();
     serves(&server, "manifests/v1", ok(&wrong)).await;
     serves(&server, &format!("blobs/{}", digest("something else")), ok("{}")).await;
-    assert!(matches!(registry(&server, None).image().await, Err(RegistryError::Digest(_))));
+    assert!(matches!(registry(&server, None).image("v1").await, Err(RegistryError::Digest(_))));
     server.reset().await;
     serves(&server, "manifests/v1", ok(&" ".repeat(5 << 20))).await;
-    assert!(matches!(registry(&server, None).image().await, Err(RegistryError::TooLarge(_))));
+    assert!(matches!(registry(&server, None).image("v1").await, Err(RegistryError::TooLarge(_))));
     server.reset().await;
     serves(&server, "manifests/v1", ok("<html>")).await;
-    assert!(matches!(registry(&server, None).image().await, Err(RegistryError::Malformed(_))));
+    assert!(matches!(registry(&server, None).image("v1").await, Err(RegistryError::Malformed(_))));
 }
 
 #[tokio::test]
