@@ -138,10 +138,16 @@ impl Destination {
         root: &Path,
         receipt: &Receipt,
     ) -> Result<(), DestinationError> {
+        self.write_receipt(receipt).map_err(disk("write", &self.receipt_path()))?;
+        self.place(staging, root)
+    }
+
+    /// The same without a receipt, so that no later run takes it for a bento.
+    pub fn place(&self, staging: Staging, root: &Path) -> Result<(), DestinationError> {
         let whole = staging.path().join(root);
+        fs::create_dir_all(&whole).map_err(disk("create", &whole))?;
         fs::set_permissions(&whole, Permissions::from_mode(0o755))
             .map_err(disk("make readable", &whole))?;
-        self.write_receipt(receipt).map_err(disk("write", &self.receipt_path()))?;
         let whole: PathBuf = whole.components().collect(); // no slash at the end where the root is empty
         fs::rename(&whole, &self.target).map_err(disk("put the bento at", &self.target))?;
         if root == Path::new("") {

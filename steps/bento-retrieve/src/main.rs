@@ -1,6 +1,6 @@
 //! Gets a bento from a store, for a pipeline or a person.
 //!
-//! - `cli`: arguments, plans, hints and output; all else is the library's
+//! - `cli`: arguments and output; all else is the library's
 
 mod cli;
 

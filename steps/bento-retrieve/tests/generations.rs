@@ -5,87 +5,67 @@
 //! have, and are left out, with a line that says so, where theirs is missing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+#[path = "support/releases.rs"]
+mod releases;
+
+use std::{env, fs, path::Path, process::Command};
 
 use assert_cmd::cargo::cargo_bin;
 
-/// What pip would choose by itself for these old releases no longer works together.
-const OLD: [&str; 8] = [
-    "protobuf<3.21",
-    "grpcio<1.50",
-    "flask<2.1",
-    "werkzeug<2.1",
-    "jinja2<3.1",
-    "markupsafe<2.1",
-    "itsdangerous<2.1",
-    "sqlalchemy<1.4",
-];
-
-/// What the example's notebook needs too.
-const NEEDED: &str = "3.11";
+use crate::releases::run;
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bundles_of_0_9_are_taken() {
-    retrieves_what_it_saves("0.9.2", "3.7", &OLD);
+    retrieves_what_it_saves("0.9.2");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bundles_of_0_13_are_taken() {
-    retrieves_what_it_saves("0.13.1", "3.7", &OLD);
+    retrieves_what_it_saves("0.13.1");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bentos_of_1_0_are_taken() {
-    retrieves_what_it_saves("1.0.25", "3.8", &["cattrs<23.2"]);
+    retrieves_what_it_saves("1.0.25");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bentos_of_1_1_are_taken() {
-    retrieves_what_it_saves("1.1.11", "3.9", &[]);
+    retrieves_what_it_saves("1.1.11");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bentos_of_1_2_are_taken() {
-    retrieves_what_it_saves("1.2.20", "3.11", &["pydantic==2.7.4"]);
+    retrieves_what_it_saves("1.2.20");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bentos_of_1_3_are_taken() {
-    retrieves_what_it_saves("1.3.22", "3.11", &[]);
+    retrieves_what_it_saves("1.3.22");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bentos_of_1_4_without_pax_headers_are_taken() {
-    retrieves_what_it_saves("1.4.19", "3.11", &[]);
+    retrieves_what_it_saves("1.4.19");
 }
 
 #[test]
 #[ignore = "installs a release of BentoML: `make bentoml-tests`"]
 fn bentos_of_1_4_with_pax_headers_are_taken() {
-    retrieves_what_it_saves("1.4.39", "3.11", &[]);
+    retrieves_what_it_saves("1.4.39");
 }
 
 /// Makes a bento with this release, retrieves each of its exports, and compares the files with what Python unpacks.
-fn retrieves_what_it_saves(release: &str, python: &str, requirements: &[&str]) {
+fn retrieves_what_it_saves(release: &str) {
     let is_legacy = release.starts_with("0.");
-    let Some(interpreter) = interpreter(python) else {
-        assert_ne!(python, NEEDED, "python{NEEDED} has to be on the PATH, or in pyenv");
-        eprintln!("left out: BentoML {release}, as there is no python{python} here");
-        return;
-    };
-    let place = format!("{release}-python{python}");
-    let bin = environment(&place, release, &interpreter, requirements).join("bin");
+    let Some(bin) = releases::bin(release) else { return };
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recipes");
     let (recipe, version) = if is_legacy {
         (recipe.join("bundle_0x.py"), "20261124060700_B2EDC0")
@@ -137,56 +117,4 @@ else: tarfile.open(sys.argv[1]).extractall(sys.argv[2])";
         let shown = String::from_utf8(shown.stdout).unwrap();
         assert!(shown.starts_with(bento) && shown.contains(release), "{name}: {shown}");
     }
-}
-
-/// A virtual environment with this release, made once for a machine.
-fn environment(name: &str, release: &str, interpreter: &Path, requirements: &[&str]) -> PathBuf {
-    let place = cache().join("bentoml").join(name);
-    if place.join("complete").exists() {
-        return place;
-    }
-    let _ = fs::remove_dir_all(&place); // one that was not finished
-    fs::create_dir_all(place.parent().unwrap()).unwrap();
-    run(Command::new(interpreter).args(["-m", "venv"]).arg(&place));
-    let mut pip = Command::new(place.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--prefer-binary", "--disable-pip-version-check"]);
-    run(pip.arg(format!("bentoml=={release}")).args(requirements));
-    fs::write(place.join("complete"), "").unwrap();
-    place
-}
-
-/// Where what was built or installed once is kept.
-fn cache() -> PathBuf {
-    env::var_os("XDG_CACHE_HOME")
-        .map_or_else(|| home().join(".cache"), PathBuf::from)
-        .join("kanaria")
-}
-
-fn home() -> PathBuf {
-    env::var_os("HOME").unwrap().into()
-}
-
-/// From the path or from pyenv.
-fn interpreter(python: &str) -> Option<PathBuf> {
-    let name = format!("python{python}");
-    let paths = env::var_os("PATH").unwrap();
-    let mut places: Vec<_> = env::split_paths(&paths).map(|folder| folder.join(&name)).collect();
-    for version in fs::read_dir(home().join(".pyenv/versions")).into_iter().flatten().flatten() {
-        places.push(version.path().join("bin").join(&name));
-    }
-    let works = |place: &PathBuf| {
-        Command::new(place).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
-    places.into_iter().find(works)
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}\n{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
 }

@@ -32,6 +32,7 @@ pub(crate) fn start(step: &str) {
                 (own.as_str(), Level::INFO),
                 ("step", Level::INFO),
                 ("inference_service", Level::INFO),
+                ("bento_retrieve", Level::INFO),
             ])
             // What failed is told, once and in a line, by whoever asked for it.
             .with_target("kube_client", LevelFilter::OFF)

@@ -16,14 +16,12 @@ use std::{
     io::{self, BufReader, BufWriter, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use bento_retrieve::{
-    archive::{Folder, Limits, unpack},
-    progress::Progress,
-};
+use bento_retrieve::archive::{Folder, Limits, unpack};
 use flate2::{Compression, write::GzEncoder};
 
 use crate::server::{Limit, Of, Server};
@@ -181,7 +179,7 @@ fn without_writers(what: &str, archive: &Path, rounds: usize, place: &Path) {
             let input = BufReader::with_capacity(64 << 10, File::open(archive).unwrap());
             Command::new("sync").status().unwrap();
             let start = Instant::now();
-            unpack(input, &folder, &limits, &Progress::default()).unwrap();
+            unpack(input, &folder, &limits, &Arc::default()).unwrap();
             taken.push(Taken { wall: start.elapsed(), memory: 0 });
             let _ = fs::remove_file(root.join(WEIGHTS));
         }

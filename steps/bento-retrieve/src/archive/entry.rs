@@ -1,9 +1,6 @@
-//! An entry of an archive of any format, on its way from the reader to the folder: counted, checked, written.
+//! An entry of an archive of any format, on its way from the reader to the sink: counted, judged, handed on.
 
-use std::{
-    io::{self, ErrorKind, Read},
-    path::PathBuf,
-};
+use std::io::{self, ErrorKind, Read};
 
 use step::text::short;
 
@@ -11,7 +8,7 @@ use crate::archive::{
     error::ArchiveError,
     limits::{HEADERS, Meter},
     policy::{Tree, Violation},
-    writer::{Last, Orders},
+    sink::{Contents, Entries, Last},
 };
 
 /// What an entry wants to become.
@@ -23,17 +20,20 @@ pub(crate) enum EntryKind {
     Other(&'static str),
 }
 
-/// What an archive has brought so far, and the orders to make it.
-pub(crate) struct Unpacker<'a, 'b> {
+/// Bytes that are passed over at once.
+const PASSED_OVER: usize = 64 << 10;
+
+/// What an archive has brought so far, and what takes it.
+pub(crate) struct Unpacker<'a> {
     tree: Tree,
-    copies: Vec<(PathBuf, PathBuf)>,
-    orders: &'a mut Orders<'b>,
+    copies: Vec<(String, String)>,
+    pub(crate) sink: &'a mut dyn Entries,
     pub(crate) meter: &'a Meter<'a>,
 }
 
-impl<'a, 'b> Unpacker<'a, 'b> {
-    pub(crate) fn new(orders: &'a mut Orders<'b>, meter: &'a Meter<'a>) -> Self {
-        Self { tree: Tree::default(), copies: Vec::new(), orders, meter }
+impl<'a> Unpacker<'a> {
+    pub(crate) fn new(sink: &'a mut dyn Entries, meter: &'a Meter<'a>) -> Self {
+        Self { tree: Tree::default(), copies: Vec::new(), sink, meter }
     }
 
     pub(crate) fn add(
@@ -51,7 +51,7 @@ impl<'a, 'b> Unpacker<'a, 'b> {
             EntryKind::HardLink(target) => {
                 let (placed, earlier) = self.tree.hard_link(name, target).map_err(refused)?;
                 self.meter.count_copy(earlier.size)?;
-                self.copies.push((earlier.path, placed.name.clone().into()));
+                self.copies.push((earlier.path, placed.name.clone()));
                 Ok(placed)
             }
             EntryKind::File { .. } => self.tree.file(name, size),
@@ -62,14 +62,17 @@ impl<'a, 'b> Unpacker<'a, 'b> {
             self.meter.announce(size)?;
         }
         for directory in &placed.fresh_directories {
-            self.orders.directory(directory)?;
+            self.sink.directory(directory)?;
         }
         if let EntryKind::File { executable } = kind {
             let meter = self.meter;
             meter.allow(size.saturating_add(HEADERS));
-            self.orders.file(placed.name.into(), *executable, size, |piece| {
+            let mut read = |piece: &mut [u8]| {
                 contents.read_exact(piece).map_err(|error| explain(meter, &error))
-            })?;
+            };
+            let mut contents = Contents::new(size, &mut read);
+            self.sink.file(placed.name, *executable, &mut contents)?;
+            pass_over(&mut contents)?;
         }
         Ok(())
     }
@@ -79,6 +82,15 @@ impl<'a, 'b> Unpacker<'a, 'b> {
         let refused = |(entry, violation)| ArchiveError::Entry { entry, violation };
         Ok(Last { copies: self.copies, links: self.tree.into_links().map_err(refused)? })
     }
+}
+
+/// What the sink has left of a file: it counts, and comes before the next entry.
+fn pass_over(contents: &mut Contents) -> Result<(), ArchiveError> {
+    if contents.left() > 0 {
+        let mut piece = vec![0; PASSED_OVER];
+        while contents.fill(&mut piece)? > 0 {}
+    }
+    Ok(())
 }
 
 /// What made a read fail: a limit, the missing input, or the archive itself.

@@ -32,4 +32,10 @@ pub enum ArchiveError {
     Input,
     #[error("stopped")]
     Stopped,
+    /// A zip, for a sink that has no place to keep it.
+    #[error("a zip tells at its end what is in it, so it cannot be unpacked while it comes")]
+    NotStreamable,
+    /// The sink's own failure, as it was returned.
+    #[error(transparent)]
+    Sink(#[from] anyhow::Error),
 }

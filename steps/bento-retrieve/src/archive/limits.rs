@@ -105,7 +105,7 @@ impl<'a> Meter<'a> {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.progress.stop.load(Ordering::Relaxed)
+        self.progress.is_stopped()
     }
 
     fn came_out(&self, bytes: &[u8]) -> Result<(), Limit> {

@@ -1,9 +1,6 @@
 //! What an archive may put where: the rules about names, kinds and links, without touching a disk.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    path::PathBuf,
-};
+use std::collections::{HashMap, hash_map::Entry};
 
 use thiserror::Error;
 
@@ -98,7 +95,7 @@ impl Tree {
         let name = parts(name)?.join("/");
         match self.entries.get(&name.to_lowercase()) {
             Some((known, Kind::File(size))) if *known == name => {
-                Ok(Earlier { path: name.into(), size: *size })
+                Ok(Earlier { path: name, size: *size })
             }
             _ => Err(Violation::NoEarlierFile),
         }
@@ -169,12 +166,12 @@ impl Tree {
         let name = parts.join("/");
         for (end, _) in name.match_indices('/') {
             if self.add(&name[..end], Kind::ImpliedDirectory)? {
-                fresh.push(PathBuf::from(&name[..end]));
+                fresh.push(name[..end].to_owned());
             }
         }
         let is_fresh = self.add(&name, kind)?;
         if is_fresh && kind == Kind::Directory {
-            fresh.push(PathBuf::from(&name));
+            fresh.push(name.clone());
         }
         Ok(Placed { name, fresh_directories: fresh })
     }
@@ -210,13 +207,13 @@ impl Tree {
 pub(crate) struct Placed {
     pub(crate) name: String,
     /// Directories to make first, outermost first; with the entry itself if it is one
-    pub(crate) fresh_directories: Vec<PathBuf>,
+    pub(crate) fresh_directories: Vec<String>,
 }
 
 /// A file of the archive that another entry is a hard link to.
 #[derive(Debug)]
 pub(crate) struct Earlier {
-    pub(crate) path: PathBuf,
+    pub(crate) path: String,
     /// Bytes
     pub(crate) size: u64,
 }

@@ -2,20 +2,25 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
-        atomic::Ordering,
+        Arc,
         mpsc::{Receiver, SyncSender, channel, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 
 use crate::{
-    archive::{error::ArchiveError, policy::Links},
+    archive::{
+        error::ArchiveError,
+        limits::Limits,
+        read::read,
+        sink::{Contents, Last, Sink},
+    },
     progress::Progress,
 };
 
@@ -53,13 +58,6 @@ pub struct Unpacked {
     pub bytes: u64,
 }
 
-/// What can only be made once all files are there.
-pub(crate) struct Last {
-    /// Files, and what they are to be copied to
-    pub(crate) copies: Vec<(PathBuf, PathBuf)>,
-    pub(crate) links: Links,
-}
-
 /// Contents of files, one after the other.
 struct Chunk {
     files: Vec<FileChunk>,
@@ -81,18 +79,21 @@ struct FileChunk {
     length: usize,
 }
 
-/// Hands over what is to be made. Why something could not be made, [`Folder::fill`] returns.
-pub(crate) struct Orders<'a> {
-    root: &'a File,
+/// Hands over what is to be made, on the thread that reads, to those that write. Dropped, it has waited for them.
+pub struct FolderSink {
+    path: PathBuf,
+    root: Arc<File>,
     queues: Vec<SyncSender<Chunk>>,
-    /// The one whose turn it is
+    threads: Vec<JoinHandle<Result<(), ArchiveError>>>,
+    /// The queue whose turn it is
     turn: usize,
     /// Where there is no queue
-    writer: Writer<'a>,
+    writer: Writer,
     /// Bytes for chunks that were used before, as fresh memory costs more than what is put into it
     used: Receiver<Vec<u8>>,
     chunk: Chunk,
     unpacked: Unpacked,
+    progress: Arc<Progress>,
 }
 
 impl Folder {
@@ -105,67 +106,64 @@ impl Folder {
         Self { writers, ..self }
     }
 
-    /// A file without a name on the same volume, which is gone as soon as it is closed.
-    pub(crate) fn scratch_file(&self) -> Result<File, ArchiveError> {
-        tempfile::tempfile_in(&self.root)
-            .map_err(|source| ArchiveError::Write { path: "the archive".into(), source })
-    }
-
-    /// Reads on this thread and writes on others. What fails on the disk goes first: it ends the reading. Copies
-    /// are made after all that they are of, and symlinks last, so that nothing was written through one.
-    pub(crate) fn fill(
-        &self,
-        progress: &Progress,
-        read: impl FnOnce(&mut Orders) -> Result<Last, ArchiveError>,
-    ) -> Result<Unpacked, ArchiveError> {
+    /// What makes in it what an archive brings. A progress that is stopped ends it.
+    pub fn sink(&self, progress: &Arc<Progress>) -> Result<FolderSink, ArchiveError> {
         // All names count from the open folder, wherever it is by then.
-        let root = &at(&self.root, File::open(&self.root))?;
+        let root = Arc::new(at(&self.root, File::open(&self.root))?);
         let (spare, used) = channel();
-        let (last, mut unpacked) = thread::scope(|scope| {
-            let (queues, threads): (Vec<_>, Vec<_>) = (0..self.writers)
-                .map(|_| {
-                    let (queue, chunks) = sync_channel(WAITING);
-                    let (spare, mut writer) = (spare.clone(), Writer { root, last: None });
-                    let write = move || {
-                        chunks.into_iter().try_for_each(|chunk| {
-                            let _ = spare.send(writer.write(chunk)?); // nobody wants it once the reading has ended
-                            Ok(())
-                        })
-                    };
-                    (queue, scope.spawn(write))
-                })
-                .unzip();
-            let (chunk, writer) = (Chunk::of(fresh()), Writer { root, last: None });
-            let unpacked = Unpacked::default();
-            let mut orders = Orders { root, queues, turn: 0, writer, used, chunk, unpacked };
-            let last = read(&mut orders).and_then(|last| orders.hand_over().map(|()| last));
-            let unpacked = orders.unpacked;
-            drop(orders); // the threads end
-            for thread in threads {
-                thread.join().unwrap_or(Err(ArchiveError::Stopped))?;
-            }
-            last.map(|last| (last, unpacked))
-        })?;
-        for (from, to) in &last.copies {
-            unpacked.bytes += copy(root, from, to, progress)?;
-            unpacked.files += 1;
-        }
-        for (name, target) in &last.links {
-            at(Path::new(name), symlinkat(target, root, name))?;
-            unpacked.files += 1;
-        }
-        Ok(unpacked)
+        let (queues, threads) = (0..self.writers)
+            .map(|_| {
+                let (queue, chunks) = sync_channel(WAITING);
+                let (spare, mut writer) = (spare.clone(), Writer::new(&root));
+                let write = move || {
+                    chunks.into_iter().try_for_each(|chunk| {
+                        let _ = spare.send(writer.write(chunk)?); // nobody wants it once the reading has ended
+                        Ok(())
+                    })
+                };
+                (queue, thread::spawn(write))
+            })
+            .unzip();
+        Ok(FolderSink {
+            path: self.root.clone(),
+            writer: Writer::new(&root),
+            root,
+            queues,
+            threads,
+            turn: 0,
+            used,
+            chunk: Chunk::of(fresh()),
+            unpacked: Unpacked::default(),
+            progress: Arc::clone(progress),
+        })
     }
 }
 
+/// Unpacks the whole archive into an empty folder.
+///
+/// # Errors
+/// Those of [`read`]; the folder is then to be thrown away.
+pub fn unpack(
+    input: impl BufRead,
+    folder: &Folder,
+    limits: &Limits,
+    progress: &Arc<Progress>,
+) -> Result<Unpacked, ArchiveError> {
+    read(input, folder.sink(progress)?, limits, progress)
+}
+
 /// Makes files one after the other.
-struct Writer<'a> {
-    root: &'a File,
+struct Writer {
+    root: Arc<File>,
     /// The file that the next chunk may go on with
     last: Option<(File, PathBuf)>,
 }
 
-impl Writer<'_> {
+impl Writer {
+    fn new(root: &Arc<File>) -> Self {
+        Self { root: Arc::clone(root), last: None }
+    }
+
     /// Gives the chunk's memory back.
     fn write(&mut self, Chunk { files, bytes, .. }: Chunk) -> Result<Vec<u8>, ArchiveError> {
         let mut rest = &bytes[..];
@@ -174,7 +172,7 @@ impl Writer<'_> {
             rest = later;
             if let Some((path, executable)) = begins {
                 let mode = if executable { RUNNABLE } else { PLAIN };
-                self.last = Some((create(self.root, &path, mode)?, path));
+                self.last = Some((create(&self.root, &path, mode)?, path));
             }
             let Some((file, path)) = &mut self.last else { return Err(ArchiveError::Stopped) };
             at(path, file.write_all(contents))?;
@@ -197,7 +195,7 @@ fn copy(root: &File, from: &Path, to: &Path, progress: &Progress) -> Result<u64,
     let mut copy = create(root, to, mode)?;
     let mut bytes = 0;
     loop {
-        if progress.stop.load(Ordering::Relaxed) {
+        if progress.is_stopped() {
             return Err(ArchiveError::Stopped);
         }
         match at(to, io::copy(&mut (&from).take(COPIED), &mut copy))? {
@@ -207,41 +205,83 @@ fn copy(root: &File, from: &Path, to: &Path, progress: &Progress) -> Result<u64,
     }
 }
 
-impl Orders<'_> {
-    /// Made at once, before any file that may lie in it.
-    pub(crate) fn directory(&mut self, path: &Path) -> Result<(), ArchiveError> {
-        at(path, mkdirat(self.root, path, RUNNABLE))
+impl Sink for FolderSink {
+    type Output = Unpacked;
+
+    /// On the same volume, and gone as soon as it is closed.
+    fn scratch_file(&mut self) -> Result<Option<File>, ArchiveError> {
+        let file = tempfile::tempfile_in(&self.path);
+        at(Path::new("the archive"), file).map(Some)
     }
 
-    /// A file of so many bytes, which `read` puts where it is told to.
-    pub(crate) fn file(
+    /// Made at once, before any file that may lie in it.
+    fn directory(&mut self, path: &str) -> Result<(), ArchiveError> {
+        at(Path::new(path), mkdirat(&*self.root, path, RUNNABLE))
+    }
+
+    fn file(
         &mut self,
-        path: PathBuf,
+        path: String,
         executable: bool,
-        size: u64,
-        mut read: impl FnMut(&mut [u8]) -> Result<(), ArchiveError>,
+        contents: &mut Contents,
     ) -> Result<(), ArchiveError> {
         if self.chunk.files.len() == FILES || self.chunk.length == CHUNK {
             self.hand_over()?;
             self.turn = (self.turn + 1) % self.queues.len().max(1);
         }
-        let mut missing = size;
-        let mut begins = Some((path, executable));
+        let mut begins = Some((path.into(), executable));
         loop {
-            let start = self.chunk.length;
-            let length = usize::try_from(missing).unwrap_or(usize::MAX).min(CHUNK - start);
-            read(&mut self.chunk.bytes[start..start + length])?;
+            let length = contents.fill(&mut self.chunk.bytes[self.chunk.length..])?;
             self.chunk.files.push(FileChunk { begins: begins.take(), length });
             self.chunk.length += length;
-            missing -= length as u64;
-            if missing == 0 {
+            if contents.left() == 0 {
                 break;
             }
             self.hand_over()?; // and on to the same writer
         }
         self.unpacked.files += 1;
-        self.unpacked.bytes += size;
+        self.unpacked.bytes += contents.size();
         Ok(())
+    }
+
+    /// Copies are made after all that they are of, and symlinks last, so that nothing was written through one.
+    fn finish(mut self, last: Last) -> Result<Unpacked, ArchiveError> {
+        let handed_over = self.hand_over();
+        self.end()?;
+        handed_over?;
+        let mut unpacked = self.unpacked;
+        for (from, to) in &last.copies {
+            unpacked.bytes += copy(&self.root, from.as_ref(), to.as_ref(), &self.progress)?;
+            unpacked.files += 1;
+        }
+        for (name, target) in &last.links {
+            at(Path::new(name), symlinkat(target, &*self.root, name))?;
+            unpacked.files += 1;
+        }
+        Ok(unpacked)
+    }
+
+    /// What failed on the disk goes first: it ended the reading.
+    fn abandon(mut self, error: ArchiveError) -> ArchiveError {
+        self.end().err().unwrap_or(error)
+    }
+}
+
+impl Drop for FolderSink {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+impl FolderSink {
+    /// Waits until all that was handed over is written, or why it is not.
+    fn end(&mut self) -> Result<(), ArchiveError> {
+        self.queues.clear();
+        let ended = self.threads.drain(..).map(JoinHandle::join);
+        // All of them, before one's error is looked at.
+        let ended: Vec<_> =
+            ended.map(|ended| ended.unwrap_or(Err(ArchiveError::Stopped))).collect();
+        ended.into_iter().collect()
     }
 
     fn hand_over(&mut self) -> Result<(), ArchiveError> {

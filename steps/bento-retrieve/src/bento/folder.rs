@@ -1,92 +1,117 @@
-//! A bento in a folder: where it starts, and whether all that its manifest speaks of is there.
+//! A bento's files in a folder.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 use step::text::clean;
 
 use crate::bento::{
-    dockerfile::{check::check, unsupported::Unsupported},
-    manifest::{BentoError, Manifest},
-    tag::Tag,
+    dockerfile::{
+        Unsupported,
+        scripts::{FOLDERS, LARGEST, broken},
+    },
+    files::{BentoFiles, join},
 };
 
-/// More than any manifest has; one with 200 routes and their schemas takes 100 kB.
-const LARGEST: u64 = 4 << 20;
+/// A folder that an archive was unpacked into.
+#[derive(Debug)]
+pub struct BentoFolder(PathBuf);
 
-/// A bento in a folder.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Bento {
-    pub tag: Tag,
-    /// Where it starts, relative to the folder: empty, or the one directory that everything is in
-    pub root: PathBuf,
-    /// Relative to the root
-    pub dockerfile: &'static str,
-    /// What whoever builds or runs it should know
-    pub warnings: Vec<String>,
-    /// What a builder would fail at, or leave out
-    pub unsupported: Vec<Unsupported>,
+impl BentoFolder {
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
 }
 
-impl Bento {
-    /// Finds the bento in a folder and makes sure that its models and its Dockerfile are there.
-    pub fn find(folder: &Path) -> Result<Self, BentoError> {
-        let root = root(folder).map_err(|error| BentoError::Read(".", error))?;
-        let at = folder.join(&root);
-        let (manifest, dockerfile) = if is_file(&at.join("bento.yaml")) {
-            (Manifest::parse(&read(&at, "bento.yaml")?)?, "env/docker/Dockerfile")
-        } else if is_file(&at.join("bentoml.yml")) {
-            (Manifest::parse_legacy(&read(&at, "bentoml.yml")?)?, "Dockerfile")
-        } else {
-            return Err(missing(&at, BentoError::NoManifest));
+impl BentoFiles for BentoFolder {
+    /// Bentos of 0.x lie in one directory of their own; so does what a person packed by hand.
+    fn root(&self) -> io::Result<String> {
+        let mut entries = fs::read_dir(&self.0)?;
+        match (entries.next().transpose()?, entries.next()) {
+            (Some(only), None) if only.file_type()?.is_dir() => {
+                Ok(only.file_name().to_string_lossy().into_owned()) // an archive's names are UTF-8
+            }
+            _ => Ok(String::new()),
+        }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.0.join(path).symlink_metadata().is_ok_and(|found| found.is_file())
+    }
+
+    fn text(&self, path: &str, most: u64) -> io::Result<Option<String>> {
+        let path = self.0.join(path);
+        if path.metadata()?.len() > most { Ok(None) } else { fs::read_to_string(path).map(Some) }
+    }
+
+    fn name_with_backslash(&self, directory: &str) -> Option<String> {
+        let names = fs::read_dir(self.0.join(directory)).into_iter().flatten().flatten();
+        let names = names.map(|entry| clean(&entry.file_name().to_string_lossy()));
+        names.filter(|name| name.contains('\\')).min() // a folder has no order
+    }
+
+    fn broken_scripts(&self, root: &str) -> io::Result<Vec<Unsupported>> {
+        let mut all = Vec::new();
+        for folder in FOLDERS {
+            let mut found = broken_scripts(&self.0.join(root), folder)?;
+            found.sort_by(|one, other| one.file.cmp(&other.file)); // a folder has no order
+            all.append(&mut found);
+        }
+        Ok(all)
+    }
+}
+
+fn broken_scripts(bento: &Path, folder: &str) -> io::Result<Vec<Unsupported>> {
+    let entries = match fs::read_dir(bento.join(folder)) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let mut content = Vec::new();
+            File::open(entry.path())?.take(LARGEST as u64).read_to_end(&mut content)?;
+            found.extend(broken(&join(folder, &entry.file_name().to_string_lossy()), &content));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_with_ends_of_line_of_windows_are_found_and_other_files_are_none() {
+        let bento = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = bento.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         };
-        if !is_file(&at.join(dockerfile)) {
-            return Err(missing(&at, BentoError::NoDockerfile(dockerfile)));
-        }
-        let file = |model: &Tag| format!("models/{}/{}/model.yaml", model.name, model.version);
-        let models: Vec<_> = manifest
-            .models
-            .iter()
-            .filter(|model| !is_file(&at.join(file(model))))
-            .map(|model| format!("the model `{model}` (`{}`)", file(model)))
-            .collect();
-        if !models.is_empty() {
-            return Err(BentoError::ModelsMissing(models));
-        }
-        let unsupported = check(&at, dockerfile, &read(&at, dockerfile)?)
-            .map_err(|error| BentoError::Read("env", error))?;
-        let Manifest { tag, warnings, .. } = manifest;
-        Ok(Self { tag, root, dockerfile, warnings, unsupported })
+        write("env/docker/entrypoint.sh", "#!/usr/bin/env bash\r\nset -e\r\n");
+        write("env/docker/script__5d41", "#!/bin/sh\necho a\r\n");
+        write("env/docker/Dockerfile", "FROM x\r\n");
+        write("env/python/install.sh", "set -e\r\n");
+        write("env/python/requirements.txt", "numpy\r\n");
+        write("src/tools/run.sh", "#!/bin/sh\r\n");
+        write("bentoml-init.sh", "#!/bin/bash\n");
+        let found = BentoFolder::new(bento.path()).broken_scripts("").unwrap();
+        let found: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.line)).collect();
+        assert_eq!(
+            found,
+            [
+                ("env/docker/entrypoint.sh", 1),
+                ("env/docker/script__5d41", 2),
+                ("env/python/install.sh", 1)
+            ]
+        );
     }
-}
-
-/// Why something is missing: names with `\` are files here, not paths.
-fn missing(folder: &Path, otherwise: BentoError) -> BentoError {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names = names.map(|entry| clean(&entry.file_name().to_string_lossy()));
-    names.find(|name| name.contains('\\')).map_or(otherwise, BentoError::Backslashes)
-}
-
-/// Bentos of 0.x lie in one directory of their own; so does what a person packed by hand.
-fn root(folder: &Path) -> io::Result<PathBuf> {
-    let mut entries = fs::read_dir(folder)?;
-    match (entries.next().transpose()?, entries.next()) {
-        (Some(only), None) if only.file_type()?.is_dir() => Ok(only.file_name().into()),
-        _ => Ok(PathBuf::new()),
-    }
-}
-
-fn is_file(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|found| found.is_file())
-}
-
-fn read(folder: &Path, name: &'static str) -> Result<String, BentoError> {
-    let path = folder.join(name);
-    let size = path.metadata().map_err(|error| BentoError::Read(name, error))?.len();
-    if size > LARGEST {
-        return Err(BentoError::TooLarge(name));
-    }
-    fs::read_to_string(path).map_err(|error| BentoError::Read(name, error))
 }

@@ -2,16 +2,20 @@
 
 mod details;
 pub mod dockerfile;
+mod files;
 mod folder;
 mod image_name;
+mod judge;
 mod manifest;
 mod peek;
 pub mod store_layout;
 mod tag;
 
 pub use details::{Details, Model};
-pub use folder::Bento;
-pub use image_name::Repository;
+pub use files::BentoFiles;
+pub use folder::BentoFolder;
+pub use image_name::{Repository, RepositoryError};
+pub use judge::Bento;
 pub use manifest::{BentoError, Manifest};
 pub use peek::{ManifestFiles, PeekError, peek, peek_at};
-pub use tag::Tag;
+pub use tag::{Tag, TagError};

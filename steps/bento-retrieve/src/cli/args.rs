@@ -1,15 +1,13 @@
 //! What is typed.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use bento_retrieve::{
-    archive::Limits,
     bento::{Repository, Tag, dockerfile::Builder},
-    download::RetryPolicy,
-    size::Size,
+    request::{AccessArgs, BentoArgs, LimitArgs, RetryArgs},
 };
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use step::{ResultFile, SecretFolder, text::is_sha256};
+use step::{ResultFile, SecretFolder};
 
 /// Get a bento from a store and unpack it, ready to build an image from
 ///
@@ -43,19 +41,8 @@ pub(crate) enum Inspect {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Which bento")]
 pub(crate) struct RetrieveArgs {
-    /// Store that the bento is in
-    #[arg(long, value_name = "s3://BUCKET/PREFIX", required_unless_present = "from")]
-    pub(crate) store: Option<String>,
-    /// Bento, exactly: the archive PREFIX/NAME/VERSION.tar.gz, or .bento, .tar, .tar.xz, …
-    #[arg(long, value_name = "NAME:VERSION", required_unless_present = "from")]
-    pub(crate) bento: Option<Tag>,
-    /// The archive itself, in place of --store: `s3://BUCKET/KEY`, `https://…`, or a path. With
-    /// --bento it has to be that bento
-    #[arg(long, value_name = "ARCHIVE", conflicts_with = "store")]
-    pub(crate) from: Option<String>,
-    /// SHA-256 of the archive; any other archive is refused
-    #[arg(long, value_name = "HEX", value_parser = sha256)]
-    pub(crate) sha256: Option<String>,
+    #[command(flatten)]
+    pub(crate) bento: BentoArgs,
     /// Folder to unpack into; made, and not touched if the bento is there already
     #[arg(long, value_name = "DIR", required = true)]
     pub(crate) into: Option<PathBuf>,
@@ -127,79 +114,6 @@ pub(crate) enum Output {
 }
 
 #[derive(Debug, Group)]
-#[command(next_help_heading = "Store")]
-pub(crate) struct AccessArgs {
-    /// Address of a store that is not AWS, such as `http://minio:9000` [default:
-    /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or `endpoint_url` of the profile]
-    #[arg(long, value_name = "URL", value_parser = endpoint)]
-    pub(crate) s3_endpoint: Option<String>,
-    /// Bucket in the path instead of the host name [default: `addressing_style` of the profile, or
-    /// true for a store that is not AWS]
-    #[arg(long)]
-    pub(crate) s3_path_style: Option<bool>,
-    /// Ask without credentials, as a public bucket allows
-    #[arg(long)]
-    pub(crate) anonymous: bool,
-    /// Compare what comes with the checksum that the store has for it; the archive's own are always
-    #[arg(long, default_value_t = true)]
-    pub(crate) store_checksum: bool,
-    /// Profile of the AWS tools to use, also one with `sso_session`, `credential_process` or
-    /// `role_arn` [default: `AWS_PROFILE`]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// Folder that may have the files `credentials` and `config` of the AWS tools, and `ca.crt`,
-    /// additional CA certificates, PEM
-    #[arg(long, value_name = "DIR")]
-    pub(crate) credentials: Option<SecretFolder>,
-    /// Additional CA certificates, PEM
-    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE")]
-    pub(crate) ca_bundle: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Group)]
-#[command(next_help_heading = "Timeouts and retries")]
-pub(crate) struct RetryArgs {
-    /// Longest time in all
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
-    pub(crate) timeout: Duration,
-    /// Longest time without a byte, before the rest is asked for again
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
-    pub(crate) idle_timeout: Duration,
-    /// Tries in a row that bring nothing, before it gives up
-    #[arg(long, value_name = "COUNT", default_value_t = 8)]
-    pub(crate) retries: usize,
-}
-
-impl RetryArgs {
-    pub(crate) fn policy(self) -> RetryPolicy {
-        RetryPolicy { idle: self.idle_timeout, retries: self.retries }
-    }
-}
-
-#[derive(Debug, Group)]
-#[command(next_help_heading = "Limits")]
-pub(crate) struct LimitArgs {
-    /// Most connections at once; more than one only where one is the limit
-    #[arg(long, value_name = "COUNT", default_value_t = 4)]
-    pub(crate) connections: usize,
-    /// Most bytes that the bento may have once unpacked
-    #[arg(long, value_name = "SIZE", default_value = "50Gi")]
-    pub(crate) max_size: Size,
-    /// Most files, directories and symlinks
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
-    pub(crate) max_entries: u64,
-    /// Most unpacked bytes for each byte of the archive, counted from 64 MiB on
-    #[arg(long, value_name = "RATIO", default_value_t = 200)]
-    pub(crate) max_ratio: u64,
-}
-
-impl LimitArgs {
-    pub(crate) fn limits(&self) -> Limits {
-        Limits { bytes: self.max_size.0, entries: self.max_entries, ratio: self.max_ratio }
-    }
-}
-
-#[derive(Debug, Group)]
 #[expect(
     clippy::struct_field_names,
     reason = "a field is the flag, and the flag `--result-NAME` is the result's"
@@ -244,18 +158,3 @@ machine's role. The region comes from AWS_REGION or the profile; without, AWS is
 bucket's, and other stores take any.
 
 Exit codes: 0 the bento is there, 1 it could not be got or is refused, 2 usage, 143 stopped.";
-
-fn sha256(text: &str) -> Result<String, &'static str> {
-    let text = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
-    if is_sha256(&text) { Ok(text) } else { Err("a SHA-256 has 64 hexadecimal digits") }
-}
-
-pub(crate) fn endpoint(text: &str) -> Result<String, &'static str> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match rest {
-        Some(host) if !host.trim_matches('/').is_empty() && !host.contains(['@', '?', '#']) => {
-            Ok(text.trim_end_matches('/').into())
-        }
-        _ => Err("an endpoint is `http://HOST:PORT` or `https://HOST`, without a user or a query"),
-    }
-}

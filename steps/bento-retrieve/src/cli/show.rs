@@ -3,6 +3,9 @@
 use anyhow::Result;
 use bento_retrieve::{
     bento::{Details, Model, peek},
+    hints,
+    listing::newest,
+    request::{Origin, access, find},
     source::{Source, Store},
 };
 use step::{Outcome, print, text::json};
@@ -10,9 +13,6 @@ use tokio::time::timeout;
 
 use crate::cli::{
     args::{Output, ShowArgs},
-    hints,
-    list::newest,
-    origin::{Origin, access, find},
     output::{columns, minutes, pairs},
 };
 

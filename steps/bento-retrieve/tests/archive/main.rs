@@ -5,6 +5,7 @@
 mod contents;
 mod properties;
 mod refusals;
+mod sinks;
 #[path = "../support/mod.rs"]
 mod support;
 mod yard;

@@ -1,5 +1,7 @@
 //! What is refused, and how it is said.
 
+use std::sync::Arc;
+
 use bento_retrieve::{
     archive::{ArchiveError, Folder, Limit, Limits, Violation, unpack},
     progress::Progress,
@@ -153,8 +155,8 @@ fn what_is_no_archive_is_told_so() {
 #[test]
 fn a_stop_ends_it_at_once() {
     let yard = Yard::new();
-    let progress = Progress::default();
-    progress.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let progress = Arc::<Progress>::default();
+    progress.stop();
     let ended =
         unpack(&archive([file("a", b"1")])[..], &Folder::new(yard.bento()), &LIMITS, &progress);
     assert!(matches!(ended, Err(ArchiveError::Stopped)));

@@ -1,11 +1,8 @@
 //! A folder to unpack into, with a neighbour.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
-use bento_retrieve::{
-    archive::{ArchiveError, Folder, Limits, Unpacked, unpack},
-    progress::Progress,
-};
+use bento_retrieve::archive::{ArchiveError, Folder, Limits, Unpacked, unpack};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -29,7 +26,7 @@ impl Yard {
     }
 
     pub(crate) fn unpack(&self, archive: &[u8], limits: &Limits) -> Result<Unpacked, ArchiveError> {
-        unpack(archive, &Folder::new(self.bento()), limits, &Progress::default())
+        unpack(archive, &Folder::new(self.bento()), limits, &Arc::default())
     }
 
     pub(crate) fn bento(&self) -> std::path::PathBuf {

@@ -11,6 +11,9 @@ use std::{
 
 use crate::bento::dockerfile::parser::Dockerfile;
 
+/// The CA certificates that a step itself trusts.
+pub const CA_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// By which OpenSSL, Go and uv, pip, requests, curl, git, AWS's tools and Node are told of a file.
 const VARIABLES: [&str; 7] = [
     "SSL_CERT_FILE",

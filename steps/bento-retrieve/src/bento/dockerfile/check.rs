@@ -3,35 +3,15 @@
 //! kaniko takes the whole language of `BuildKit` and leaves out, most of it without a word, what it cannot do: each
 //! such thing was tried on kaniko 1.25.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read as _},
-    path::Path,
-};
-
 use step::text;
 
 use crate::bento::dockerfile::{
     parser::{Dockerfile, Instruction},
-    unsupported::{Problem, Unsupported, arch},
+    unsupported::{Problem, Unsupported, arch, shown},
 };
 
-/// More than any script of a bento has.
-const LARGEST_SCRIPT: u64 = 1 << 20;
-/// Of an instruction that is shown.
-const SHOWN: usize = 100;
-
-/// All that is not supported, in the Dockerfile and in the scripts that the image will run.
-pub(crate) fn check(bento: &Path, name: &str, dockerfile: &str) -> io::Result<Vec<Unsupported>> {
-    let mut found = in_dockerfile(name, dockerfile);
-    // Bentos of 0.x keep their scripts beside the Dockerfile, later ones in folders of `env`.
-    for folder in ["", "env", "env/docker", "env/python", "env/conda"] {
-        found.extend(in_scripts(bento, folder)?);
-    }
-    Ok(found)
-}
-
-fn in_dockerfile(file: &str, text: &str) -> Vec<Unsupported> {
+/// All that is not supported, in the order of the lines.
+pub(crate) fn in_dockerfile(file: &str, text: &str) -> Vec<Unsupported> {
     let read = Dockerfile::parse(text);
     let lines: Vec<_> = text.lines().collect();
     let unsupported = |line: usize, problem| Unsupported {
@@ -146,57 +126,12 @@ fn words(arguments: &str) -> Vec<String> {
         .unwrap_or_else(|_| arguments.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The scripts of a folder that Linux will not run.
-fn in_scripts(bento: &Path, folder: &str) -> io::Result<Vec<Unsupported>> {
-    let entries = match fs::read_dir(bento.join(folder)) {
-        Ok(entries) => entries,
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if !entry.file_type()?.is_file() {
-            continue;
-        }
-        let mut content = Vec::new();
-        File::open(entry.path())?.take(LARGEST_SCRIPT).read_to_end(&mut content)?;
-        let is_script =
-            content.starts_with(b"#!") || entry.path().extension().is_some_and(|end| end == "sh");
-        let windows = content.split(|byte| *byte == b'\n').position(|line| line.ends_with(b"\r"));
-        if let (true, Some(at)) = (is_script, windows) {
-            let line = content.split(|byte| *byte == b'\n').nth(at).unwrap_or_default();
-            let name = entry.file_name();
-            found.push(Unsupported {
-                file: text::clean(&Path::new(folder).join(name).to_string_lossy()),
-                line: at + 1,
-                text: shown(&String::from_utf8_lossy(line)),
-                problem: Problem::CarriageReturn,
-            });
-        }
-    }
-    found.sort_by(|one, other| one.file.cmp(&other.file)); // a folder has no order
-    Ok(found)
-}
-
-/// A line as it stands there, or its beginning. Nothing is hidden: its maker knows no secret of ours.
-fn shown(line: &str) -> String {
-    let line = text::clean(line.trim());
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bento::dockerfile::unsupported::SHOWN;
 
     fn found(text: &str) -> Vec<Problem> {
         in_dockerfile("Dockerfile", text).into_iter().map(|one| one.problem).collect()
@@ -296,33 +231,6 @@ mod tests {
         );
         let found = in_dockerfile("Dockerfile", &format!("RUN <<EOF {}\x1b\nEOF", "a".repeat(200)));
         assert_eq!(found[0].text.chars().count(), SHOWN + 1);
-    }
-
-    #[test]
-    fn scripts_with_ends_of_line_of_windows_are_found_and_other_files_are_none() {
-        let bento = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = bento.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("env/docker/entrypoint.sh", "#!/usr/bin/env bash\r\nset -e\r\n");
-        write("env/docker/script__5d41", "#!/bin/sh\necho a\r\n");
-        write("env/docker/Dockerfile", "FROM x\r\n");
-        write("env/python/install.sh", "set -e\r\n");
-        write("env/python/requirements.txt", "numpy\r\n");
-        write("src/tools/run.sh", "#!/bin/sh\r\n");
-        write("bentoml-init.sh", "#!/bin/bash\n");
-        let found = check(bento.path(), "env/docker/Dockerfile", "FROM x\r\n").unwrap();
-        let found: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.line)).collect();
-        assert_eq!(
-            found,
-            [
-                ("env/docker/entrypoint.sh", 1),
-                ("env/docker/script__5d41", 2),
-                ("env/python/install.sh", 1)
-            ]
-        );
     }
 
     proptest! {

@@ -2,7 +2,8 @@
 
 pub mod ca_bundle;
 pub(crate) mod check;
-mod parser;
+pub mod parser;
+pub mod scripts;
 pub(crate) mod unsupported;
 
-pub use unsupported::{Builder, Unsupported};
+pub use unsupported::{Builder, Problem, Unsupported};

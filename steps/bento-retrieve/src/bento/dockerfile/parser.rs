@@ -4,40 +4,40 @@
 //! The crates for this know neither the lines that an instruction came from nor the `escape` directive.
 
 /// The whole of it, in order.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Dockerfile {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dockerfile {
     /// The frontend that `# syntax=` asks for
-    pub(crate) syntax: Option<Syntax>,
-    pub(crate) instructions: Vec<Instruction>,
+    pub syntax: Option<Syntax>,
+    pub instructions: Vec<Instruction>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Syntax {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Syntax {
     /// From 1
-    pub(crate) line: usize,
-    pub(crate) frontend: String,
+    pub line: usize,
+    pub frontend: String,
 }
 
 /// One instruction, its continued lines joined.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Instruction {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instruction {
     /// Where it begins, from 1
-    pub(crate) line: usize,
+    pub line: usize,
     /// The line after its last one
-    pub(crate) after: usize,
+    pub after: usize,
     /// In upper case
-    pub(crate) name: String,
+    pub name: String,
     /// Between the name and the first argument, without `--`: `mount=type=cache,target=/c`
-    pub(crate) flags: Vec<String>,
+    pub flags: Vec<String>,
     /// What follows, on one line
-    pub(crate) arguments: String,
+    pub arguments: String,
     /// The word that opens each heredoc, such as `<<EOF`
-    pub(crate) heredocs: Vec<String>,
+    pub heredocs: Vec<String>,
 }
 
 impl Dockerfile {
     /// Reads a text. What is no Dockerfile gives instructions that the builder will refuse by itself.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut dockerfile = Self::default();
         let mut escape = '\\';
         let mut in_directives = true;

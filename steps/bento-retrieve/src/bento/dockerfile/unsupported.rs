@@ -1,7 +1,11 @@
 //! What a builder does not support of a bento, and what its maker can do about it.
 
 use clap::ValueEnum;
+use step::text::clean;
 use thiserror::Error;
+
+/// Characters of a line that are shown.
+pub(crate) const SHOWN: usize = 100;
 
 /// What an image is built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -13,7 +17,7 @@ pub enum Builder {
 }
 
 /// Something that a builder would fail at late, or leave out and say nothing.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("`{file}`, line {line}, `{text}`: {problem}")]
 pub struct Unsupported {
     /// Relative to the bento
@@ -91,5 +95,14 @@ pub(crate) fn arch() -> &'static str {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
+    }
+}
+
+/// A line as it stands there, or its beginning. Nothing is hidden: its maker knows no secret of ours.
+pub(crate) fn shown(line: &str) -> String {
+    let line = clean(line.trim());
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bento_retrieve::{progress::Progress, size::Size};
 use tokio::time::{MissedTickBehavior, interval_at};
+
+use crate::{progress::Progress, size::Size};
 
 /// Often enough to look alive.
 const ON_A_TERMINAL: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! Unpacks an archive that a stranger may have made: nothing outside of the folder, nothing beyond the limits.
+//! Reads an archive of any format into a sink.
 
 use std::io::{BufRead, Cursor, Read};
 
@@ -12,8 +12,8 @@ use crate::{
         error::ArchiveError,
         format::{Format, not_an_archive},
         limits::{Limit, Limits, Meter, MeteredInput},
+        sink::{Entries, Last, Sink},
         tar::untar,
-        writer::{Folder, Unpacked},
         zip,
     },
     progress::Progress,
@@ -22,16 +22,29 @@ use crate::{
 /// Memory that a decoder of xz may take, in bytes: `xz -9` needs 65 MiB, BentoML's exports 9.
 const XZ_MEMORY: u64 = 80 << 20;
 
-/// Unpacks the whole archive into an empty folder. Memory stays flat at any size.
+/// Reads the whole archive into a sink, entry by entry. Memory stays flat at any size.
 ///
 /// # Errors
-/// The first rule or limit that the archive breaks, with the entry's name; the folder is then to be thrown away.
-pub fn unpack(
-    mut input: impl BufRead,
-    folder: &Folder,
+/// The first rule or limit that the archive breaks, with the entry's name, or what the sink itself failed at. What the
+/// sink made of the archive is then to be thrown away.
+pub fn read<S: Sink>(
+    input: impl BufRead,
+    mut sink: S,
     limits: &Limits,
     progress: &Progress,
-) -> Result<Unpacked, ArchiveError> {
+) -> Result<S::Output, ArchiveError> {
+    match read_entries(input, &mut sink, limits, progress) {
+        Ok(last) => sink.finish(last),
+        Err(error) => Err(sink.abandon(error)),
+    }
+}
+
+fn read_entries(
+    mut input: impl BufRead,
+    sink: &mut dyn Entries,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Last, ArchiveError> {
     let meter = Meter::new(limits, progress);
     let mut head = Vec::with_capacity(Format::HEAD);
     input
@@ -41,36 +54,33 @@ pub fn unpack(
         .map_err(|_| ArchiveError::Input)?;
     let format = Format::of(&head).ok_or_else(|| not_an_archive(&head))?;
     let input = MeteredInput { inner: Cursor::new(head).chain(input), meter: &meter };
-    folder.fill(progress, |orders| {
-        let mut unpacker = Unpacker::new(orders, &meter);
-        match format {
-            Format::Zip => unzip(input, folder, limits, &mut unpacker)?,
-            Format::Tar => ends_here(untar(input, &mut unpacker)?, &meter)?,
-            Format::Gzip => {
-                ends_here(untar(GzDecoder::new(input), &mut unpacker)?.into_inner(), &meter)?;
-            }
-            Format::Bzip2 => {
-                ends_here(untar(BzDecoder::new(input), &mut unpacker)?.into_inner(), &meter)?;
-            }
-            Format::Xz => {
-                let stream = Stream::new_stream_decoder(XZ_MEMORY, 0)
-                    .map_err(|error| ArchiveError::Damaged(error.to_string()))?;
-                let decoder = XzDecoder::new_stream(input, stream);
-                ends_here(untar(decoder, &mut unpacker)?.into_inner(), &meter)?;
-            }
+    let mut unpacker = Unpacker::new(sink, &meter);
+    match format {
+        Format::Zip => unzip(input, limits, &mut unpacker)?,
+        Format::Tar => ends_here(untar(input, &mut unpacker)?, &meter)?,
+        Format::Gzip => {
+            ends_here(untar(GzDecoder::new(input), &mut unpacker)?.into_inner(), &meter)?;
         }
-        unpacker.last()
-    })
+        Format::Bzip2 => {
+            ends_here(untar(BzDecoder::new(input), &mut unpacker)?.into_inner(), &meter)?;
+        }
+        Format::Xz => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY, 0)
+                .map_err(|error| ArchiveError::Damaged(error.to_string()))?;
+            let decoder = XzDecoder::new_stream(input, stream);
+            ends_here(untar(decoder, &mut unpacker)?.into_inner(), &meter)?;
+        }
+    }
+    unpacker.last()
 }
 
 /// Keeps the archive on the disk while it is unpacked, as a zip's table of contents comes last.
 fn unzip(
     mut archive: impl BufRead,
-    folder: &Folder,
     limits: &Limits,
     unpacker: &mut Unpacker,
 ) -> Result<(), ArchiveError> {
-    let file = folder.scratch_file()?;
+    let file = unpacker.sink.scratch_file()?.ok_or(ArchiveError::NotStreamable)?;
     let kept = zip::keep(&mut archive, file, limits.bytes).map_err(|source| {
         if unpacker.meter.input_failed.get() {
             ArchiveError::Input

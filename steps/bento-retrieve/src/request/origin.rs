@@ -1,4 +1,4 @@
-//! From what was typed to an archive that has begun to come.
+//! From what was typed to where an archive is, and how its store is asked.
 
 use std::{
     fmt, fs,
@@ -6,29 +6,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use bento_retrieve::{
-    bento::{
-        Tag,
-        store_layout::{Found, conventional, search},
-    },
-    download::RetryPolicy,
-    source::{
-        Access, ByteRange, HttpSource, Location, Opened, Profile, Source, SourceError, Store,
-    },
-};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use step::{Failure, SecretFolder, Usage, text};
 
-use crate::cli::{
-    args::{AccessArgs, RetryArgs, endpoint},
-    hints,
+use crate::{
+    request::args::{AccessArgs, RetryArgs, endpoint},
+    source::{Access, HttpSource, Location, Profile},
 };
 
 /// Where an archive is said to be.
-pub(crate) enum Origin {
+#[derive(Clone, Debug)]
+pub enum Origin {
     /// In a store, under its bento's name
     Store(Location),
     /// At exactly this key
@@ -39,11 +30,7 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// From `--store` or `--from`. Bad ones are told without being repeated: people put keys into them.
-    pub(crate) fn new(
-        store: Option<String>,
-        from: Option<String>,
-        access: &Access,
-    ) -> Result<Self> {
+    pub fn new(store: Option<String>, from: Option<String>, access: &Access) -> Result<Self> {
         match (store, from) {
             (Some(store), _) => Ok(Self::Store(location("store", &store)?)),
             (None, Some(from)) => Self::exact(from, access),
@@ -94,7 +81,7 @@ impl fmt::Display for Origin {
 }
 
 /// `s3://BUCKET/PREFIX`, or why it is not one, without repeating it.
-pub(crate) fn location(flag: &str, text: &str) -> Result<Location> {
+pub fn location(flag: &str, text: &str) -> Result<Location> {
     Location::parse(text).map_err(|bad| {
         usage(
             &format!("`{flag}` is not a valid place in a store: {bad}"),
@@ -108,7 +95,7 @@ fn usage(what: &str, hint: &str) -> anyhow::Error {
 }
 
 /// What was typed goes before what the variables and files of the AWS tools say.
-pub(crate) async fn access(args: &AccessArgs, retries: RetryArgs) -> Result<Access> {
+pub async fn access(args: &AccessArgs, retries: RetryArgs) -> Result<Access> {
     let folder = args.credentials.as_ref().map(SecretFolder::path);
     let mounted = folder.map(|folder| folder.join("ca.crt")).filter(|file| file.is_file());
     let files = args.ca_bundle.iter().chain(&mounted);
@@ -164,57 +151,4 @@ fn ca_certificates(file: &Path) -> Result<Vec<u8>> {
         roots.add(certificate.with_context(what)?).with_context(what)?;
     }
     if roots.is_empty() { Err(what().into()) } else { Ok(text) }
-}
-
-/// Opens the archive.
-pub(crate) async fn find(
-    origin: &Origin,
-    tag: Option<&Tag>,
-    access: &Access,
-    retries: RetryPolicy,
-) -> Result<(Source, Opened)> {
-    let source = match (origin, tag) {
-        (Origin::Store(location), Some(tag)) => {
-            return in_store(&Store::new(location.clone(), access).await, tag, retries).await;
-        }
-        (Origin::Store(location) | Origin::Object(location), _) => {
-            Source::Object(Store::new(location.clone(), access).await.exactly())
-        }
-        (Origin::Http(page), _) => Source::Http(page.clone()),
-        (Origin::File(path), _) => Source::File(path.clone()),
-    };
-    open(source, retries).await
-}
-
-async fn open(source: Source, retries: RetryPolicy) -> Result<(Source, Opened)> {
-    match retries.ask(|| source.open(ByteRange::ALL, None)).await {
-        Ok(opened) => Ok((source, opened)),
-        Err(error) => Err(hints::source(error, format!("failed to retrieve `{source}`"))),
-    }
-}
-
-/// Under its conventional name, or under another that `bentoml export` may have given it.
-async fn in_store(store: &Store, tag: &Tag, retries: RetryPolicy) -> Result<(Source, Opened)> {
-    let conventional = Source::Object(conventional(store, tag));
-    match open(conventional.clone(), retries).await {
-        Err(error) if matches!(error.downcast_ref(), Some(SourceError::NoObject)) => {}
-        opened => return opened,
-    }
-    let what = format!("failed to find the bento `{tag}` in `{}`", store.location);
-    let refused = |why: &str, hint| Failure { what: format!("{what}: {why}"), hint }.into();
-    match retries.ask(|| search(store, tag)).await {
-        Ok(Found::Object(object)) => open(Source::Object(object), retries).await,
-        Ok(Found::Folder(folder)) => Err(refused(
-            &format!("`{folder}` has its files one by one"),
-            "such an export may be half there: export one archive, `bentoml export TAG s3://…/NAME/VERSION.tar.gz`".into(),
-        )),
-        Ok(Found::Nothing { versions }) => Err(refused(
-            &format!("there is no `{conventional}`, nor with another ending"),
-            match versions.as_slice() {
-                [] => "check `store` and `bento`: there is no bento of that name".into(),
-                versions => format!("check the version: there is {}", versions.join(", ")),
-            },
-        )),
-        Err(error) => Err(hints::source(error, what)),
-    }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use anyhow::Error;
-use bento_retrieve::{
+use step::Failure;
+
+use crate::{
     archive::{ArchiveError, Limit},
     bento::{BentoError, PeekError, Tag, dockerfile::Unsupported},
     destination::DestinationError,
     source::{Alteration, Permission, SourceError},
 };
-use step::Failure;
 
 const SECRET: &str =
     "the Secret that `store-secret` names, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
@@ -23,7 +24,7 @@ const SOMEONE_ELSES: &str =
     "use another archive; the bento's maker can export it again with `bentoml export`";
 
 /// A read from a store.
-pub(crate) fn source(error: SourceError, what: String) -> Error {
+pub fn source(error: SourceError, what: String) -> Error {
     let hint = match &error {
         SourceError::NoObject => "check the name; `bento-retrieve list` prints what is in a store".into(),
         SourceError::NoBucket => "check the bucket in `store`; with a store that is not AWS, `s3-endpoint` too".into(),
@@ -140,8 +141,12 @@ fn another_sha256(alteration: Option<&Alteration>) -> String {
     }
 }
 
-/// An archive that is refused or did not fit.
-pub(crate) fn archive(error: ArchiveError, what: String) -> Error {
+/// An archive that is refused or did not fit. What a sink failed at is told as the sink does.
+pub fn archive(error: ArchiveError, what: String) -> Error {
+    let error = match error {
+        ArchiveError::Sink(error) => return error,
+        error => error,
+    };
     let hint = match &error {
         ArchiveError::Entry { .. } => format!(
             "BentoML writes no such archive, so it was made or changed by hand; {SOMEONE_ELSES}"
@@ -165,12 +170,16 @@ pub(crate) fn archive(error: ArchiveError, what: String) -> Error {
             "the volume that --into is on must be writable and have room for all of it".into()
         }
         ArchiveError::Input | ArchiveError::Stopped => "run it again".into(),
+        ArchiveError::NotStreamable => {
+            "export it as a tar, `bentoml export NAME:VERSION s3://…/NAME/VERSION.tar.gz`".into()
+        }
+        ArchiveError::Sink(_) => String::new(), // which has its own, or none
     };
     Error::new(error).context(Failure { what, hint })
 }
 
 /// A folder that is not a bento, or not all of one.
-pub(crate) fn bento(error: BentoError, what: String) -> Error {
+pub fn bento(error: BentoError, what: String) -> Error {
     let hint = match &error {
         BentoError::NoManifest | BentoError::NoDockerfile(_) => {
             "export it with `bentoml export NAME:VERSION s3://…`; a copied folder of a store is not a bento"
@@ -190,13 +199,13 @@ pub(crate) fn bento(error: BentoError, what: String) -> Error {
 }
 
 /// A bento whose image would not be what its maker meant.
-pub(crate) fn unsupported(unsupported: &Unsupported, bento: &Tag) -> Error {
+pub fn unsupported(unsupported: &Unsupported, bento: &Tag) -> Error {
     let what = format!("failed to prepare `{bento}` for its build: {unsupported}");
     Failure { what, hint: unsupported.cure().into() }.into()
 }
 
 /// A folder that cannot be used.
-pub(crate) fn destination(error: DestinationError) -> Error {
+pub fn destination(error: DestinationError) -> Error {
     let hint = match &error {
         DestinationError::NoName(_) => "name a new folder, such as `--into=bento`",
         DestinationError::Taken(_)
@@ -209,7 +218,7 @@ pub(crate) fn destination(error: DestinationError) -> Error {
     Error::new(error).context(Failure { what: "failed to unpack".into(), hint: hint.into() })
 }
 
-pub(crate) fn too_slow(limit: Duration) -> Error {
+pub fn too_slow(limit: Duration) -> Error {
     Failure {
         what: format!("failed to retrieve the bento within {}", humantime::format_duration(limit)),
         hint: "raise --timeout, and the Task's own timeout above it".into(),
@@ -218,7 +227,7 @@ pub(crate) fn too_slow(limit: Duration) -> Error {
 }
 
 /// A manifest that could not be read.
-pub(crate) fn peek(error: PeekError, what: String) -> Error {
+pub fn peek(error: PeekError, what: String) -> Error {
     match error {
         PeekError::Source(error) => source(error, what),
         PeekError::Archive(error) => archive(error, what),
