@@ -13,8 +13,13 @@ use crate::tree::root;
 
 /// What `NAME --help` prints, from a binary that is not older than its sources.
 pub(crate) fn help(name: &str) -> String {
+    help_of(name, &[])
+}
+
+/// What `NAME SUBCOMMAND --help` prints.
+pub(crate) fn help_of(name: &str, subcommand: &[String]) -> String {
     let binary = path(name);
-    let output = Command::new(&binary).arg("--help").output();
+    let output = Command::new(&binary).args(subcommand).arg("--help").output();
     let output =
         output.unwrap_or_else(|error| panic!("failed to run `{}`: {error}", binary.display()));
     String::from_utf8(output.stdout).expect("help in UTF-8")
@@ -51,6 +56,7 @@ fn is_stale(binary: &Path, name: &str) -> bool {
         of("steps/model-container"),
         of("steps/cloudevent"),
         of("steps/registry"),
+        of("steps/bento-retrieve"),
         of("steps").join(name),
         of("services").join(name),
     ];
@@ -96,6 +102,8 @@ pub(crate) fn options(help: &str) -> Vec<Flag> {
     for line in help.lines().take_while(|line| *line != "Examples:") {
         // An entry stands six columns in, and its text ten.
         if let Some(entry) = line.strip_prefix("      ").filter(|entry| entry.starts_with("--")) {
+            // Where nothing has more than a line, the text stands beside it.
+            let entry = entry.split("  ").next().unwrap_or_default();
             let (name, value) = entry.split_at(entry.find([' ', '[', '=']).unwrap_or(entry.len()));
             let value = value.trim_matches([' ', '[', ']', '=', '.', '<', '>']);
             found.push(Flag { name: name.to_owned(), value: value.to_owned(), variable: None });

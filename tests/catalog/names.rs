@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::{faults::Faults, tree::*};
+use crate::{
+    binaries::{help, subcommands},
+    faults::Faults,
+    tree::*,
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -67,11 +71,15 @@ fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
                 format!("no crate `steps/{name}`: call the step like its crate"),
             );
             faults.equal(&here, "image", image, format!("ghcr.io/kanaria/{name}:{VERSION}"));
-            faults.equal(
+            let command = strings(step.get("command"));
+            let (binary, subcommand) =
+                command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+            faults.equal(&here, "command", binary, format!("/{name}"));
+            let known = subcommands(&help(&name));
+            faults.unless(
+                subcommand.iter().all(|word| known.contains(word)),
                 &here,
-                "command",
-                strings(step.get("command")).join(" "),
-                format!("/{name}"),
+                format!("after `/{name}` stands a subcommand of its help, not {subcommand:?}"),
             );
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
-    binaries::{flags, help, names_variable, required},
+    binaries::{flags, help_of, names_variable, required},
     faults::Faults,
     tree::*,
 };
@@ -20,7 +20,7 @@ fn a_step_knows_every_flag_that_its_task_passes() {
                 continue;
             }
             let here = format!("tasks/{task}, step {name}");
-            let known = flags(&help(&crate_of(name)));
+            let known = flags(&help_of_step(step));
             for (flag, value) in passed(&mut faults, &here, step) {
                 let why = format!("`{name} --help` knows no flag `{flag}`");
                 faults.unless(known.contains(&flag), &here, why);
@@ -35,13 +35,13 @@ fn a_step_knows_every_flag_that_its_task_passes() {
 fn a_task_passes_every_flag_that_its_step_needs() {
     let mut faults = Faults::default();
     for (task, spec) in tasks() {
-        for (at, step) in steps(&spec).into_iter().enumerate() {
+        for step in steps(&spec) {
             let name = text(step, "/name");
             if FOREIGN_STEPS.contains(&name) {
                 continue;
             }
             let here = format!("tasks/{task}, step {name}");
-            let help = help(&crate_of(name));
+            let help = help_of_step(step);
             let passed = passed(&mut Faults::default(), &here, step);
             for flag in required(&help) {
                 let variables = strings_at(step, "/env", "/name");
@@ -53,8 +53,9 @@ fn a_task_passes_every_flag_that_its_step_needs() {
                     format!("`{name}` does not run without `{flag}`: pass it"),
                 );
             }
-            // Where steps share a pod, the Task's results are those of the first one.
-            let results = flags(&help).into_iter().filter(|_| at == 0);
+            // Where steps of several binaries share a pod, the Task's results are those of the first.
+            let first = steps(&spec).first().map(|first| crate_of(text(first, "/name")));
+            let results = flags(&help).into_iter().filter(|_| first == Some(crate_of(name)));
             for result in
                 results.filter_map(|flag| flag.strip_prefix("--result-").map(str::to_owned))
             {
@@ -82,7 +83,7 @@ fn what_a_task_tells_of_the_pod_its_step_reads() {
             for variable in list(step.get("env")).iter().filter(of_the_pod) {
                 let variable = text(variable, "/name");
                 faults.unless(
-                    help(&crate_of(name)).contains(&format!("[env: {variable}]")),
+                    help_of_step(step).contains(&format!("[env: {variable}]")),
                     format!("tasks/{task}, step {name}"),
                     format!("`{name} --help` has no flag that reads `{variable}`"),
                 );
@@ -92,9 +93,30 @@ fn what_a_task_tells_of_the_pod_its_step_reads() {
     faults.none();
 }
 
+/// The help of what a step runs, a binary or a subcommand of one.
+fn help_of_step(step: &Value) -> String {
+    let command = strings(step.get("command"));
+    help_of(&crate_of(text(step, "/name")), command.get(1..).unwrap_or_default())
+}
+
+/// A step's own `args`, and those that follow `--` and are another program's.
+fn own_and_others(step: &Value) -> (Vec<String>, Vec<String>) {
+    let mut own = strings(step.get("args"));
+    let Some(end) = own.iter().position(|argument| argument == "--") else {
+        return (own, Vec::new());
+    };
+    let others = own.split_off(end).split_off(1);
+    (own, others)
+}
+
 /// The flags of a step's `args` with their values; an array that stands alone is left out.
 fn passed(faults: &mut Faults, here: &str, step: &Value) -> BTreeMap<String, String> {
-    let args = strings(step.get("args"));
+    let (args, others) = own_and_others(step);
+    faults.unless(
+        others.iter().all(|argument| is_whole_array(argument)),
+        here,
+        "after `--` stand arrays of params only",
+    );
     let mut passed = BTreeMap::new();
     for (at, argument) in args.iter().enumerate() {
         let next_is_array = args.get(at + 1).is_some_and(|next| is_whole_array(next));
@@ -113,7 +135,7 @@ fn passed(faults: &mut Faults, here: &str, step: &Value) -> BTreeMap<String, Str
     passed
 }
 
-/// `--percent=$(params.percent)`, `--result-verdict=$(results.verdict.path)`.
+/// `--percent=$(params.percent)`, `--result-verdict=$(results.verdict.path)`; capitals are Tekton Chains'.
 fn same_spelling(faults: &mut Faults, here: &str, flag: &str, value: &str) {
     for reference in references(value) {
         let parts: Vec<_> = reference.split('.').collect();
@@ -126,7 +148,7 @@ fn same_spelling(faults: &mut Faults, here: &str, flag: &str, value: &str) {
                     here,
                     &format!("flag of result `{result}`"),
                     flag,
-                    format!("--result-{result}"),
+                    format!("--result-{}", result.to_lowercase().replace('_', "-")),
                 );
             }
             _ => {}
@@ -149,14 +171,12 @@ fn what_a_task_declares_it_uses_and_what_it_uses_it_declares() {
             "params in use",
             &names("params"),
         );
-        let results: BTreeSet<_> =
-            names("results").into_iter().chain(image_results(&spec)).collect();
         faults.same(
             &here,
             "declared results",
             &declared(&spec, "results"),
             "results in use",
-            &results,
+            &names("results"),
         );
         faults.same(
             &here,
@@ -167,16 +187,6 @@ fn what_a_task_declares_it_uses_and_what_it_uses_it_declares() {
         );
     }
     faults.none();
-}
-
-/// Results that are made of a step's: `value: $(steps.X.results.y)`.
-fn image_results(spec: &Value) -> Vec<String> {
-    let given = |result: &&Value| result.get("value").is_some();
-    list(spec.get("results"))
-        .iter()
-        .filter(given)
-        .map(|result| text(result, "/name").to_owned())
-        .collect()
 }
 
 #[test]
@@ -236,7 +246,7 @@ fn further_flags_come_last_so_that_they_win() {
             list(spec.get("params")).last().map(|param| text(param, "/name").to_owned());
         faults.equal(&here, "the last param", last_param.as_deref().unwrap_or_default(), "args");
         let takes = |step: &&Value| {
-            strings(step.get("args")).last().is_some_and(|last| last == "$(params.args[*])")
+            own_and_others(step).0.last().is_some_and(|last| last == "$(params.args[*])")
         };
         faults.unless(
             steps(&spec).iter().any(takes),

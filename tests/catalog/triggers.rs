@@ -128,7 +128,7 @@ fn accounts(faults: &mut Faults, here: &str, run: &Value, spec: &Value) {
 
 fn account_of(task: &str) -> &'static str {
     match task {
-        "bento-build" | "bento-retrieve" => "canary-builder",
+        "bento-build" | "bento-image" | "bento-retrieve" => "canary-builder",
         "canary-create" | "canary-promote" | "canary-rollback" => "canary-releaser",
         _ => "canary-observer",
     }
