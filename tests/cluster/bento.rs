@@ -1,7 +1,9 @@
 //! A bento in miniature: what BentoML writes around a model, around a server that starts at once.
-//! Its own Dockerfile needs no other image, so that a whole release takes seconds.
+//! Its environment is a shell, so that a whole release takes seconds.
 
 use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
     fs::{self, Permissions},
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
@@ -16,6 +18,9 @@ use demo::Site;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::{image, stand_ins::BUSYBOX};
 
 /// How a model behaves; `tests/model` has more of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +71,7 @@ impl Model {
 
 /// Saves `NAME:VERSION` to the site's store, as BentoML's export does.
 pub(crate) async fn save(site: &Site, name: &str, version: &str, model: Model) {
+    push_base(site).await;
     put(site, &format!("{name}/{version}.tar.gz"), archive(name, version, model)).await;
 }
 
@@ -76,7 +82,19 @@ pub(crate) async fn save_with(
     dockerfile: &str,
     files: &[(&str, u32, &[u8])],
 ) {
-    put(site, &format!("{name}/v1.tar.gz"), packed(name, "v1", dockerfile, files)).await;
+    save_version_with(site, name, "v1", dockerfile, files).await;
+}
+
+/// The same as any version.
+pub(crate) async fn save_version_with(
+    site: &Site,
+    name: &str,
+    version: &str,
+    dockerfile: &str,
+    files: &[(&str, u32, &[u8])],
+) {
+    let archive = packed(name, version, dockerfile, files);
+    put(site, &format!("{name}/{version}.tar.gz"), archive).await;
 }
 
 /// Saves the bento that the samples ask for, where it is not there yet, and once more where everyone may read it.
@@ -120,7 +138,7 @@ pub(crate) fn save_on_a_volume(site: &Site) -> TempDir {
     folder
 }
 
-async fn put(site: &Site, key: &str, archive: Vec<u8>) {
+pub(crate) async fn put(site: &Site, key: &str, archive: Vec<u8>) {
     let request = client(site).put_object().bucket(&site.cluster.store.bucket).key(key);
     request.body(ByteStream::from(archive)).send().await.unwrap();
 }
@@ -143,33 +161,117 @@ pub(crate) fn server() -> Vec<u8> {
     fs::read(demo::built("model").unwrap()).unwrap()
 }
 
+/// The archive of a bento whose environment is the same for all of them: only its model's variables differ.
 fn archive(name: &str, version: &str, model: Model) -> Vec<u8> {
     let server = server();
-    let dockerfile = format!(
-        "FROM scratch\nCOPY src/model /model\nENV {}\nUSER 1034:1034\nENTRYPOINT [\"/model\"]\n",
+    let serve = format!(
+        "#!/bin/sh\nexport {}\nexec models/server/m1/model\n",
         model.variables(version).join(" ")
     );
-    packed(name, version, &dockerfile, &[("src/model", 0o755, &server)])
+    let files = [
+        ("env/python/requirements.txt", 0o644, b"bentoml==1.4.39\n".as_slice()),
+        ("models/server/m1/model.yaml", 0o644, MODEL.as_bytes()),
+        ("models/server/m1/model", 0o755, &server),
+        ("src/serve.sh", 0o755, serve.as_bytes()),
+    ];
+    packed(name, version, LAYERED, &files)
 }
 
-fn packed(name: &str, version: &str, dockerfile: &str, files: &[(&str, u32, &[u8])]) -> Vec<u8> {
-    let manifest = format!(
+/// Written as BentoML writes it: what it builds before it copies the bento is the environment.
+const LAYERED: &str = "\
+FROM kanaria-tests/busybox:1
+WORKDIR /home/bentoml/bento
+COPY --chown=1034:1034 ./env/python ./env/python/
+RUN cp ./env/python/requirements.txt /requirements.txt
+COPY --chown=1034:1034 . ./
+EXPOSE 3000
+USER 1034:1034
+ENTRYPOINT [\"/bin/sh\", \"src/serve.sh\"]
+";
+
+/// Pushes the base image of such bentos, once for all tests.
+async fn push_base(site: &Site) {
+    static PUSHED: OnceCell<()> = OnceCell::const_new();
+    PUSHED
+        .get_or_init(async || {
+            let mut tar = tar::Builder::new(Vec::new());
+            let busybox = fs::read(BUSYBOX).unwrap();
+            for path in ["bin/busybox", "bin/sh", "bin/cp"] {
+                let mut header = image::header();
+                header.set_mode(0o755);
+                header.set_size(busybox.len() as u64);
+                tar.append_data(&mut header, path, busybox.as_slice()).unwrap();
+            }
+            let layer = tar.into_inner().unwrap();
+            image::push_to_mirror(site, "kanaria-tests/busybox", "1", &layer).await;
+        })
+        .await;
+}
+
+pub(crate) const MODEL: &str = "\
+name: server
+version: m1
+module: tests
+bentoml_version: 1.4.39
+creation_time: '2026-11-20T00:00:00+00:00'
+";
+
+/// An archive with these files, and with the folders that they are in.
+pub(crate) fn packed(
+    name: &str,
+    version: &str,
+    dockerfile: &str,
+    files: &[(&str, u32, &[u8])],
+) -> Vec<u8> {
+    let mut manifest = format!(
         "service: model:Model\nname: {name}\nversion: {version}\nbentoml_version: 1.4.39\n\
          creation_time: '2026-11-24T00:00:00+00:00'\nlabels: {{}}\nmodels: []\n"
     );
+    for (path, ..) in files {
+        let model = path.strip_prefix("models/").and_then(|path| path.strip_suffix("/model.yaml"));
+        if let Some(model) = model {
+            manifest = manifest.replace("models: []", "models:");
+            let tag = model.replace('/', ":");
+            let created = "creation_time: '2026-11-20T00:00:00+00:00'";
+            write!(manifest, "- tag: {tag}\n  module: tests\n  {created}\n").unwrap();
+        }
+    }
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    let mut add = |path: &str, mode: u32, content: &[u8]| {
-        let mut header = tar::Header::new_ustar();
+    let mut folders = BTreeSet::new();
+    let own = [
+        ("bento.yaml", 0o644, manifest.as_bytes()),
+        ("env/docker/Dockerfile", 0o644, dockerfile.as_bytes()),
+    ];
+    for &(path, mode, content) in own.iter().chain(files) {
+        for (at, _) in path.match_indices('/') {
+            if folders.insert(&path[..at]) {
+                let mut header = image::header();
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_mode(0o755);
+                header.set_size(0);
+                tar.append_data(&mut header, &path[..at], [].as_slice()).unwrap();
+            }
+        }
+        let mut header = image::header();
         header.set_mode(mode);
         header.set_size(content.len() as u64);
         tar.append_data(&mut header, path, content).unwrap();
-    };
-    add("bento.yaml", 0o644, manifest.as_bytes());
-    add("env/docker/Dockerfile", 0o644, dockerfile.as_bytes());
-    for (path, mode, content) in files {
-        add(path, *mode, content);
     }
     let mut gzip = tar.into_inner().unwrap();
     gzip.flush().unwrap();
     gzip.finish().unwrap()
+}
+
+/// So many bytes that do not compress, the same each time.
+pub(crate) fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(size);
+    while bytes.len() < size {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
 }

@@ -1,99 +1,53 @@
 //! The Task that builds images, on registries, networks and base images as sites have them.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::fs;
 
-use demo::{Site, TaskRun};
+use demo::Site;
 use serde_json::{Value, json};
 
 use crate::{
-    bento, image,
+    bento,
+    build::{self, Built, repository},
+    image,
     namespace::in_namespace,
     reverse_proxy::{Kind, ReverseProxy},
-    task_run::task_run,
+    stand_ins::BUSYBOX,
 };
-
-const LIMIT: Duration = Duration::from_mins(5);
-
-/// A static shell with the usual commands, for Dockerfiles without a base image.
-const BUSYBOX: &str = "/usr/bin/busybox";
-
-/// A run of bento-build that ended.
-struct Built {
-    run: TaskRun,
-    /// How each step ended: `Completed`, `Error`, `Skipped` …
-    steps: BTreeMap<String, String>,
-}
-
-impl Built {
-    fn digest(&self) -> &str {
-        let digest = self.run.results.get("IMAGE_DIGEST");
-        digest.unwrap_or_else(|| panic!("there is no digest: {:?} {:?}", self.run, self.steps))
-    }
-
-    fn was_skipped(&self) -> bool {
-        self.steps["kaniko"] == "Skipped"
-    }
-}
 
 /// Builds `NAME:v1` for this repository.
 async fn build(site: &Site, name: &str, repository: &str, more: &[(&str, Value)]) -> Built {
-    let given = [
-        ("store", json!("s3://bentos")),
-        ("bento", json!(format!("{name}:v1"))),
-        ("s3-endpoint", json!("http://s3.local:9000")),
-        ("image", json!(repository)),
-        ("registry-insecure", json!("true")),
-    ];
-    let run = task_run("bento-build", "canary-builder", &[&given, more].concat());
-    let run = site.create(run).await.unwrap();
-    let name = run.metadata.name.unwrap();
-    let run = site.task_run(&name, LIMIT).await.unwrap();
-    let steps = site.objects("TaskRun").get(&name).await.unwrap().data["status"]["steps"].clone();
-    let reason = |step: &Value| step["terminationReason"].as_str().unwrap_or_default().to_owned();
-    let steps = steps.as_array().into_iter().flatten();
-    let steps =
-        steps.map(|step| (step["name"].as_str().unwrap().to_owned(), reason(step))).collect();
-    Built { run, steps }
+    build::run(site, "bento-build", &format!("{name}:v1"), repository, more).await
 }
 
-fn log(site: &Site, built: &Built, step: &str) -> String {
-    let container = format!("step-{step}");
-    site.kubectl(["logs", &built.run.pod, "-c", &container]).unwrap()
-}
-
-/// Saves `NAME:v1`, whose archive differs with what is in it.
+/// Saves `NAME:v1`, whose archive differs with what is in it. It has no environment: it is built whole.
 async fn save(site: &Site, name: &str, content: &str) {
     let dockerfile = "FROM scratch\nCOPY src/model /model\n";
     bento::save_with(site, name, dockerfile, &[("src/model", 0o644, content.as_bytes())]).await;
-}
-
-fn repository(site: &Site, name: &str) -> String {
-    format!("{}/models/{name}", site.cluster.registry.pod)
 }
 
 #[tokio::test]
 #[ignore = "needs the cluster"]
 async fn a_repeated_build_of_an_archive_takes_the_image_that_is_there() {
     in_namespace("repeated", async |site| {
-        // Of this test alone, as images stay in the registry.
-        let image = repository(&site, &site.namespace);
+        let image = repository(&site, "whole");
         save(&site, "repeated", "one").await;
         let first = build(&site, "repeated", &image, &[]).await;
-        assert!(first.run.succeeded && !first.was_skipped(), "{:?}", first.run);
+        assert!(first.kaniko_built(), "{}", first.log);
+        assert_eq!((first.result("assembled"), first.result("environment")), ("whole", ""));
 
         let again = build(&site, "repeated", &image, &[]).await;
-        assert!(again.run.succeeded && again.was_skipped(), "{:?}", again.steps);
-        assert_eq!(again.run.results, first.run.results);
+        assert_eq!(again.digest(), first.digest());
+        assert!(!again.kaniko_built(), "{}", again.log);
+        assert_eq!(again.uploaded(), 0);
 
         let rebuilt = build(&site, "repeated", &image, &[("rebuild", json!("true"))]).await;
-        assert!(!rebuilt.was_skipped());
+        assert!(rebuilt.kaniko_built());
         assert_ne!(rebuilt.digest(), first.digest());
 
         save(&site, "repeated", "another").await;
         let other = build(&site, "repeated", &image, &[]).await;
-        assert!(!other.was_skipped() && other.digest() != rebuilt.digest());
-        let warned = log(&site, &other, "bento-image-find");
-        assert!(warned.contains("holds another image, that of the archive"), "{warned}");
+        assert!(other.kaniko_built() && other.digest() != rebuilt.digest());
+        assert!(other.log.contains("holds another image"), "{}", other.log);
     })
     .await;
 }
@@ -109,20 +63,14 @@ async fn where_tags_are_immutable_an_archive_is_released_again_and_another_one_i
             let first = build(&site, "fixed", &image, &[]).await;
             let again = build(&site, "fixed", &image, &[]).await;
             assert_eq!(again.digest(), first.digest());
-            assert!(again.was_skipped());
+            assert!(!again.kaniko_built());
 
             save(&site, "fixed", "another").await;
             let flag = json!(["--push-ignore-immutable-tag-errors"]);
             let other = build(&site, "fixed", &image, &[("kaniko-args", flag)]).await;
-            assert!(!other.run.succeeded, "{kind:?}: {:?}", other.steps);
-            assert_eq!(other.run.results.get("IMAGE_DIGEST"), None, "it was not pushed");
-            let warned = log(&site, &other, "bento-image-find");
-            assert!(
-                warned.contains(
-                    "Where tags are immutable the push will fail: release another version"
-                ),
-                "{warned}"
-            );
+            other.assert_failed();
+            let warned = "Where tags are immutable the push will fail: release another version";
+            assert!(other.log.contains(warned), "{}", other.log);
         }
     })
     .await;
@@ -139,8 +87,8 @@ async fn file_capabilities_set_group_ids_and_processes_of_others_are_built_under
              RUN test \"$(busybox stat -c %a /f)\" = 2755\nUSER 1000\nRUN busybox sleep 1000 &\n"
         );
         bento::save_with(&site, "capable", &dockerfile, &[]).await;
-        let built = build(&site, "capable", &repository(&site, &site.namespace), &[]).await;
-        assert!(built.run.succeeded, "{:?} {}", built.run, log(&site, &built, "kaniko"));
+        let built = build(&site, "capable", &repository(&site, "image"), &[]).await;
+        assert!(built.run.succeeded, "{:?} {}", built.run, built.log);
     })
     .await;
 }
@@ -168,18 +116,17 @@ async fn proxies_package_indexes_and_authorities_reach_the_commands_and_not_the_
             RUN test \"$(/bin/busybox grep -c BEGIN \"$SSL_CERT_FILE\")\" -gt 1\n";
         let busybox = fs::read(BUSYBOX).unwrap();
         bento::save_with(&site, "proxied", dockerfile, &[("src/busybox", 0o755, &busybox)]).await;
-        let image = repository(&site, &site.namespace);
+        let image = repository(&site, "image");
         let built = build(&site, "proxied", &image, &[]).await;
-        assert!(built.run.succeeded, "{:?} {}", built.run, log(&site, &built, "kaniko"));
+        assert!(built.run.succeeded, "{:?} {}", built.run, built.log);
         assert!(forward.requests() > 1, "kaniko's own requests go through it too");
 
-        let path = format!("models/{}", site.namespace);
-        let held = image::text(&site, &path, "v1").await;
+        let (_, path) = image.split_once('/').unwrap();
+        let held = image::text(&site, path, "v1").await;
         for secret in ["s3cr3t", "packages.example/simple\n", "etc/xdg", "# of the site"] {
             assert!(!held.contains(secret), "the image holds `{secret}`");
         }
-        let log = log(&site, &built, "kaniko") + &log(&site, &built, "bento-image-find");
-        assert!(!log.contains("s3cr3t"), "{log}");
+        assert!(!built.log.contains("s3cr3t"), "{}", built.log);
     })
     .await;
 }

@@ -39,6 +39,19 @@ pub(crate) async fn push_base(site: &Site, name: &str, layer: &[u8]) -> String {
     push_layer(site, &image, "{}", layer, &config).await.replace(host, pod)
 }
 
+/// Pushes a base image as one of Docker Hub, `NAME:TAG`, which the registry mirrors. Returns that name.
+pub(crate) async fn push_to_mirror(site: &Site, name: &str, tag: &str, layer: &[u8]) -> String {
+    let image = format!("{}/{name}", site.cluster.registry.host);
+    let config = ["--env=PATH=/usr/local/bin:/usr/bin:/bin".to_owned()];
+    let pushed = push_layer(site, &image, "{}", layer, &config).await;
+    let crane = Command::new(site.cluster.kubectl.with_file_name("crane"))
+        .args(["tag", &pushed, tag])
+        .output();
+    let tagged = crane.await.unwrap();
+    assert!(tagged.status.success(), "{}", String::from_utf8_lossy(&tagged.stderr));
+    format!("{name}:{tag}")
+}
+
 /// Pushes an image of this one layer, with these flags of `crane mutate`.
 async fn push_layer(
     site: &Site,
@@ -89,10 +102,19 @@ pub(crate) async fn text(site: &Site, repository: &str, tag: &str) -> String {
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
+/// The header of an entry that is root's, and of no time.
+pub(crate) fn header() -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
 fn layer() -> Vec<u8> {
     let server = bento::server();
     let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
+    let mut header = header();
     header.set_mode(0o755);
     header.set_size(server.len() as u64);
     tar.append_data(&mut header, "model", server.as_slice()).unwrap();

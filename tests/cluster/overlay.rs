@@ -84,8 +84,9 @@ fn overlay(cluster: &Cluster, namespace: &str, registry: &str) -> PathBuf {
         ("s3://acme-bentos", format!("s3://{}", cluster.store.bucket)),
         ("\"\" # AWS", cluster.store.endpoint.pod.clone()),
         ("ghcr.io/acme/models", format!("{}/acme/models", cluster.registry.pod)),
+        ("ghcr.io/acme/environments", format!("{}/acme/environments", cluster.registry.pod)),
         ("\"false\"", "\"true\"".into()),
-        ("index.docker.io", cluster.registry.pod.clone()),
+        ("\"\" # Docker Hub itself", cluster.registry.pod.clone()),
         ("http://prometheus-operated.monitoring:9090", cluster.prometheus.pod.clone()),
     ]
     .into_iter()

@@ -5,7 +5,10 @@ use std::time::Duration;
 use demo::{Site, TaskRun};
 use serde_json::json;
 
-use crate::{canary::restrict, namespace::in_namespace, release::first, task_run::task_run};
+use crate::{
+    build::repository, canary::restrict, namespace::in_namespace, release::first,
+    task_run::task_run,
+};
 
 const LIMIT: Duration = Duration::from_mins(3);
 
@@ -52,6 +55,17 @@ async fn every_task_runs(site: &Site, user: User) {
     ];
     let retrieved = run(site, user, "bento-retrieve", "canary-builder", &from, Some("bento")).await;
     assert_eq!(retrieved.results["bento"], "restricted:v1", "{retrieved:?}");
+
+    let image = repository(site, &format!("image-{}", user.unwrap_or_default()));
+    let registry = [
+        ("image", image.as_str()),
+        ("environments", "registry.local:5000/environments"),
+        ("registry-insecure", "true"),
+        ("registry-mirror", "registry.local:5000"),
+    ];
+    let to_image = [&from[..], &registry].concat();
+    let assembled = run(site, user, "bento-image", "canary-builder", &to_image, None).await;
+    assert_eq!(assembled.results["assembled"], "yes", "{assembled:?}");
 
     let service = site.service("restricted").await.unwrap().unwrap();
     let image =
