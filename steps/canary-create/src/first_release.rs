@@ -133,7 +133,6 @@ impl FirstRelease {
         let Flags { port, readiness_path, run_as_user, .. } = &self.flags;
         let ports = port.map(|port| json!([{"containerPort": port}]));
         set(container, "ports", ports, json!([{"containerPort": 3000}]));
-        let probe = |path: &str| json!({"httpGet": {"path": path}, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 6});
         set(container, "readinessProbe", readiness_path.as_deref().map(probe), probe("/readyz"));
         let restricted = json!({
             "runAsNonRoot": true,
@@ -162,6 +161,13 @@ impl FirstRelease {
             }
         }
     }
+}
+
+/// A release waits for the first answer, so it is asked for each second, the least that there is; with no
+/// period set it is each ten. A model that has served and fails keeps its requests for half a minute, or for
+/// twice that where it does not answer at all.
+fn probe(path: &str) -> Value {
+    json!({"httpGet": {"path": path}, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 30})
 }
 
 /// What was given wins, and a default fills what is missing.

@@ -2,7 +2,7 @@
 //!
 //! It polls by `get` and never watches, so that a Role needs no `watch`.
 
-use std::{cell::RefCell, convert::identity, time::Duration};
+use std::{cell::RefCell, convert::identity, mem, time::Duration};
 
 use anyhow::{Result, anyhow};
 use backon::{ExponentialBuilder, Retryable as _};
@@ -26,8 +26,19 @@ struct Progress {
     patches: Vec<GuardedPatch>,
     cannot_mark: bool,
     cannot_delete: bool,
+    /// The last look ended in a mark
+    has_marked: bool,
     /// What was logged last
     line: String,
+}
+
+/// What is left to do after a look and an act.
+enum Next<T> {
+    End(T),
+    /// No controller follows a mark: look again at once.
+    Look,
+    /// Others have to act first.
+    Wait,
 }
 
 impl Service {
@@ -54,8 +65,9 @@ impl Service {
                 .notify(|error, _| progress.borrow_mut().warn_once(error))
                 .await;
             match ended {
-                Ok(Some(ended)) => return Ok(ended),
-                Ok(None) => {}
+                Ok(Next::End(ended)) => return Ok(ended),
+                Ok(Next::Look) => continue,
+                Ok(Next::Wait) => {}
                 Err(error) => {
                     return Err(error.downcast().map_or_else(identity, ApiError::into_failure));
                 }
@@ -72,7 +84,7 @@ impl Service {
         &self,
         decide: &RefCell<impl FnMut(&Observed) -> Result<Action<T>>>,
         progress: &RefCell<Progress>,
-    ) -> Result<Option<T>> {
+    ) -> Result<Next<T>> {
         let mut observed = self.look().await?;
         progress.borrow().add_to(&mut observed);
         let action = decide.borrow_mut()(&observed)?;
@@ -80,7 +92,7 @@ impl Service {
             progress.borrow_mut().log_once(format!("{}: {what}", observed.full_name()));
         };
         match action {
-            Action::Done(ended) => return Ok(Some(ended)),
+            Action::Done(ended) => return Ok(Next::End(ended)),
             Action::Wait(line) => progress.borrow_mut().log_once(line),
             Action::Patch(patch) => {
                 if progress.borrow().patches.contains(&patch) {
@@ -102,14 +114,19 @@ impl Service {
             }
             Action::Mark(mark) => {
                 let is_allowed = self.save(&mark, observed.uid()).await?;
-                progress.borrow_mut().cannot_mark = !is_allowed;
+                let mut progress = progress.borrow_mut();
+                progress.cannot_mark = !is_allowed;
+                // Two runs that take the mark from each other do so twice a second, no faster.
+                let was_a_mark = mem::replace(&mut progress.has_marked, true);
+                return Ok(if was_a_mark { Next::Wait } else { Next::Look });
             }
             Action::Create(object) => {
                 log("create the service");
                 self.create(object).await?;
             }
         }
-        Ok(None)
+        progress.borrow_mut().has_marked = false;
+        Ok(Next::Wait)
     }
 
     fn too_late(&self, timeout: Duration, line: &str) -> anyhow::Error {
@@ -132,6 +149,7 @@ impl Progress {
             patches: Vec::new(),
             cannot_mark: false,
             cannot_delete: false,
+            has_marked: false,
             line: String::new(),
         }
     }

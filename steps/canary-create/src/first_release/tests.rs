@@ -53,7 +53,7 @@ fn without_a_template_the_defaults_and_the_flags_make_the_service() {
                 "image": IMAGE,
                 "ports": [{"containerPort": 3000}],
                 "readinessProbe": {
-                    "httpGet": {"path": "/readyz"}, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 6,
+                    "httpGet": {"path": "/readyz"}, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 30,
                 },
                 "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}},
                 "securityContext": {
