@@ -38,11 +38,12 @@ def failed(notebook: nbformat.NotebookNode) -> str:
 
 def main() -> int:
     notebook = nbformat.read(HERE / "iris.ipynb", as_version=4)
-    settings = Config({"KernelManager": {"transport": "ipc"}})  # no port that others could connect to
-    client = Printing(
-        notebook, config=settings, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}
-    )
     with tempfile.TemporaryDirectory() as home:
+        # No port that others could connect to; by whole paths, as the kernel runs in another folder than this.
+        settings = Config({"KernelManager": {"transport": "ipc", "ip": f"{home}/kernel"}})
+        client = Printing(
+            notebook, config=settings, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}
+        )
         os.environ.setdefault("BENTOML_HOME", home)
         os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
         try:

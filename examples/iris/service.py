@@ -14,9 +14,9 @@ class Answer(BaseModel):
     version: str  # of the model that answered, so that a user of a canary can tell
 
 
-# All that the service needs comes as wheels. Naming no distribution leaves out the compilers and git that BentoML would add.
+# All that the service needs comes as wheels: bentofile.yaml names the list. Naming no distribution leaves out the compilers and
+# git that BentoML would add.
 image = bentoml.images.Image(base_image="python:3.11-slim", distro="none", python_version="3.11")
-image.python_packages("bentoml==1.4.39", "scikit-learn==1.9.1")
 
 
 @bentoml.service(image=image, workers=1, traffic={"timeout": 10})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import unittest
@@ -53,10 +55,17 @@ def schema(name: str) -> Draft202012Validator:
     return Draft202012Validator(wanted, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def run(store: str, **environment: str) -> subprocess.CompletedProcess:
+def run(store: str, checkout: Path = HERE, **environment: str) -> subprocess.CompletedProcess:
     (Path(store) / "iris").mkdir(exist_ok=True)
     environment = {**os.environ, "BENTO_STORE": f"file://{store}", "VERSION": "v7", **environment}
-    return subprocess.run([sys.executable, HERE / "run.py"], env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, checkout / "run.py"], env=environment, capture_output=True, text=True)
+
+
+def environment_of(archive: Path) -> dict[str, tuple[int, bytes]]:
+    """What a bento's image is built from but for the model and the code: mode and bytes of each file."""
+    with tarfile.open(archive) as bento:
+        files = [entry for entry in bento if entry.isfile() and entry.name.removeprefix("./").startswith("env/")]
+        return {entry.name: (entry.mode, bento.extractfile(entry).read()) for entry in files}
 
 
 class Notebook(unittest.TestCase):
@@ -83,6 +92,21 @@ class Notebook(unittest.TestCase):
             ended = run(store, EVENT_SINK=sink.url)
         self.assertEqual(ended.returncode, 1)
         self.assertIn("error: cell `send` of the notebook failed: HTTPStatusError", ended.stderr)
+
+    def test_every_version_has_the_same_environment_wherever_it_is_built(self):
+        with tempfile.TemporaryDirectory() as place:
+            elsewhere = Path(shutil.copytree(HERE, Path(place) / "another/checkout"))
+            environments = []
+            for checkout, version, model in [(HERE, "v1", "first"), (elsewhere, "v2", "broken")]:
+                ended = run(place, checkout, VERSION=version, MODEL=model)
+                self.assertEqual(ended.returncode, 0, ended.stderr)
+                environments.append(environment_of(Path(place) / f"iris/{version}.tar.gz"))
+        self.assertEqual(*environments)
+        files = {name.removeprefix("./"): contents for name, (_, contents) in environments[0].items()}
+        self.assertIn("env/docker/Dockerfile", files)
+        installed = files["env/python/requirements.txt"].decode()
+        lock = (HERE / "image.txt").read_text()
+        self.assertEqual(installed, lock + "bentoml==1.4.39\n", "the lock, and the line that BentoML adds to every one")
 
 
 if __name__ == "__main__":
