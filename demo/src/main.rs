@@ -1,7 +1,9 @@
 //! Four releases of one model, from the notebook to production: a first one, a good one, and two that are rolled back.
 //!
+//! - `build`: what a release's image took, and what that saved
 //! - `timeline`: what is shown of them
 
+mod build;
 mod timeline;
 
 use std::{
@@ -17,7 +19,10 @@ use demo::{Notebook, ReleaseRequest, Run, Site, TaskRun, Traffic};
 use step::Outcome;
 use tokio::process::Command;
 
-use crate::timeline::{Stage, Timeline};
+use crate::{
+    build::Build,
+    timeline::{Stage, Timeline},
+};
 
 /// Watch a model go from a notebook to production through a canary
 ///
@@ -52,7 +57,7 @@ async fn scenario(args: Args) -> Result<Outcome> {
     timeline.chapter("prepare", "the catalog, the notebook");
     let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;
     let notebook = timeline.stage("notebook's packages", notebook()).await?;
-    let mut releases = Releases { timeline, site, notebook };
+    let mut releases = Releases { timeline, site, notebook, first_build: None };
 
     // A version is never given twice, so that the demo runs again beside what it left in the store.
     let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -88,6 +93,7 @@ struct Releases {
     timeline: Timeline,
     site: Site,
     notebook: Notebook,
+    first_build: Option<Build>,
 }
 
 impl Releases {
@@ -97,7 +103,7 @@ impl Releases {
 
     /// From the notebook's event to the end of the run that it starts.
     async fn release(&mut self, version: &str, model: &str) -> Result<()> {
-        let Self { timeline, site, notebook } = self;
+        let Self { timeline, site, notebook, first_build } = self;
         let known = site.runs("canary-release").await?;
         let id = format!("{SERVICE}-{version}");
         let request = ReleaseRequest { service: SERVICE, version, model, id: &id };
@@ -110,6 +116,10 @@ impl Releases {
             "failed to release: {reason}\n{}",
             run.describe().await?
         );
+        if let Some(build) = run.task("bento-build").await?.as_ref().and_then(Build::of) {
+            timeline.remark(&build.remark(first_build.as_ref()));
+            first_build.get_or_insert(build);
+        }
         Ok(())
     }
 
@@ -316,6 +326,7 @@ mod tests {
             has_ended: true,
             succeeded,
             message: message.into(),
+            took: None,
             results: results.iter().map(owned).collect(),
         }
     }

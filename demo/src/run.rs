@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams},
@@ -30,6 +30,8 @@ pub struct TaskRun {
     pub has_ended: bool,
     pub succeeded: bool,
     pub message: String,
+    /// From its start to its end, in whole seconds; none while it runs
+    pub took: Option<Duration>,
     pub results: BTreeMap<String, String>,
 }
 
@@ -172,6 +174,13 @@ fn reason(run: &DynamicObject) -> Option<String> {
     has_ended.then(|| condition["reason"].as_str().unwrap_or_default().to_owned())
 }
 
+/// What a status says of its start and its end.
+fn took(status: &Value) -> Option<Duration> {
+    let time = |name: &str| serde_json::from_value::<Time>(status[name].clone()).ok();
+    let (start, end) = (time("startTime")?, time("completionTime")?);
+    end.0.duration_since(start.0).try_into().ok()
+}
+
 impl TaskRun {
     pub(crate) fn read(run: &DynamicObject) -> Self {
         let status = &run.data["status"];
@@ -185,6 +194,7 @@ impl TaskRun {
             has_ended: condition["status"].as_str().is_some_and(|status| status != "Unknown"),
             succeeded: condition["status"] == "True",
             message: text(&condition["message"]),
+            took: took(status),
             results: results
                 .iter()
                 .map(|result| (text(&result["name"]), text(&result["value"])))
