@@ -52,15 +52,16 @@ notebook-tests: ## The notebook executed, and its events read by the SDK that it
 	cd examples/iris && $$(./venv) -m unittest discover
 	KANARIA_PYTHON=$$(examples/iris/venv) cargo test --locked --workspace --test python -- --ignored
 
-bentoml-tests: ## Archives of real releases of BentoML, 0.9 to 1.4; the first time installs them, some 10 minutes
+bentoml-tests: ## Archives and Dockerfiles of real releases of BentoML, 0.9 to 1.4; the first time installs them, some 10 minutes
 	cargo test --locked --workspace --test generations -- --ignored --nocapture
+	cargo test --locked --workspace --test recipes -- --ignored --nocapture
 
 lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
 	cargo test --locked --workspace --test lifecycle -- --ignored --test-threads=1
 
 cluster-tests: images ## The tests on the real cluster and on its real parts
 	cargo test --locked --workspace --test server -- --ignored
-	cargo test --locked --workspace --test cluster -- --ignored --skip soak:: --test-threads=$(CLUSTER_TEST_THREADS)
+	cargo test --locked --workspace --test cluster -- --ignored --skip soak:: --skip figures:: --test-threads=$(CLUSTER_TEST_THREADS)
 
 # Releases wait more than they compute, so a few can go on at once on two cores.
 CLUSTER_TEST_THREADS ?= 4
@@ -107,8 +108,9 @@ cluster-down: ## Remove the cluster and all it left on the machine; the cache st
 soak: images ## Twenty releases while steps, runs and the API server are killed; SOAK_SEED=N repeats one. Half an hour
 	cargo test --locked --workspace --test cluster -- --ignored soak:: --test-threads=1 --nocapture
 
-bench: ## Benchmarks, as ratios within one run
+bench: images ## Benchmarks, as ratios within one run; DRAW=1 draws the README's chart from the cluster's
 	cargo bench --workspace --locked
+	cargo test --locked --workspace --test cluster -- --ignored figures:: --nocapture
 
 clean: ## Remove what was built here; the cluster's cache stays
 	cargo clean
