@@ -2,6 +2,8 @@
 //!
 //! Each test gathers every fault it finds and says for each what to change.
 
+#[path = "catalog/arguments.rs"]
+mod arguments;
 #[path = "catalog/binaries.rs"]
 mod binaries;
 #[path = "catalog/calls.rs"]
