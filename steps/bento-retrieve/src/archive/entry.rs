@@ -8,7 +8,7 @@ use crate::archive::{
     error::ArchiveError,
     limits::{HEADERS, Meter},
     policy::{Tree, Violation},
-    sink::{Contents, Entries, Last},
+    sink::{Contents, Last, Sink},
 };
 
 /// What an entry wants to become.
@@ -27,12 +27,12 @@ const PASSED_OVER: usize = 64 << 10;
 pub(crate) struct Unpacker<'a> {
     tree: Tree,
     copies: Vec<(String, String)>,
-    pub(crate) sink: &'a mut dyn Entries,
+    pub(crate) sink: &'a mut dyn Sink,
     pub(crate) meter: &'a Meter<'a>,
 }
 
 impl<'a> Unpacker<'a> {
-    pub(crate) fn new(sink: &'a mut dyn Entries, meter: &'a Meter<'a>) -> Self {
+    pub(crate) fn new(sink: &'a mut dyn Sink, meter: &'a Meter<'a>) -> Self {
         Self { tree: Tree::default(), copies: Vec::new(), sink, meter }
     }
 

@@ -12,7 +12,7 @@ use crate::{
         error::ArchiveError,
         format::{Format, not_an_archive},
         limits::{Limit, Limits, Meter, MeteredInput},
-        sink::{Entries, Last, Sink},
+        sink::{Last, Sink},
         tar::untar,
         zip,
     },
@@ -41,7 +41,7 @@ pub fn read<S: Sink>(
 
 fn read_entries(
     mut input: impl BufRead,
-    sink: &mut dyn Entries,
+    sink: &mut dyn Sink,
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Last, ArchiveError> {

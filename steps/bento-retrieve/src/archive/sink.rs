@@ -10,9 +10,11 @@ use crate::archive::error::ArchiveError;
 /// is empty, `.` or `..`; no two are the same, also not in another case; nothing lies below a file or a symlink; and all
 /// of it together is within the limits. An error ends the reading at once; one of the sink's own is an
 /// [`ArchiveError::Sink`].
-pub trait Sink: Sized {
+pub trait Sink {
     /// What has become of it.
-    type Output;
+    type Output
+    where
+        Self: Sized;
 
     /// A file without a name for an archive that tells at its end what is in it, as a zip does. Without one, such an
     /// archive is [`ArchiveError::NotStreamable`].
@@ -32,10 +34,15 @@ pub trait Sink: Sized {
     ) -> Result<(), ArchiveError>;
 
     /// The end: all of it came, and it is the archive that was asked for (its checksums and SHA-256 were compared).
-    fn finish(self, last: Last) -> Result<Self::Output, ArchiveError>;
+    fn finish(self, last: Last) -> Result<Self::Output, ArchiveError>
+    where
+        Self: Sized;
 
     /// The other end: the reading has failed. A sink that works elsewhere meanwhile may know better why.
-    fn abandon(self, error: ArchiveError) -> ArchiveError {
+    fn abandon(self, error: ArchiveError) -> ArchiveError
+    where
+        Self: Sized,
+    {
         error
     }
 }
@@ -81,36 +88,5 @@ impl<'a> Contents<'a> {
         (self.read)(&mut buffer[..length])?;
         self.left -= length as u64;
         Ok(length)
-    }
-}
-
-/// A [`Sink`] while it is read into, whatever comes out of it.
-pub(crate) trait Entries {
-    fn scratch_file(&mut self) -> Result<Option<File>, ArchiveError>;
-    fn directory(&mut self, path: &str) -> Result<(), ArchiveError>;
-    fn file(
-        &mut self,
-        path: String,
-        executable: bool,
-        contents: &mut Contents,
-    ) -> Result<(), ArchiveError>;
-}
-
-impl<S: Sink> Entries for S {
-    fn scratch_file(&mut self) -> Result<Option<File>, ArchiveError> {
-        Sink::scratch_file(self)
-    }
-
-    fn directory(&mut self, path: &str) -> Result<(), ArchiveError> {
-        Sink::directory(self, path)
-    }
-
-    fn file(
-        &mut self,
-        path: String,
-        executable: bool,
-        contents: &mut Contents,
-    ) -> Result<(), ArchiveError> {
-        Sink::file(self, path, executable, contents)
     }
 }
