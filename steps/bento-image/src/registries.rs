@@ -1,5 +1,10 @@
 //! How registries are reached: credentials, TLS, additional CA certificates, plain HTTP.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use anyhow::{Context, Result, ensure};
 use registry::{Access, Credentials, RegistryError, Repository, RepositoryName};
 use reqwest::Certificate;
@@ -11,6 +16,8 @@ pub struct Registries {
     credentials: Credentials,
     authorities: Vec<Certificate>,
     plain: PlainHttp,
+    /// One repository of each, whose connections the others share
+    known: Mutex<BTreeMap<String, Repository>>,
 }
 
 /// Which registries may be asked by plain HTTP where they speak no TLS.
@@ -44,6 +51,7 @@ impl Registries {
             credentials: credentials.unwrap_or_default(),
             authorities: authorities.unwrap_or_default(),
             plain,
+            known: Mutex::default(),
         })
     }
 
@@ -57,13 +65,19 @@ impl Registries {
                 name.host
             );
         }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let neighbour = known.get(&name.host);
+        if let Some(beside) = neighbour.and_then(|it| it.beside(name.clone(), credential.clone())) {
+            return Ok(beside);
+        }
         let access = Access {
             credential,
             insecure: self.plain.all || self.plain.hosts.contains(&name.host),
             authorities: self.authorities.clone(),
             ..Access::default()
         };
-        Repository::new(name.clone(), access)
+        let repository = Repository::new(name.clone(), access)?;
+        Ok(known.entry(name.host.clone()).or_insert(repository).clone())
     }
 }
 
