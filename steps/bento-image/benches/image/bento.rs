@@ -8,7 +8,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
-use crate::Bench;
+use crate::{Bench, floats::Floats};
 
 /// As BentoML 1.4.39 writes it for `examples/iris`
 const DOCKERFILE: &str = include_str!("Dockerfile");
@@ -181,39 +181,4 @@ pub(crate) fn weights(place: &Path, size: u64) -> PathBuf {
         fs::rename(place.join("new"), &path).unwrap();
     }
     path
-}
-
-/// Weights of a model: 32-bit floats around zero, which gzip makes 8 % smaller.
-struct Floats {
-    state: u64,
-    left: Vec<u8>,
-}
-
-impl Floats {
-    fn new(number: u64) -> Self {
-        Self { state: 0x9e37_79b9_7f4a_7c15 ^ number, left: Vec::new() }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "an f32 is what a weight is")]
-    fn next(&mut self) -> f32 {
-        let mut unit = || {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
-            (self.state >> 11) as f64 / (1_u64 << 53) as f64
-        };
-        (((0..6).map(|_| unit()).sum::<f64>() - 3.0) * 0.05) as f32 // a sum of six is nearly normal
-    }
-}
-
-impl Read for Floats {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left.is_empty() {
-            self.left = (0..16_384).flat_map(|_| self.next().to_le_bytes()).collect();
-        }
-        let count = buffer.len().min(self.left.len());
-        buffer[..count].copy_from_slice(&self.left[..count]);
-        self.left.drain(..count);
-        Ok(count)
-    }
 }

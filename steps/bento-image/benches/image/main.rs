@@ -15,6 +15,8 @@
 
 mod bento;
 mod environment;
+#[path = "../../../bento-retrieve/benches/retrieve/floats.rs"]
+mod floats;
 mod registry;
 mod run;
 mod store;

@@ -8,12 +8,13 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's output is its table")]
 #![allow(clippy::cast_precision_loss, reason = "seconds and mebibytes, to be read")]
 
+mod floats;
 mod server;
 
 use std::{
     env,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read},
+    io::{BufReader, BufWriter, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -24,7 +25,10 @@ use std::{
 use bento_retrieve::archive::{Folder, Limits, unpack};
 use flate2::{Compression, write::GzEncoder};
 
-use crate::server::{Limit, Of, Server};
+use crate::{
+    floats::Floats,
+    server::{Limit, Of, Server},
+};
 
 const PREFIX: &str = "bentos/bench";
 const WEIGHTS: &str = "models/m/v/weights.bin";
@@ -79,7 +83,7 @@ fn archive(
     let manifest = format!("name: bench\nversion: {version}\n");
     add("bento.yaml", manifest.len(), &mut manifest.as_bytes());
     add("env/docker/Dockerfile", 13, &mut &b"FROM scratch\n"[..]);
-    add(WEIGHTS, weights, &mut Floats::new().take(weights as u64));
+    add(WEIGHTS, weights, &mut Floats::new(0).take(weights as u64));
     let text = "from __future__ import annotations\n".repeat(40);
     for number in 0..files {
         add(&format!("src/{}/{number}.py", number % 100), text.len(), &mut text.as_bytes());
@@ -87,41 +91,6 @@ fn archive(
     tar.into_inner().unwrap().finish().unwrap().into_inner().unwrap();
     fs::rename(place.join("new"), &path).unwrap();
     path
-}
-
-/// Weights of a model: 32-bit floats around zero, which gzip makes 8 % smaller.
-struct Floats {
-    state: u64,
-    left: Vec<u8>,
-}
-
-impl Floats {
-    fn new() -> Self {
-        Self { state: 0x9e37_79b9_7f4a_7c15, left: Vec::new() }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "an f32 is what a weight is")]
-    fn next(&mut self) -> f32 {
-        let mut unit = || {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
-            (self.state >> 11) as f64 / (1_u64 << 53) as f64
-        };
-        (((0..6).map(|_| unit()).sum::<f64>() - 3.0) * 0.05) as f32 // a sum of six is nearly normal
-    }
-}
-
-impl Read for Floats {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left.is_empty() {
-            self.left = (0..16_384).flat_map(|_| self.next().to_le_bytes()).collect();
-        }
-        let count = buffer.len().min(self.left.len());
-        buffer[..count].copy_from_slice(&self.left[..count]);
-        self.left.drain(..count);
-        Ok(count)
-    }
 }
 
 fn compare(what: &str, archive: &Path, rounds: usize, place: &Path, server: &Server) {
