@@ -114,10 +114,11 @@ impl Assembler {
             };
             let next = match self.request.read(sink, terminated).await {
                 Ok(None) => return Ok(None),
-                Ok(Some(read)) => tokio::select! {
-                    next = self.after(read, &shared, &mut learnt) => next,
-                    () = terminated.wait() => return Ok(None),
-                },
+                Ok(Some(read)) => {
+                    let next = self.after(read, &shared, &mut learnt);
+                    let Some(next) = unless(terminated, next).await else { return Ok(None) };
+                    next
+                }
                 Err(error) => whole(&error).map(|it| Next::End(Assembly::Whole(it))).ok_or(error),
             };
             match next {
@@ -133,9 +134,8 @@ impl Assembler {
                     tracing::warn!("{host}: {why}; reading the archive again in {pause:?}");
                     faults += 1;
                     self.planner.forget_environments(); // one of them may be gone
-                    tokio::select! {
-                        () = sleep(pause) => {}
-                        () = terminated.wait() => return Ok(None),
+                    if unless(terminated, sleep(pause)).await.is_none() {
+                        return Ok(None);
                     }
                 }
             }

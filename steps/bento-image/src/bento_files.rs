@@ -1,6 +1,6 @@
 //! Which files of a listing make it a bento.
 
-use bento_retrieve::bento::Manifest;
+use bento_retrieve::bento::{DOCKERFILE, LEGACY_DOCKERFILE, LEGACY_MANIFEST, MANIFEST, Manifest};
 
 use crate::recipe::{Entry, Listing};
 
@@ -22,15 +22,15 @@ impl Generation {
 
     pub(crate) fn manifest(self) -> &'static str {
         match self {
-            Self::Modern => "bento.yaml",
-            Self::Legacy => "bentoml.yml",
+            Self::Modern => MANIFEST,
+            Self::Legacy => LEGACY_MANIFEST,
         }
     }
 
     pub(crate) fn dockerfile(self) -> &'static str {
         match self {
-            Self::Modern => "env/docker/Dockerfile",
-            Self::Legacy => "Dockerfile",
+            Self::Modern => DOCKERFILE,
+            Self::Legacy => LEGACY_DOCKERFILE,
         }
     }
 }

@@ -11,23 +11,14 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use registry::{BlobStream, Document, RegistryError, Repository};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use step::text::{hex, short};
+use step::text::short;
 use thiserror::Error;
 
 use crate::{
+    annotations::{BELOW, BUILT, ENVIRONMENT},
     placement::{Below, Placement, PlacementError, PlacementReader, Unfit},
     waiting::Waiting,
 };
-
-/// On an environment: its key.
-pub const LABEL: &str = "kanaria.dev/environment";
-
-/// On an environment: when kaniko began to build it. Its own time may be a constant one.
-pub const BUILT: &str = "kanaria.dev/built";
-
-/// On an environment's manifest: what the layers below the bento's have where it goes.
-const BELOW: &str = "kanaria.dev/below-the-bento";
 
 /// An environment that is there.
 #[derive(Debug)]
@@ -132,8 +123,8 @@ impl Environments {
         let Some(image) = self.repository.image(version).await? else {
             return Ok(Err("is not there".into()));
         };
-        if image.labels.get(LABEL).is_none_or(|of| of != key) {
-            let of = image.labels.get(LABEL).map_or("none".into(), |of| short(of, 64));
+        if image.labels.get(ENVIRONMENT).is_none_or(|of| of != key) {
+            let of = image.labels.get(ENVIRONMENT).map_or("none".into(), |of| short(of, 64));
             let name = &self.name;
             tracing::warn!(
                 "`{name}:{version}` is not the environment of its key: its label says {of}"
@@ -169,7 +160,8 @@ impl Environments {
             return Ok(None);
         }
         let tagged = self.repository.image(&tag(key)).await?;
-        let tagged = tagged.filter(|image| image.labels.get(LABEL).is_some_and(|of| of == key));
+        let tagged =
+            tagged.filter(|image| image.labels.get(ENVIRONMENT).is_some_and(|of| of == key));
         Ok(tagged.map(|image| Found { manifest: image.manifest, config: image.config }))
     }
 }
@@ -244,9 +236,7 @@ impl Layers<'_> {
 fn note(manifest: &Document, below: &Below) -> Document {
     let mut noted: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
     noted["annotations"][BELOW] = below.text().into();
-    let bytes = noted.to_string().into_bytes();
-    let digest = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
-    Document { bytes, digest, media_type: manifest.media_type.clone() }
+    Document::new(manifest.media_type.clone(), noted.to_string().into_bytes())
 }
 
 fn placement_error(name: &str, error: PlacementError) -> EnvironmentError {

@@ -4,15 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use registry::Document;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
-use step::text::hex;
 use thiserror::Error;
+
+use crate::annotations::{ARCHIVE, BASE_DIGEST, BENTO, CREATED, ENVIRONMENT, OURS};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// What an environment's manifest says under it is not true of the image.
-const OURS: &str = "kanaria.dev/";
 /// Media types of Docker and those of OCI for the same bytes. Foreign layers stay as they are.
 const MEDIA_TYPES: [(&str, &str); 3] = [
     ("application/vnd.docker.image.rootfs.diff.tar", LAYER_TAR),
@@ -81,14 +80,14 @@ impl About {
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
-        let labels = [("kanaria.dev/bento", bento.as_str()), ("kanaria.dev/bento-sha256", sha256)];
+        let labels = [(BENTO, bento.as_str()), (ARCHIVE, sha256)];
         let standard = [
-            ("org.opencontainers.image.created", created),
+            (CREATED, created),
             ("org.opencontainers.image.title", name),
             ("org.opencontainers.image.version", version),
             ("org.opencontainers.image.base.name", base_name),
-            ("org.opencontainers.image.base.digest", base_digest),
-            ("kanaria.dev/environment", environment),
+            (BASE_DIGEST, base_digest),
+            (ENVIRONMENT, environment),
         ];
         let annotations = map(&[labels.as_slice(), &standard].concat());
         Self { created: created.to_owned(), labels: map(&labels), annotations }
@@ -111,19 +110,11 @@ pub struct Bento<'a> {
     pub base_digest: &'a str,
 }
 
-/// Bytes for a registry, and their digest: `sha256:` and 64 digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
-    pub bytes: Vec<u8>,
-    pub digest: String,
-}
-
 /// A bento's image, but for its layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// To be pushed as a blob
     pub config: Document,
-    /// Of type `application/vnd.oci.image.manifest.v1+json`
     pub manifest: Document,
     /// Bytes of all layers, as they are in the registry
     pub size: u64,
@@ -144,9 +135,9 @@ pub fn assemble(
     }
     diff_ids.extend(layers.iter().map(|layer| layer.diff_id.clone().into()));
     patch_config(&mut config, layers, about);
-    let config = document(&config);
+    let config = document(CONFIG, &config);
     let size = patch_manifest(&mut manifest, &config, layers, about)?;
-    Ok(Image { config, manifest: document(&manifest), size })
+    Ok(Image { config, manifest: document(MANIFEST, &manifest), size })
 }
 
 fn patch_config(config: &mut Map<String, Value>, layers: &[Layer], about: &About) {
@@ -236,8 +227,6 @@ fn values(texts: &BTreeMap<String, String>) -> impl Iterator<Item = (String, Val
     texts.iter().map(|(key, text)| (key.clone(), text.clone().into()))
 }
 
-fn document(object: &Map<String, Value>) -> Document {
-    let bytes = Value::Object(object.clone()).to_string().into_bytes();
-    let digest = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
-    Document { bytes, digest }
+fn document(media_type: &str, object: &Map<String, Value>) -> Document {
+    Document::new(media_type, Value::Object(object.clone()).to_string().into_bytes())
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use step::text::hex;
 
 use crate::{
+    annotations::{BASE_DIGEST, BENTO, CREATED, ENVIRONMENT},
     bento_files::Generation,
     planner::{Layered, Planner},
     recipe::{
@@ -65,8 +66,8 @@ async fn last(
             let manifest = repository.manifest(&tag).await.ok()??;
             let manifest: Value = serde_json::from_slice(&manifest.bytes).ok()?;
             let annotations = &manifest["annotations"];
-            annotations["kanaria.dev/environment"].as_str()?;
-            Some((annotations["org.opencontainers.image.created"].as_str()?.to_owned(), manifest))
+            annotations[ENVIRONMENT].as_str()?;
+            Some((annotations[CREATED].as_str()?.to_owned(), manifest))
         })
         .buffer_unordered(ASKED_AT_ONCE)
         .fold(None, async |newest: Option<(String, Value)>, found| match (&newest, &found) {
@@ -76,10 +77,10 @@ async fn last(
         });
     let Some((_, newest)) = newest.await else { return Ok(None) };
     let layers = newest["layers"].as_array().into_iter().flatten();
-    let code = layers.rev().find(|layer| layer["annotations"]["kanaria.dev/bento"].is_string());
+    let code = layers.rev().find(|layer| layer["annotations"][BENTO].is_string());
     let Some(digest) = code.and_then(|layer| layer["digest"].as_str()) else { return Ok(None) };
     let Some(layer) = repository.blob(digest, LARGEST).await? else { return Ok(None) };
-    let base = newest["annotations"]["org.opencontainers.image.base.digest"].as_str();
+    let base = newest["annotations"][BASE_DIGEST].as_str();
     let sources = listing(&layer).map(without_modes).and_then(|listing| {
         let dockerfile = Generation::of(&listing)?.dockerfile();
         let text = String::from_utf8_lossy(listing.texts.get(dockerfile)?);

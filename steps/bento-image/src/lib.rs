@@ -3,6 +3,7 @@
 //! A library beside the binary because its tests and benchmarks need the modules. In the order in which data flows:
 //!
 //! - `waiting`: for a registry, and no longer than the answer is wanted
+//! - `annotations`: labels and annotations of environments, images and layers
 //! - `recipe`: what of a bento its environment is made of, and whether that can be known
 //! - `bento_files`: which files of a list make it a bento
 //! - `listed_files`: a bento judged by its list
@@ -24,6 +25,7 @@
 //! - `assembler`: as many readings as it takes
 //! - `prepared`: what the first step of a build leaves for the next ones
 
+pub mod annotations;
 pub mod assembler;
 mod base;
 mod bento_files;

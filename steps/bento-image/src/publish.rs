@@ -4,25 +4,23 @@ use std::collections::BTreeMap;
 
 use bento_retrieve::bento::Bento;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use registry::{RegistryError, Repository};
+use registry::{Document, RegistryError, Repository};
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
+    annotations::{BENTO, MODEL},
     environment::Environment,
     image::{
         self, About, Bento as Subject, Environment as Below, ImageError, LAYER_GZIP, LAYER_TAR,
         Layer,
     },
     made::Made,
-    pass::{Ending, FinishedLayer, Learnt, MODEL, Shared, Stored, model_tag},
+    pass::{Ending, FinishedLayer, Learnt, Shared, Stored, model_tag},
     planner::Layered,
     time::{rfc3339, seconds},
 };
 
-/// On a descriptor: the bento whose code its layer holds.
-const CODE: &str = "kanaria.dev/bento";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Layers of the environment that are looked for at once.
 const LOOKED_FOR_AT_ONCE: usize = 4;
 
@@ -76,12 +74,14 @@ impl Publication<'_> {
         if repository.digest_of(self.tag).await?.as_deref() == Some(&manifest.digest) {
             tracing::info!("{} is there already, {}", self.image, manifest.digest);
         } else {
-            let pushed = repository.push_manifest(self.tag, MANIFEST, manifest.bytes.clone()).await;
+            let pushed = repository
+                .push_manifest(self.tag, &manifest.media_type, manifest.bytes.clone())
+                .await;
             pushed.inspect_err(|error| forget(error, &descriptors, learnt))?;
             uploaded += manifest.bytes.len() as u64;
         }
         for model in descriptors.iter().filter_map(|layer| layer.annotations.get(MODEL)) {
-            self.remember(model, &learnt.pushed, &manifest.bytes).await;
+            self.remember(model, &learnt.pushed, &manifest).await;
         }
         Ok(Made {
             image: self.image.into(),
@@ -100,7 +100,7 @@ impl Publication<'_> {
         let bento = self.bento.tag.to_string();
         let (media_type, key, name) = match model {
             Some(model) => (LAYER_TAR, MODEL, model),
-            None => (LAYER_GZIP, CODE, bento),
+            None => (LAYER_GZIP, BENTO, bento),
         };
         Layer {
             media_type,
@@ -151,7 +151,7 @@ impl Publication<'_> {
     }
 
     /// Tags the image once more by its model, so that the next release of the model finds its layer.
-    async fn remember(&self, model: &str, pushed: &BTreeMap<String, Stored>, manifest: &[u8]) {
+    async fn remember(&self, model: &str, pushed: &BTreeMap<String, Stored>, manifest: &Document) {
         let stored = pushed.get(model);
         let known = self.shared.known_model(model);
         if known.is_some() && known.as_ref() == stored {
@@ -159,7 +159,8 @@ impl Publication<'_> {
         }
         let tag = model_tag(model);
         let repository = &self.shared.repository;
-        if let Err(error) = repository.push_manifest(&tag, MANIFEST, manifest.to_vec()).await {
+        let Document { media_type, bytes, .. } = manifest;
+        if let Err(error) = repository.push_manifest(&tag, media_type, bytes.clone()).await {
             tracing::warn!(
                 "failed to tag the image as the one of the model `{model}`: {error}; the next release uploads it again"
             );

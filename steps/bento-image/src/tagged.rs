@@ -4,12 +4,10 @@ use registry::{Image, Repository};
 use serde_json::Value;
 use step::text::clean;
 
-use crate::made::Made;
-
-/// On an image: the SHA-256 of the archive that it was made of.
-pub const ARCHIVE: &str = "kanaria.dev/bento-sha256";
-/// On an image: the bento that it was made of.
-pub const BENTO: &str = "kanaria.dev/bento";
+use crate::{
+    annotations::{ARCHIVE, BENTO, ENVIRONMENT},
+    made::Made,
+};
 
 /// The image that a tag holds, if it was made of this archive. Where nobody can tell, it is made as if it were not there.
 pub async fn look(repository: &Repository, image: &str, tag: &str, sha256: &str) -> Option<Made> {
@@ -41,7 +39,7 @@ pub async fn look(repository: &Repository, image: &str, tag: &str, sha256: &str)
 
 fn made(found: &Image, image: &str, sha256: &str) -> Made {
     let manifest: Value = serde_json::from_slice(&found.manifest.bytes).unwrap_or_default();
-    let environment = manifest["annotations"]["kanaria.dev/environment"].as_str();
+    let environment = manifest["annotations"][ENVIRONMENT].as_str();
     Made {
         image: image.into(),
         digest: found.digest.clone(),

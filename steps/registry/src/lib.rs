@@ -36,6 +36,7 @@ mod transfer;
 pub use blobs::BlobStream;
 pub use credentials::{Credential, Credentials, CredentialsError};
 pub use error::{RegistryError, Right};
+pub use manifest::architecture;
 pub use manifests::{Document, Image};
 pub use reference::{Reference, ReferenceError, RepositoryName};
 pub use repository::{Access, Repository};

@@ -48,13 +48,18 @@ impl Manifest {
     }
 }
 
-/// Of an index the image for this node, or one that is for any.
-pub(crate) fn own_platform(entries: Vec<Descriptor>) -> Result<String, RegistryError> {
-    let architecture = match ARCH {
+/// This node's processor, as images name it.
+pub fn architecture() -> &'static str {
+    match ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
-    };
+    }
+}
+
+/// Of an index the image for this node, or one that is for any.
+pub(crate) fn own_platform(entries: Vec<Descriptor>) -> Result<String, RegistryError> {
+    let architecture = architecture();
     let is_own = |it: &Platform| it.os == "linux" && it.architecture == architecture;
     let own = entries.iter().position(|one| one.platform.as_ref().is_some_and(is_own));
     let any = || entries.iter().position(|one| one.platform.is_none());

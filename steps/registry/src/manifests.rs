@@ -37,6 +37,13 @@ pub struct Document {
     pub media_type: String,
 }
 
+impl Document {
+    /// One that is to be put there, with its digest.
+    pub fn new(media_type: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { digest: digest(&bytes), bytes, media_type: media_type.into() }
+    }
+}
+
 /// What a tag holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {

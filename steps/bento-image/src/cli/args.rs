@@ -4,9 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use bento_retrieve::{
     bento::Repository as ImageRepository,
-    request::{AccessArgs, LimitArgs, RetryArgs, StoredBentoArgs},
+    request::{AccessArgs, LimitArgs, Output, RetryArgs, StoredBentoArgs},
 };
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Args as Group, Parser, Subcommand};
 use step::{ResultFile, SecretFolder};
 
 /// Make a bento's image by adding layers to an environment that exists
@@ -57,15 +57,6 @@ pub(crate) struct PlanArgs {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) making: MakingArgs,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Output {
-    /// For people
-    #[default]
-    Text,
-    /// For programs
-    Json,
 }
 
 #[derive(Debug, Group)]

@@ -1,6 +1,6 @@
 //! From what was typed to what assembles.
 
-use std::{env::consts::ARCH, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use bento_image::{
@@ -32,14 +32,11 @@ pub(crate) struct Given {
 }
 
 pub(crate) async fn assembler(args: &MakingArgs, given: Given) -> Result<Assembler> {
-    let MakingArgs { bento, image, access, registry, retries, limits, kaniko_args } = args;
+    let MakingArgs { bento, image, access, registry: reached, retries, limits, kaniko_args } = args;
     let plain =
-        PlainHttp { all: registry.registry_insecure, hosts: registry.insecure_registry.clone() };
-    let registries = Registries::new(
-        registry.registry_auth.as_ref(),
-        registry.build_credentials.as_ref(),
-        plain,
-    )?;
+        PlainHttp { all: reached.registry_insecure, hosts: reached.insecure_registry.clone() };
+    let registries =
+        Registries::new(reached.registry_auth.as_ref(), reached.build_credentials.as_ref(), plain)?;
     let mut request = Request::new(bento.clone(), access, *retries, *limits).await?;
     if let Some(sha256) = given.sha256 {
         request.sha256 = Some(sha256);
@@ -64,7 +61,7 @@ pub(crate) async fn assembler(args: &MakingArgs, given: Given) -> Result<Assembl
         },
         registries,
         mirror: image.registry_mirror.clone().filter(|host| !host.is_empty()),
-        platform: platform(),
+        platform: format!("linux/{}", registry::architecture()),
         flags: kaniko_args.clone(),
         base: given.base,
         whole: given.whole,
@@ -97,13 +94,4 @@ fn name(repository: &ImageRepository) -> Result<RepositoryName> {
         what: format!("`{repository}` is not a valid repository"),
         hint: "write `HOST/PATH`, such as `registry.example/models/iris`".into(),
     })
-}
-
-fn platform() -> String {
-    let architecture = match ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("linux/{architecture}")
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use bento_image::planner::Plan;
+use bento_retrieve::request::Output;
 use serde_json::json;
 use step::{Outcome, Terminated, print};
 
 use crate::cli::{
-    args::{Output, PlanArgs},
+    args::PlanArgs,
     making::{Given, assembler},
 };
 

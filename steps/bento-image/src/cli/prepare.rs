@@ -9,12 +9,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use bento_image::{
+    annotations,
     assembler::{Assembler, Assembly, Missing},
-    environment::{self, built_tag},
+    environment::built_tag,
     made::Made,
     prepared::{Build, Prepared},
     recipe::{MARKER, Whole},
-    tagged,
     waiting::unless,
 };
 use bento_retrieve::{
@@ -103,8 +103,8 @@ impl LayingOut<'_> {
         let planner = &self.assembler.planner;
         let destination = format!("{}:{}", planner.environments.name, built_tag(&layered.key));
         let labels = vec![
-            format!("{}={}", environment::LABEL, layered.key),
-            format!("{}={}", environment::BUILT, planner.environments.now),
+            format!("{}={}", annotations::ENVIRONMENT, layered.key),
+            format!("{}={}", annotations::BUILT, planner.environments.now),
         ];
         let build = self.build(context, dockerfile, destination, labels);
         let (image, base) = (self.assembler.name(), layered.base);
@@ -141,8 +141,8 @@ impl LayingOut<'_> {
             return Ok((there.clone(), Some(Prepared::Made(there))));
         }
         let labels = vec![
-            format!("{}={}", tagged::ARCHIVE, made.sha256),
-            format!("{}={}", tagged::BENTO, made.bento),
+            format!("{}={}", annotations::ARCHIVE, made.sha256),
+            format!("{}={}", annotations::BENTO, made.bento),
         ];
         let build = self.build(context, dockerfile.into(), made.image.clone(), labels);
         Ok((made.clone(), Some(Prepared::Whole { build, made })))

@@ -15,7 +15,8 @@ use crate::{
         writer::LayerWriter,
         written::Written,
     },
-    placement::{MARKER, Placement, SKELETON},
+    placement::Placement,
+    recipe::{DIRECTORIES, MARKER},
 };
 
 /// Bytes of files, names and headers that are held back. Together with what they become when they are packed at the
@@ -35,7 +36,7 @@ pub struct CodeLayer<W: Write> {
     bento: Arc<Placement>,
     mtime: i64,
     state: State<W>,
-    /// Which of [`SKELETON`] the bento has
+    /// Which of [`DIRECTORIES`] the bento has
     has: [bool; 4],
 }
 
@@ -87,7 +88,7 @@ impl<W: Write> CodeLayer<W> {
     /// Notes a path that another layer holds, so that its top directory is not taken for one that the bento lacks.
     pub fn has(&mut self, path: &str) {
         let top = path.split('/').next();
-        for (has, name) in self.has.iter_mut().zip(SKELETON) {
+        for (has, name) in self.has.iter_mut().zip(DIRECTORIES) {
             *has |= top == Some(name);
         }
     }
@@ -134,7 +135,8 @@ impl<W: Write> CodeLayer<W> {
         for (path, _) in links {
             self.has(path);
         }
-        let absent = SKELETON.iter().zip(self.has).filter(|(_, has)| !has).map(|(name, _)| *name);
+        let absent =
+            DIRECTORIES.iter().zip(self.has).filter(|(_, has)| !has).map(|(name, _)| *name);
         let gone = [MARKER].into_iter().chain(absent);
         match self.state {
             State::Held(held) => {

@@ -5,7 +5,7 @@ use std::io;
 use step::text::short;
 use thiserror::Error;
 
-use crate::placement::MARKER;
+use crate::recipe::MARKER;
 
 /// How a layer says that something of a lower one is gone.
 pub(crate) const WHITEOUT: &str = ".wh.";

@@ -18,5 +18,5 @@ pub(crate) use error::PassError;
 pub(crate) use layers::FinishedLayer;
 pub(crate) use learnt::{Known, Learnt, Stored};
 pub(crate) use reading::{Ended, Pass};
-pub(crate) use shared::{MODEL, Shared, model_tag};
+pub(crate) use shared::{Shared, model_tag};
 pub(crate) use upload::Ending;

@@ -10,10 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use step::text::hex;
 
-use crate::{pass::learnt::Stored, planner::Planner, waiting::Waiting};
-
-/// On a layer's descriptor: the model that it holds.
-pub(crate) const MODEL: &str = "kanaria.dev/model";
+use crate::{annotations::MODEL, pass::learnt::Stored, planner::Planner, waiting::Waiting};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -45,9 +42,7 @@ impl Shared {
         known.insert(model.to_owned(), found.clone());
         Ok(found)
     }
-}
 
-impl Shared {
     /// The same, if it was asked for before.
     pub(crate) fn known_model(&self, model: &str) -> Option<Stored> {
         let known = self.models.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,11 +6,14 @@
 
 use std::io::Read;
 
-use crate::placement::{
-    entries::Kind,
-    error::{PlacementError, Unfit},
-    place::{Below, Placement, SKELETON},
-    stream,
+use crate::{
+    placement::{
+        entries::Kind,
+        error::{PlacementError, Unfit},
+        place::{Below, Placement},
+        stream,
+    },
+    recipe::DIRECTORIES,
 };
 
 /// Links that a bento's directory may have; no Dockerfile of BentoML's makes one.
@@ -27,7 +30,7 @@ impl Below {
             let names = [Some(&found.name), found.hard_link.as_ref()];
             for path in names.into_iter().flatten().filter_map(|name| placement.in_bento(name)) {
                 let top = path.split('/').next().unwrap_or_default();
-                if SKELETON.contains(&top) {
+                if DIRECTORIES.contains(&top) {
                     self.directories.insert(top.to_owned());
                 }
                 if !matches!(found.kind, Kind::Directory | Kind::File) {

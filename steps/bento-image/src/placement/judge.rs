@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, btree_map::Entry as Slot};
 
-use crate::placement::{
-    entries::{Entries, Entry, Kind},
-    error::{Unfit, printable},
-    place::{MARKER, Placement, Shown},
+use crate::{
+    placement::{
+        entries::{Entries, Entry, Kind},
+        error::{Unfit, printable},
+        place::{Placement, Shown},
+    },
+    recipe::MARKER,
 };
 
 const WHITEOUT: &[u8] = b".wh.";

@@ -10,6 +10,6 @@ mod stream;
 
 pub use self::{
     error::{PlacementError, Unfit},
-    place::{Below, MARKER, Placement, SKELETON},
+    place::{Below, Placement},
     reader::PlacementReader,
 };

@@ -4,13 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// The file in the root of an environment's context that tells where the context was copied to; its content is the
-/// environment's key.
-pub const MARKER: &str = ".kanaria-environment";
-
-/// Directories that every environment's context has, empty where its key covers nothing in them.
-pub const SKELETON: [&str; 4] = ["apis", "env", "models", "src"];
-
 /// Everyone may read and enter, as in a folder that bento-retrieve made and a builder copied.
 const DIRECTORY: u32 = 0o755;
 const RUNNABLE: u32 = 0o755;

@@ -2,12 +2,15 @@
 
 use std::io::Read;
 
-use crate::placement::{
-    entries::{Entries, Entry, Kind},
-    error::{PlacementError, Unfit, printable},
-    judge::{Marker, judge, may_matter},
-    place::{MARKER, Placement},
-    stream,
+use crate::{
+    placement::{
+        entries::{Entries, Entry, Kind},
+        error::{PlacementError, Unfit, printable},
+        judge::{Marker, judge, may_matter},
+        place::Placement,
+        stream,
+    },
+    recipe::MARKER,
 };
 
 /// Finds where a bento lies in the image of its environment.

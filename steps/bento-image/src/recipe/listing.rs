@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// What every skeleton has, as a bento's archive may bring them after the decision what is built.
+/// What every environment's context has, empty where its key covers nothing in them: a bento's archive may bring them
+/// after the decision what is built.
 pub const DIRECTORIES: [&str; 4] = ["apis", "env", "models", "src"];
 
-/// File in the skeleton's root that holds the key: its layer tells where the bento goes, and whose it is.
+/// The file in the root of an environment's context that holds the key: its layer tells where the bento goes, and
+/// whose it is.
 pub const MARKER: &str = ".kanaria-environment";
 
 /// What is known of a bento: paths relative to its root, with `/`, as bento-retrieve lets them pass.

@@ -2,7 +2,8 @@
 
 use bento_image::{
     layer::{Attributes, LayerWriter},
-    placement::{MARKER, Placement, PlacementError, PlacementReader, SKELETON},
+    placement::{Placement, PlacementError, PlacementReader},
+    recipe::{DIRECTORIES, MARKER},
 };
 use std::io::Write as _;
 
@@ -54,7 +55,7 @@ impl Layer {
             self = self.directory(&home[..end], 0o755, 0);
         }
         self = if home.is_empty() { self } else { self.directory(home, 0o755, UID) };
-        for directory in SKELETON {
+        for directory in DIRECTORIES {
             self = self.directory(&under(home, directory), 0o755, UID);
         }
         self.file(&under(home, MARKER), 0o644, UID, KEY.as_bytes())
@@ -81,5 +82,5 @@ pub(crate) fn placement(layers: &[Vec<u8>]) -> Result<Placement, PlacementError>
             break;
         }
     }
-    reader.placement(&SKELETON)
+    reader.placement(&DIRECTORIES)
 }

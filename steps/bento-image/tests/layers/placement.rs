@@ -2,7 +2,10 @@
 
 use std::io::{Read as _, repeat};
 
-use bento_image::placement::{Below, MARKER, Placement, PlacementError, PlacementReader};
+use bento_image::{
+    placement::{Below, Placement, PlacementError, PlacementReader},
+    recipe::MARKER,
+};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 

@@ -5,7 +5,8 @@ use std::io::Read as _;
 use bento_image::{
     flatten::Tree,
     layer::LayerError,
-    placement::{Below, MARKER, Placement, PlacementReader, SKELETON},
+    placement::{Below, Placement, PlacementReader},
+    recipe::{DIRECTORIES, MARKER},
 };
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
@@ -91,7 +92,7 @@ impl Environment {
         for top in &directories {
             copied = copied.directory(&under(home, top), 0o755, UID);
         }
-        directories.extend(SKELETON.map(str::to_owned));
+        directories.extend(DIRECTORIES.map(str::to_owned));
         let chmod = layer().file(&entrypoint, 0o755, UID, b"#!/bin/sh");
         let chown = layer().whiteout("app/.wh.old").file("app/new", 0o700, UID, b"2");
         let late = vec![chmod.bytes(), chown.bytes()];

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use bento_image::{
     flatten::Tree,
     layer::{Attributes, LayerWriter},
-    placement::MARKER,
+    recipe::MARKER,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Write as _, os::unix::fs::PermissionsExt as _};

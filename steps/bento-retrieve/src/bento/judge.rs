@@ -12,11 +12,11 @@ use crate::bento::{
 /// More than any manifest or Dockerfile has, in bytes; a manifest with 200 routes and their schemas takes 100 kB.
 pub(crate) const LARGEST: u64 = 4 << 20;
 
-pub(crate) const MANIFEST: &str = "bento.yaml";
-pub(crate) const DOCKERFILE: &str = "env/docker/Dockerfile";
+pub const MANIFEST: &str = "bento.yaml";
+pub const DOCKERFILE: &str = "env/docker/Dockerfile";
 /// Of 0.x
-pub(crate) const LEGACY_MANIFEST: &str = "bentoml.yml";
-pub(crate) const LEGACY_DOCKERFILE: &str = "Dockerfile";
+pub const LEGACY_MANIFEST: &str = "bentoml.yml";
+pub const LEGACY_DOCKERFILE: &str = "Dockerfile";
 
 /// A bento that is whole.
 #[derive(Debug, PartialEq, Eq)]

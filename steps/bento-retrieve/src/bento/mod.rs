@@ -15,7 +15,7 @@ pub use details::{Details, Model};
 pub use files::BentoFiles;
 pub use folder::BentoFolder;
 pub use image_name::{Repository, RepositoryError};
-pub use judge::Bento;
+pub use judge::{Bento, DOCKERFILE, LEGACY_DOCKERFILE, LEGACY_MANIFEST, MANIFEST};
 pub use manifest::{BentoError, Manifest};
 pub use peek::{ManifestFiles, PeekError, peek, peek_at};
 pub use tag::{Tag, TagError};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use bento_retrieve::{
     bento::{Repository, Tag, dockerfile::Builder},
-    request::{AccessArgs, BentoArgs, LimitArgs, RetryArgs},
+    request::{AccessArgs, BentoArgs, LimitArgs, Output, RetryArgs},
 };
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Args as Group, Parser, Subcommand};
 use step::{ResultFile, SecretFolder};
 
 /// Get a bento from a store and unpack it, ready to build an image from
@@ -102,15 +102,6 @@ pub(crate) struct ShowArgs {
     pub(crate) access: AccessArgs,
     #[command(flatten)]
     pub(crate) retries: RetryArgs,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Output {
-    /// For people
-    #[default]
-    Text,
-    /// For programs
-    Json,
 }
 
 #[derive(Debug, Group)]

@@ -4,7 +4,7 @@ use anyhow::Result;
 use bento_retrieve::{
     hints,
     listing::{ListedBento, list_newest_first},
-    request::{access, location},
+    request::{Output, access, location},
     size::Size,
     source::Store,
 };
@@ -13,7 +13,7 @@ use step::{Outcome, print, text};
 use tokio::time::timeout;
 
 use crate::cli::{
-    args::{ListArgs, Output},
+    args::ListArgs,
     output::{columns, minutes, pairs},
 };
 

@@ -5,14 +5,14 @@ use bento_retrieve::{
     bento::{Details, Model, peek},
     hints,
     listing::newest,
-    request::{Origin, access, find},
+    request::{Origin, Output, access, find},
     source::{Source, Store},
 };
 use step::{Outcome, print, text::json};
 use tokio::time::timeout;
 
 use crate::cli::{
-    args::{Output, ShowArgs},
+    args::ShowArgs,
     output::{columns, minutes, pairs},
 };
 

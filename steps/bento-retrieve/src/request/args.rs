@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args as Group;
+use clap::{Args as Group, ValueEnum};
 use step::{SecretFolder, text::is_sha256};
 
 use crate::{archive::Limits, bento::Tag, download::RetryPolicy, size::Size};
@@ -118,6 +118,16 @@ impl LimitArgs {
     pub fn limits(self) -> Limits {
         Limits { bytes: self.max_size.0, entries: self.max_entries, ratio: self.max_ratio }
     }
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }
 
 fn sha256(text: &str) -> Result<String, &'static str> {

@@ -8,7 +8,7 @@ mod progress_line;
 mod reading;
 mod wanted;
 
-pub use args::{AccessArgs, BentoArgs, LimitArgs, RetryArgs, StoredBentoArgs};
+pub use args::{AccessArgs, BentoArgs, LimitArgs, Output, RetryArgs, StoredBentoArgs};
 pub use find::find;
 pub use origin::{Origin, access, location};
 pub use reading::Read;
