@@ -51,7 +51,7 @@ pub struct Environments {
     pub repository: Repository,
     /// HOST/PATH
     pub name: String,
-    /// From which on one counts as missing
+    /// From which on one counts as missing; zero for all but the one that was just built, as clocks differ
     pub max_age: Duration,
     pub now: Timestamp,
     /// Digest of the one that was just built, whatever its age
@@ -137,7 +137,8 @@ impl Environments {
         let age = built.map(|built| self.now.duration_since(built));
         let max_age = self.max_age.try_into().unwrap_or(SignedDuration::MAX);
         let is_new = self.built.as_ref() == Some(&image.manifest.digest);
-        if !is_new && age.is_none_or(|age| age >= max_age) {
+        let is_too_old = self.max_age.is_zero() || age.is_none_or(|age| age >= max_age);
+        if !is_new && is_too_old {
             return Ok(Err(age.map_or("is of unknown age".into(), |age| {
                 format!("is {} days old", age.as_hours() / 24)
             })));

@@ -52,6 +52,15 @@ fn one_that_is_too_old_counts_as_missing() {
 }
 
 #[test]
+fn none_is_young_enough_for_a_maximal_age_of_zero_though_the_builder_s_clock_is_ahead() {
+    let bento = Bento::new("v1");
+    let world = World::new(&[&bento]);
+    build(&world, &bento, "e1", &ago(-1), &key(&world, "v1"));
+    world.assemble_with("v1", &["--max-age=0s"]).assert_code(3);
+    world.assemble("v1").assert_code(0);
+}
+
+#[test]
 fn one_without_a_date_counts_as_missing() {
     let bento = Bento::new("v1");
     let world = World::new(&[&bento]);
