@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use bento_retrieve::bento::Bento;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    future::{join_all, join3},
+    stream,
+};
 use registry::{Document, RegistryError, Repository};
 use serde_json::Value;
 use thiserror::Error;
@@ -15,6 +19,7 @@ use crate::{
         self, About, Bento as Subject, Environment as Below, ImageError, LAYER_GZIP, LAYER_TAR,
         Layer,
     },
+    layer::Written,
     made::Made,
     pass::{Ending, FinishedLayer, Learnt, Shared, Stored, model_tag},
     planner::Layered,
@@ -53,24 +58,30 @@ impl Publication<'_> {
         learnt: &mut Learnt,
     ) -> Result<Made, PublishError> {
         let repository = &self.shared.repository;
-        let mut uploaded = 0;
-        let mut descriptors = Vec::new();
-        for layer in layers {
-            let FinishedLayer { model, written, ending } = layer;
-            uploaded += upload(repository, &written.digest, written.size, ending).await?;
+        let (mut descriptors, mut uploads) = (Vec::new(), Vec::new());
+        for FinishedLayer { model, written, ending } in layers {
             let stored = Stored { digest: written.digest.clone(), size: written.size };
-            if let Some(model) = &model {
-                learnt.pushed.insert(model.clone(), stored);
-            }
+            let brought = model.clone().map(|model| (model, stored));
+            let Written { digest, size, .. } = written.clone();
+            uploads.push(async move { (brought, upload(repository, &digest, size, ending).await) });
             descriptors.push(self.descriptor(model, written));
         }
-        uploaded += self.bring_environment().await?;
-        let image = image::assemble(&self.below(), &descriptors, &self.about())?;
-        let config = image.config.bytes.len() as u64;
-        if repository.push_blob(&image.config.digest, image.config.bytes).await? {
-            uploaded += config;
+        let image::Image { config, manifest, size } =
+            image::assemble(&self.below(), &descriptors, &self.about())?;
+        let configuration = async {
+            let size = config.bytes.len() as u64;
+            Ok(if repository.push_blob(&config.digest, config.bytes).await? { size } else { 0 })
+        };
+        // A registry takes its time to store each of them for good.
+        let (layers, below, config): (_, _, Result<u64, RegistryError>) =
+            join3(join_all(uploads), self.bring_environment(), configuration).await;
+        for (brought, _) in layers.iter().filter(|(_, uploaded)| uploaded.is_ok()) {
+            learnt.pushed.extend(brought.clone());
         }
-        let manifest = image.manifest;
+        let mut uploaded = below? + config?;
+        for (_, layer) in layers {
+            uploaded += layer?;
+        }
         if repository.digest_of(self.tag).await?.as_deref() == Some(&manifest.digest) {
             tracing::info!("{} is there already, {}", self.image, manifest.digest);
         } else {
@@ -80,9 +91,8 @@ impl Publication<'_> {
             pushed.inspect_err(|error| forget(error, &descriptors, learnt))?;
             uploaded += manifest.bytes.len() as u64;
         }
-        for model in descriptors.iter().filter_map(|layer| layer.annotations.get(MODEL)) {
-            self.remember(model, &learnt.pushed, &manifest).await;
-        }
+        let models = descriptors.iter().filter_map(|layer| layer.annotations.get(MODEL));
+        join_all(models.map(|model| self.remember(model, &learnt.pushed, &manifest))).await;
         Ok(Made {
             image: self.image.into(),
             digest: manifest.digest,
@@ -92,11 +102,11 @@ impl Publication<'_> {
             assembled: "yes".into(),
             reason: String::new(),
             uploaded,
-            size: image.size,
+            size,
         })
     }
 
-    fn descriptor(&self, model: Option<String>, written: crate::layer::Written) -> Layer {
+    fn descriptor(&self, model: Option<String>, written: Written) -> Layer {
         let bento = self.bento.tag.to_string();
         let (media_type, key, name) = match model {
             Some(model) => (LAYER_TAR, MODEL, model),

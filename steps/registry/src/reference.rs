@@ -1,17 +1,18 @@
 //! The names of repositories and of images, as `docker pull` takes them.
+//!
+//! The grammar is that of the distribution project. It is written by hand, and the tests hold it against
+//! `oci-spec`, whose regular expression takes longer to compile than all other work of a small image, and 15 MiB.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use oci_spec::distribution::Reference as Parsed;
 use step::text::is_sha256;
 use thiserror::Error;
 
 /// Where names without a host lead.
 const DOCKER_HUB: &str = "index.docker.io";
-/// What the parser calls it
+/// As the host of a name it means the same.
 const HUB_SHORT: &str = "docker.io";
-/// What the parser says where a name has neither tag nor digest
-const DEFAULT_TAG: &str = "latest";
+const LONGEST_PATH: usize = 255;
 
 /// `HOST/REPOSITORY`, without a tag.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,31 +81,73 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        // The parser knows no IPv6.
-        let six = text.split_once(']').filter(|(host, _)| host.starts_with('['));
-        let (six, text) = match six {
-            Some((host, rest)) if host[1..].parse::<IpAddr>().is_ok() => {
-                (Some(format!("{host}]")), format!("localhost{rest}"))
-            }
-            _ => (None, text.to_owned()),
+        let (text, digest) = match text.split_once('@') {
+            Some((text, digest)) => (text, Some(digest)),
+            None => (text, None),
         };
-        let parsed: Parsed = text.parse().map_err(|_| ReferenceError::Image)?;
-        let host = match (parsed.registry(), six) {
-            (HUB_SHORT, _) => DOCKER_HUB.to_owned(),
-            (host, Some(six)) => host.replacen("localhost", &six, 1),
-            (host, None) => host.to_owned(),
+        // A colon before a slash is that of a port.
+        let (name, tag) = match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (text, None),
         };
-        let is_named = |tag: &&str| *tag != DEFAULT_TAG || text.contains(":latest");
-        let digest = parsed.digest().map(str::to_owned);
-        if digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
+        let (host, path) = match name.split_once('/') {
+            Some((host, path)) if is_host(host) => (host, path),
+            _ => (HUB_SHORT, name),
+        };
+        let is_hub = [DOCKER_HUB, HUB_SHORT].contains(&host);
+        let library = if is_hub && !path.contains('/') { "library/" } else { "" };
+        let (host, path) = (if is_hub { DOCKER_HUB } else { host }, format!("{library}{path}"));
+        let is_valid = is_authority(host)
+            && path.len() <= LONGEST_PATH
+            && path.split('/').all(is_component)
+            && tag.is_none_or(is_tag)
+            && digest.is_none_or(is_digest);
+        if !is_valid {
             return Err(ReferenceError::Image);
         }
         Ok(Self {
-            repository: RepositoryName { host, path: parsed.repository().to_owned() },
-            tag: parsed.tag().filter(is_named).map(str::to_owned),
-            digest,
+            repository: RepositoryName { host: host.to_owned(), path },
+            tag: tag.map(str::to_owned),
+            digest: digest.map(str::to_owned),
         })
     }
+}
+
+/// Whether the first part of a name is a host, and no part of a path on Docker Hub.
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+/// A host's name or address, with or without a port.
+fn is_authority(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let is_label = |label: &str| {
+        label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let six = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let is_name = match six {
+        Some(six) => six.parse::<IpAddr>().is_ok(),
+        None => name.split('.').all(is_label),
+    };
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_name && port.is_none_or(is_port)
+}
+
+/// Words of lower-case letters and digits, with `.`, `_`, `__` or dashes in between.
+fn is_component(part: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [part.bytes().next(), part.bytes().last()];
+    let mut between = part.split(|c: char| c.is_ascii() && is_word(c as u8));
+    ends.iter().all(|end| end.is_some_and(is_word))
+        && between.all(|between| {
+            ["", ".", "_", "__"].contains(&between) || between.bytes().all(|byte| byte == b'-')
+        })
 }
 
 impl FromStr for RepositoryName {
@@ -139,14 +182,20 @@ pub(crate) fn is_digest(text: &str) -> bool {
 
 /// What may stand for a manifest in an address.
 pub(crate) fn is_version(text: &str) -> bool {
-    let is_tag = (1..=128).contains(&text.len())
+    is_tag(text) || is_digest(text)
+}
+
+fn is_tag(text: &str) -> bool {
+    (1..=128).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-        && !text.starts_with(['.', '-']);
-    is_tag || is_digest(text)
+        && !text.starts_with(['.', '-'])
 }
 
 #[cfg(test)]
 mod tests {
+    use oci_spec::distribution::Reference as Oracle;
+    use proptest::prelude::*;
+
     use super::*;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -221,6 +270,37 @@ mod tests {
         }
         for host in ["ghcr.io", "registry.local.example", "8.8.8.8", "localhost.example:5000"] {
             assert!(!format!("{host}/x").parse::<RepositoryName>().unwrap().is_nearby(), "{host}");
+        }
+    }
+
+    /// What `oci-spec` reads, in our words. Of other digests than SHA-256, which it takes, no content is checked here.
+    fn oracle(text: &str) -> Option<Reference> {
+        let read: Oracle = text.parse().ok()?;
+        let host = match read.registry() {
+            HUB_SHORT => DOCKER_HUB,
+            host => host,
+        };
+        let is_default = read.tag() == Some("latest") && !text.contains(":latest");
+        Some(Reference {
+            repository: RepositoryName { host: host.into(), path: read.repository().into() },
+            tag: read.tag().filter(|_| !is_default).map(str::to_owned),
+            digest: read.digest().map(str::to_owned),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_read_as_oci_spec_reads_it(
+            name in "([a-z]{1,3}[.:]?){0,3}[0-9]{0,2}(/[a-zA-Z0-9._-]{0,5}){0,3}(:[a-zA-Z0-9._-]{0,4})?",
+            with_digest in any::<bool>(),
+        ) {
+            let text = if with_digest { format!("{name}@{DIGEST}") } else { name };
+            prop_assert_eq!(text.parse::<Reference>().ok(), oracle(&text), "{}", text);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-z0-9/:@.\\[\\]_é -]{0,40}") {
+            let _ = text.parse::<Reference>();
         }
     }
 }
