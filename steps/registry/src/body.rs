@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::error::RegistryError;
 
 /// A slow line takes that much within the patience we have.
-pub(crate) const PIECE: usize = 64 << 10;
+pub(crate) const PIECE: usize = 256 << 10;
 /// Once it has everything, a registry may have to copy gigabytes within its store before it answers.
 const AFTER_THE_END: u32 = 10;
 

@@ -20,6 +20,8 @@ pub(crate) struct Learnt {
     pub scattered: BTreeSet<String>,
     /// Models whose layer has to be uploaded, whatever the registry is said to have
     pub changed: BTreeSet<String>,
+    /// Whether files are hashed that the key does not cover: one that it covers is a hard link to such a file
+    pub hashes_all: bool,
 }
 
 /// All of a bento.

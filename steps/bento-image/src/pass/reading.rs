@@ -137,6 +137,7 @@ impl Pass {
         let size = contents.size();
         let is_kept = self.is_kept(path, size);
         let inner = self.inner(path).unwrap_or_default().to_owned();
+        let is_hashed = self.learnt.hashes_all || self.is_needed(&inner);
         if let State::Layers(_, layers) = &mut self.state {
             layers.begin(&inner, executable, size)?;
         }
@@ -148,7 +149,9 @@ impl Pass {
             if count == 0 {
                 break;
             }
-            sha256.update(chunk);
+            if is_hashed {
+                sha256.update(chunk);
+            }
             if is_kept {
                 text.extend_from_slice(chunk);
             }
@@ -160,9 +163,24 @@ impl Pass {
             self.kept += text.len();
             self.listing.texts.insert(path.to_owned(), text);
         }
-        let sha256 = hex(&sha256.finalize());
+        let sha256 = if is_hashed { hex(&sha256.finalize()) } else { String::new() };
         self.listing.entries.insert(path.to_owned(), Entry::File { executable, size, sha256 });
         Ok(())
+    }
+
+    /// Whether the key may rest on what a file holds. To hash gigabytes of weights for nothing takes its time.
+    fn is_needed(&self, inner: &str) -> bool {
+        !matches!(&self.state, State::Layers(layered, _) if !layered.recipe.needs(inner))
+    }
+
+    /// Whether the key rests on a hard link to a file that was not hashed.
+    fn lacks_a_hash(&self, last: &Last) -> bool {
+        let is_unhashed = |path: &String| {
+            let entry = self.listing.entries.get(path);
+            matches!(entry, Some(Entry::File { sha256, .. }) if sha256.is_empty())
+        };
+        let mut copies = last.copies.iter();
+        copies.any(|(from, to)| is_unhashed(from) && self.is_needed(self.inner(to).unwrap_or(to)))
     }
 
     /// Whether a file may be wanted later: of models only what tells their time.
@@ -176,6 +194,10 @@ impl Pass {
     /// What has become of it.
     fn end(mut self, last: &Last) -> Result<Ended, PassError> {
         self.decide()?; // if nothing in it was large
+        if self.lacks_a_hash(last) {
+            let learnt = Learnt { hashes_all: true, ..self.learnt };
+            return Ok(Ended::Again(learnt, "its environment needs a hard link's file".into()));
+        }
         for (from, to) in &last.copies {
             if let Some(same) = self.listing.entries.get(from).cloned() {
                 self.listing.entries.insert(to.clone(), same);
@@ -225,8 +247,18 @@ impl Pass {
 
 /// Whether what layers were opened by is still so: another archive may lie there since the reading before.
 fn is_the_known(learnt: &Learnt, root: &str, listing: &Listing) -> bool {
-    let known = learnt.plan.as_ref();
-    known.is_none_or(|known| known.root == root && *known.listing == *listing)
+    let is_same = |known: &Known| {
+        let recipe = &known.layered.recipe;
+        let is_same = |((path, a), (other, b)): ((&String, &Entry), (&String, &Entry))| {
+            path == other && (a == b || !recipe.needs(path) && a.is_like(b))
+        };
+        let Listing { entries, texts } = &*known.listing;
+        known.root == root
+            && *texts == listing.texts
+            && entries.len() == listing.entries.len()
+            && entries.iter().zip(&listing.entries).all(is_same)
+    };
+    learnt.plan.as_ref().is_none_or(is_same)
 }
 
 fn learn(mut learnt: Learnt, known: Known, missed: Missed) -> Learnt {

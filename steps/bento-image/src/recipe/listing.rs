@@ -26,12 +26,25 @@ pub enum Entry {
         executable: bool,
         /// In bytes
         size: u64,
-        /// 64 digits
+        /// 64 digits; empty for a file that no key covers, which need not be hashed
         sha256: String,
     },
     Link {
         target: String,
     },
+}
+
+impl Entry {
+    /// Whether it is a file of the same size and mode.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::File { executable, size, .. },
+                Self::File { executable: other_executable, size: other_size, .. },
+            ) => (executable, size) == (other_executable, other_size),
+            _ => false,
+        }
+    }
 }
 
 impl Listing {

@@ -4,7 +4,7 @@ use crate::{
     archives::server::Answer,
     run::{IMAGE, World},
     support::{
-        bentos::{Bento, model, noise, pack},
+        bentos::{Bento, Item, model, noise, pack},
         registry::digest,
     },
 };
@@ -34,6 +34,21 @@ fn an_archive_whose_models_come_first_is_read_twice() {
     world.build_environment(&bento);
     let ended = world.assemble("v1").assert_code(0);
     ended.assert_says("reading it once more");
+    world.assert_image(&bento);
+}
+
+#[test]
+fn a_hard_link_to_a_model_that_its_environment_needs_has_the_model_hashed() {
+    let weights = noise(1, 3 << 19);
+    let path = "env/python/weights";
+    let bento = large("v1").with(path, Item::File(weights));
+    let mut items = bento.items();
+    items.retain(|(other, _)| other != path);
+    items.push((path.into(), Item::HardLink("models/iris_svm/m1/saved_model.pkl".into())));
+    let world = World::with_archives([("v1", pack(&items))]);
+    world.build_environment(&bento);
+    let ended = world.assemble("v1").assert_code(0);
+    ended.assert_says("its environment needs a hard link's file: reading it once more");
     world.assert_image(&bento);
 }
 

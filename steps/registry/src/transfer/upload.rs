@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Pieces that wait for the registry; about as much again is in the client's and the system's own buffers.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 
 /// A blob on its way. Dropped before [`Upload::finish`], it leaves nothing behind, where the registry allows that.
 #[derive(Debug)]
@@ -191,7 +191,7 @@ mod tests {
     use crate::Access;
 
     #[tokio::test]
-    async fn no_more_than_half_a_megabyte_waits_for_a_registry_that_takes_nothing() {
+    async fn no_more_than_a_megabyte_waits_for_a_registry_that_takes_nothing() {
         let name = "registry.example/models/iris".parse().unwrap();
         let repository = Repository::new(name, Access::default()).unwrap();
         let (body, mut waiting) = mpsc::channel(WAITING);
@@ -204,6 +204,6 @@ mod tests {
         while let Ok(piece) = waiting.try_recv() {
             found += piece.len();
         }
-        assert_eq!(found, 512 << 10);
+        assert_eq!(found, 1 << 20);
     }
 }
