@@ -1,7 +1,7 @@
 //! How much memory a gate takes with many pods and a long past: `cargo bench -p prometheus-gate --bench memory`.
 //!
 //! A scripted server has 100 pods a side, 8 status codes and 20 buckets, and an hour to catch up with,
-//! which is all that the Task's limit of 64 MiB has to hold; the figure is the process's own peak.
+//! a small part of the Task's limit of 256 MiB, which is there for days of waiting for permission; the figure is the process's own peak.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 

@@ -1,9 +1,12 @@
 //! A canary that is no worse is seldom refused, whatever its errors are like: 300 seeded releases each.
 //! `cargo bench -p prometheus-gate --bench false_alarms` runs many more.
 
+#[path = "../benches/false_alarms/ladder.rs"]
+mod ladder;
 #[path = "../benches/false_alarms/simulation.rs"]
 mod simulation;
 
+use ladder::{Climb, Evidence};
 use simulation::{Errors, Past, Release, Test, power};
 
 /// The level is 5 %, and the benchmark finds hardly more than 3 % of any of these. In 300 releases,
@@ -94,5 +97,40 @@ fn three_times_the_errors_are_found_within_minutes() {
     ] {
         let found = minutes(Errors::Single, past, tolerated);
         assert!(found <= most, "{found} min, past {past:?}, ratio {tolerated}");
+    }
+}
+
+#[test]
+fn a_release_that_is_no_worse_is_seldom_refused_on_any_rung_of_its_ladder() {
+    let quiet = Release::default();
+    for release in [
+        quiet,
+        Release { share: 0.001, ..quiet },
+        Release { share: 0.2, ..quiet },
+        busy(Errors::Bursts(8.0)),
+    ] {
+        for rungs in [3, 6] {
+            for past in [Past::Seen, Past::None] {
+                let climb = Climb::new(release, rungs);
+                let found = climb.power(Evidence::Restarted, past, RUNS).found;
+                assert!(found <= MOST, "{found} of {climb:?}, past {past:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_canary_that_turns_bad_on_the_second_rung_is_found_like_by_a_test_of_that_rung_alone() {
+    for rungs in [3, 6] {
+        let release = Release { ratio: 3.0, ..Release::default() };
+        let climb = Climb { looks: 720, bad_from: 2, ..Climb::new(release, rungs) };
+        let [restarted, alone, going_on] =
+            [Evidence::Restarted, Evidence::OfOneRung, Evidence::GoingOn]
+                .map(|evidence| climb.power(evidence, Past::Seen, RUNS));
+        assert!(restarted.found >= 0.99, "{restarted:?}");
+        // It takes ln K more than the ln 20 of a proof, and a tenth for chance.
+        let most = 1.1 * (1.0 + f64::from(u32::try_from(rungs).unwrap()).ln() / 20_f64.ln());
+        assert!(restarted.requests <= most * alone.requests, "{restarted:?}, alone {alone:?}");
+        assert!(restarted.requests < going_on.requests, "{restarted:?}, going on {going_on:?}");
     }
 }

@@ -1,14 +1,17 @@
 //! How often the tests raise a false alarm, and how soon they find what is there: releases of an
 //! hour each, looked at every 5 s. `cargo bench -p prometheus-gate` prints the tables.
 
+mod ladder;
 mod simulation;
 
 use std::io::{self, Write};
 
+use ladder::{Climb, Evidence};
 use simulation::{Errors, Past, Power, Release, Test, power};
 
 /// Two standard errors of 5 % are 1 %, of 1 % are 0.4 %.
 const RUNS: u32 = 2_000;
+const EVIDENCE: [Evidence; 3] = [Evidence::Restarted, Evidence::GoingOn, Evidence::OfOneRung];
 const PASTS: [Past; 3] = [Past::Seen, Past::None, Past::WithoutErrors];
 
 fn main() -> io::Result<()> {
@@ -41,6 +44,53 @@ fn main() -> io::Result<()> {
              (canary requests over n*)"
         )?;
         print_power(&mut out, past)?;
+    }
+    print_ladders(&mut out)
+}
+
+fn print_ladders(out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nfalse rollbacks in % of a whole release that is no worse, rungs of 10 min from 5 to 50 %\n\
+         {:30} {:>7} {:>16} {:>16} {:>16}",
+        "", "rungs", "begun anew", "going on", "each rung alone"
+    )?;
+    let quiet = Release::default();
+    let bursts = Release { requests: 200.0, share: 0.002, errors: Errors::Bursts(8.0), ..quiet };
+    for (name, release) in [
+        ("1 % errors", quiet),
+        ("0.1 % errors", Release { share: 0.001, ..quiet }),
+        ("20 % errors", Release { share: 0.2, ..quiet }),
+        ("busy, bursts of 8", bursts),
+    ] {
+        for rungs in [3, 6] {
+            write!(out, "{name:30} {rungs:7}")?;
+            for evidence in EVIDENCE {
+                let [seen, none] = [Past::Seen, Past::None].map(|past| {
+                    Climb::new(release, rungs).power(evidence, past, RUNS).found * 100.0
+                });
+                write!(out, "    {seen:5.2} / {none:5.2}")?;
+            }
+            writeln!(out)?;
+        }
+    }
+    writeln!(
+        out,
+        "\na canary that is good for an hour on rung 1, and worse from rung 2 on: found, median minutes \
+         and canary requests since then (an hour's past)"
+    )?;
+    for rungs in [3, 6] {
+        for ratio in [2.0, 3.0, 5.0] {
+            let release = Release { ratio, ..quiet };
+            let climb = Climb { looks: 720, bad_from: 2, ..Climb::new(release, rungs) };
+            write!(out, "{rungs} rungs, {ratio} times")?;
+            for evidence in EVIDENCE {
+                let Power { found, minutes, requests } = climb.power(evidence, Past::Seen, RUNS);
+                let found = found * 100.0;
+                write!(out, "   {evidence:?}: {found:5.1} %, {minutes:4.1} min, {requests:5.0}")?;
+            }
+            writeln!(out)?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use prometheus_gate::{Counts, Ratio, Side};
 
 /// A look every 5 s, for an hour.
 const LOOKS: usize = 720;
-const SECONDS: f64 = 5.0;
+pub(crate) const SECONDS: f64 = 5.0;
 /// A step of the past takes 15 s.
 const LOOKS_OF_A_STEP: usize = 3;
 
@@ -98,17 +98,18 @@ pub(crate) struct Power {
 
 /// Runs so many releases, each from a seed of its own.
 pub(crate) fn power(release: Release, test: Test, runs: u32) -> Power {
-    let mut found: Vec<(f64, f64)> =
-        (0..runs).filter_map(|run| refused(release, test, run)).collect();
-    found.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (minutes, _) = found.get(found.len() / 2).copied().unwrap_or((f64::NAN, f64::NAN));
-    found.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let (_, requests) = found.get(found.len() / 2).copied().unwrap_or((f64::NAN, f64::NAN));
+    let found: Vec<(f64, f64)> = (0..runs).filter_map(|run| refused(release, test, run)).collect();
     Power {
-        found: f64::from(u32::try_from(found.len()).unwrap_or(u32::MAX)) / f64::from(runs),
-        minutes,
-        requests,
+        found: as_float(found.len()) / f64::from(runs),
+        minutes: median(found.iter().map(|(minutes, _)| *minutes)),
+        requests: median(found.iter().map(|(_, requests)| *requests)),
     }
+}
+
+pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = numbers.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// After how many minutes and requests the canary was refused, if it was.
@@ -144,7 +145,7 @@ fn refused(release: Release, test: Test, run: u32) -> Option<(f64, f64)> {
 }
 
 /// The baseline's steps of the hour before, when it has all requests.
-fn before(release: Release, past: Past, chance: &mut Chance) -> Vec<Side> {
+pub(crate) fn before(release: Release, past: Past, chance: &mut Chance) -> Vec<Side> {
     let mut baseline = Source::default();
     let mut step = |first: usize| {
         let mut sum = Side::default();
@@ -163,13 +164,19 @@ fn before(release: Release, past: Past, chance: &mut Chance) -> Vec<Side> {
 
 /// One side's requests and errors.
 #[derive(Default)]
-struct Source {
+pub(crate) struct Source {
     /// Seconds from the beginning of the next look to the end of each pod's bad time.
     bad: Vec<f64>,
 }
 
 impl Source {
-    fn look(&mut self, release: Release, weight: f64, look: usize, chance: &mut Chance) -> Side {
+    pub(crate) fn look(
+        &mut self,
+        release: Release,
+        weight: f64,
+        look: usize,
+        chance: &mut Chance,
+    ) -> Side {
         let part = as_float(look) / as_float(LOOKS);
         let share = if release.drift {
             0.002 * 25_f64.powf((part * 6.0).sin().abs())
@@ -212,10 +219,10 @@ impl Source {
 const PODS: f64 = 10.0;
 
 /// `SplitMix64`. Seeds are hashed first: neighbouring ones would give one stream shifted by a step.
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    fn new(run: u32) -> Self {
+    pub(crate) fn new(run: u32) -> Self {
         let mut seed = Self(u64::from(run) ^ 0x5DEE_CE66_D1CE_4E5B);
         let first = seed.next();
         Self(first ^ seed.next().rotate_left(32))
@@ -279,7 +286,7 @@ impl Chance {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of looks")]
-fn as_float(count: usize) -> f64 {
+pub(crate) fn as_float(count: usize) -> f64 {
     count as f64
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
+use ladder::Climbed;
 use serde::Deserialize;
 use step::{Failure, Outcome, print_line, text::without_values};
 
@@ -18,6 +19,7 @@ use crate::record::line::{End, Last, QueryKind};
 use crate::record::{run::Record, summary::Summary};
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::file::{SpecFile, parse, usage};
+use crate::spec::permission::Permission;
 use crate::spec::{criteria::refuse_impossible, resolved::Spec, rollout::Subject};
 use crate::time::{Grid, Length, length};
 
@@ -36,9 +38,27 @@ struct Case {
     name: String,
     /// Distance of the samples.
     interval: Length,
+    /// The rungs of a ladder from the first on; the gate is that of the last.
+    #[serde(default)]
+    rungs: Vec<Rung>,
     /// For each criterion its values, in promtool's notation; `NAME/ROLE` for one of several series.
     series: BTreeMap<String, String>,
     expect: Expected,
+}
+
+/// A rung, and how long after the first it begins.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Rung {
+    percent: u8,
+    after: Length,
+}
+
+impl Rung {
+    fn start(&self) -> Timestamp {
+        let Length(after) = self.after;
+        Timestamp::UNIX_EPOCH + after
+    }
 }
 
 #[derive(Deserialize)]
@@ -46,7 +66,7 @@ struct Case {
 struct Expected {
     verdict: Verdict,
     reason: Option<String>,
-    /// How long after the start at most.
+    /// How long after the start at most, on a ladder after that of its first rung.
     within: Option<Length>,
 }
 
@@ -109,7 +129,7 @@ fn difference(expected: &Expected, summary: &Summary) -> Option<String> {
     late.map(|Length(within)| format!("expected it within {}", length(within)))
 }
 
-/// The start is second 0.
+/// The start is second 0; on a ladder that of its first rung.
 fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
     let rollout = &mut file.rollout;
     for (field, name) in [
@@ -119,11 +139,23 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
     ] {
         field.get_or_insert_with(|| name.to_owned());
     }
+    if let Some((last, below)) = case.rungs.split_last() {
+        rollout.climbed = Some(climbed(&case.name, below, last)?);
+        rollout.percent = Some(f64::from(last.percent));
+    }
     let questions = file.questions()?;
     refuse_impossible(file.timing(), &questions)?;
     let criteria = questions.iter().map(|question| question.criterion().clone()).collect();
     let combine = file.combine.clone().unwrap_or_default();
-    let spec = Spec { timing: file.timing(), criteria, combine, policy: file.policy() };
+    let spec = Spec {
+        timing: file.timing(),
+        rungs: file.rungs(),
+        criteria,
+        combine,
+        policy: file.policy(),
+        // Nobody is asked in a simulation.
+        permission: Permission::default(),
+    };
     for key in case.series.keys() {
         let known =
             |name: &str| part_of(key, name).is_some() || part_of(key, &presence_of(name)).is_some();
@@ -135,15 +167,16 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
         }
     }
     let timing = spec.timing;
-    let start = Timestamp::UNIX_EPOCH;
+    let begun = Timestamp::UNIX_EPOCH;
+    let start = case.rungs.last().map_or(begun, Rung::start);
     let now = start + timing.deadline;
-    let grid = Grid { from: start, to: timing.last_final(now), step: timing.step };
+    let grid = Grid { from: begun, to: timing.last_final(now), step: timing.step };
     let mut record = Record::new(spec, Subject::from(&file.rollout), start);
     for at in 0..record.spec.criteria.len() {
         let name = record.spec.criteria[at].name.clone();
         record.take(at, QueryKind::Points, grid, &written(case, &name, grid)?);
         record.take(at, QueryKind::Presence, grid, &written(case, &presence_of(&name), grid)?);
-        record.take(at, QueryKind::History, Grid { to: start, ..grid }, &[]);
+        record.take(at, QueryKind::History, Grid { to: begun, ..grid }, &[]);
     }
     let end = End {
         now,
@@ -155,6 +188,21 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
         remarks: Vec::new(),
     };
     Ok((record.end(&end), record))
+}
+
+/// The rungs below the last one, as a gate is told of them.
+fn climbed(test: &str, below: &[Rung], last: &Rung) -> Result<Climbed> {
+    let written = |rung: &Rung| format!("{}@{}", rung.percent, rung.start());
+    let all: Vec<String> = below.iter().chain([last]).map(written).collect();
+    let begins = below.first().is_none_or(|first| first.start() == Timestamp::UNIX_EPOCH);
+    let parsed: Option<Climbed> = all.join(",").parse().ok().filter(|_| begins);
+    let Some(Climbed(mut rungs)) = parsed else {
+        let what = format!("the rungs of test `{test}` are not a ladder");
+        let hint = "write them like `[{percent: 10, after: 0s}, {percent: 50, after: 5m}]`, each above the one before";
+        return Err(usage(what, hint));
+    };
+    rungs.pop();
+    Ok(Climbed(rungs))
 }
 
 /// How the series of a criterion's presence query are called.
@@ -205,7 +253,8 @@ pub(crate) fn example(spec: &str, series: &[(String, &str)]) -> (Summary, Record
         series.iter().map(|(name, notation)| (name.clone(), (*notation).to_owned())).collect();
     let expect = Expected { verdict: Verdict::Pass, reason: None, within: None };
     let interval = Length(SignedDuration::from_secs(5));
-    let case = Case { name: "example".to_owned(), interval, series, expect };
+    let name = "example".to_owned();
+    let case = Case { name, interval, rungs: Vec::new(), series, expect };
     parse(spec).and_then(|spec| run(spec, &case)).unwrap_or_else(|error| panic!("{error:#}"))
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Requests and failed ones of one stretch of time, on both sides.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counts {
     pub canary: Side,
     pub baseline: Side,
@@ -14,6 +14,13 @@ pub struct Counts {
 pub struct Side {
     pub errors: f64,
     pub total: f64,
+}
+
+impl Counts {
+    pub fn add(&mut self, more: Self) {
+        self.canary.add(more.canary);
+        self.baseline.add(more.baseline);
+    }
 }
 
 impl Side {

@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::counts::part;
 use crate::judge::summary::{Class, Points, Sample, TrailPoint};
-use crate::judge::{comparison::Comparison, samples::Material, verdict::Reason};
+use crate::judge::{
+    comparison::Comparison, rung_times::RungTimes, samples::Material, verdict::Reason,
+};
 use crate::spec::expression::Truth;
 use crate::spec::resolved::{Criterion, ExpectedSeries, Inf, Missing, Nan, Spec, Test, ValueTest};
 use crate::time::{Grid, floor, length};
@@ -22,8 +24,12 @@ pub(crate) struct CriterionState<'a> {
     material: &'a Material,
     hold: SignedDuration,
     step: SignedDuration,
-    /// From here on no window reaches back to anything but a warm canary.
-    judged_from: Timestamp,
+    /// When the rungs of the release began, and from when on each is judged.
+    times: RungTimes,
+    /// A canary that has all traffic bakes until then.
+    baked_at: Option<Timestamp>,
+    /// The newest point.
+    at: Timestamp,
     /// All judged points, each with how many were good up to it.
     judged: Vec<(Timestamp, usize)>,
     /// Where the run that may still hold began, and its newest good point.
@@ -47,18 +53,23 @@ pub(crate) struct CriterionState<'a> {
 pub(crate) type Other<'a> = &'a dyn Fn(&str) -> Option<f64>;
 
 impl<'a> CriterionState<'a> {
+    /// Before the first point; `t0` is the start of the rung that is judged.
     pub(crate) fn new(
         spec: &Spec,
         criterion: &'a Criterion,
         material: &'a Material,
         t0: Timestamp,
     ) -> Self {
+        let times = RungTimes::new(spec, t0, criterion.window);
         Self {
+            comparison: Comparison::new(&criterion.test, material, &spec.rungs, &times),
+            times,
+            baked_at: spec.rungs.bake.map(|bake| t0 + bake),
+            at: Timestamp::MIN,
             criterion,
             material,
             hold: spec.timing.hold,
             step: spec.timing.step,
-            judged_from: t0 + spec.timing.skew + spec.timing.warmup + criterion.window,
             judged: Vec::new(),
             run: None,
             broken_by: None,
@@ -68,19 +79,21 @@ impl<'a> CriterionState<'a> {
             last: None,
             worst: None,
             class: Class::Warmup,
-            comparison: Comparison::new(&criterion.test, &material.counters, &material.history),
             failed: None,
             trail: Vec::new(),
         }
     }
 
     pub(crate) fn step(&mut self, point: Timestamp, other: Other) {
-        let warm = point >= self.judged_from;
+        self.at = point;
+        let warm = point >= self.times.judged_from();
         if let Some(comparison) = &mut self.comparison {
-            comparison.step(point, self.judged_from);
+            comparison.step(point);
         }
         let (class, value) = self.classify(point, other);
-        self.class = if warm { class } else { Class::Warmup };
+        // On a later rung a bad point counts at any time, and a good one after the warm-up.
+        let is_early = !warm || class == Class::Good && self.times.warms_up(point);
+        self.class = if is_early { Class::Warmup } else { class };
         *(match self.class {
             Class::Warmup => &mut self.points.warmup,
             Class::Good => &mut self.points.good,
@@ -130,7 +143,9 @@ impl<'a> CriterionState<'a> {
     fn classify(&self, point: Timestamp, other: Other) -> (Class, Option<f64>) {
         match (&self.criterion.test, &self.comparison) {
             (Test::Value(test), _) => self.classify_value(test, point, other),
-            (_, Some(comparison)) if comparison.sees(point) => (Class::Good, None),
+            (_, Some(comparison)) if comparison.sees(point, self.baked_at.is_some()) => {
+                (Class::Good, None)
+            }
             _ => (Class::Missing, None),
         }
     }
@@ -176,8 +191,16 @@ impl<'a> CriterionState<'a> {
         found.map_or((Class::Missing, None), |(class, value)| (*class, Some(*value)))
     }
 
-    /// Extends the run, or ends it.
+    /// Extends the run, or ends it. It is one of this rung; bad points in a row may go back to others.
     fn follow(&mut self, point: Timestamp, class: Class) {
+        match class {
+            Class::Good => self.bad_in_a_row = 0,
+            Class::Bad => self.bad_in_a_row += 1,
+            Class::Missing | Class::Warmup => {}
+        }
+        if point < self.times.run_from() {
+            return;
+        }
         let at = self.judged.len() - 1;
         let torn = self.run.is_some_and(|(_, newest)| {
             point.duration_since(self.judged[newest].0) > self.criterion.max_gap
@@ -190,12 +213,10 @@ impl<'a> CriterionState<'a> {
         match class {
             Class::Good => {
                 self.run = Some((self.run.map_or(at, |(first, _)| first), at));
-                self.bad_in_a_row = 0;
             }
             Class::Bad => {
                 self.run = None;
                 self.broken_by = Some(Class::Bad);
-                self.bad_in_a_row += 1;
             }
             Class::Missing | Class::Warmup => {}
         }
@@ -233,9 +254,16 @@ impl<'a> CriterionState<'a> {
 
     pub(crate) fn holds(&self) -> bool {
         self.failed.is_none()
-            && self.comparison.as_ref().is_none_or(Comparison::is_enough)
-            && self.run.is_some()
-            && self.held() >= self.hold
+            && self.baked_at.is_none_or(|baked_at| self.at >= baked_at)
+            && (self.is_unopposed()
+                || self.comparison.as_ref().is_none_or(Comparison::is_enough)
+                    && self.run.is_some()
+                    && self.held() >= self.hold)
+    }
+
+    /// Whether it compares where no baseline is left: it can fail, and is not waited for.
+    const fn is_unopposed(&self) -> bool {
+        self.baked_at.is_some() && self.comparison.is_some()
     }
 
     pub(crate) fn truth(&self) -> Truth {
@@ -251,9 +279,11 @@ impl<'a> CriterionState<'a> {
         let next = point + self.step;
         let start = match self.run {
             Some((first, _)) => self.judged[first].0,
-            None => next.max(floor(self.judged_from, self.step)),
+            None => next.max(floor(self.times.run_from(), self.step)),
         };
-        (start + self.hold).max(if self.holds() { point } else { next })
+        let held = if self.is_unopposed() { next } else { start + self.hold };
+        let possible = held.max(self.baked_at.unwrap_or(held));
+        possible.max(if self.holds() { point } else { next })
     }
 
     /// Whether it has been judged for so long without one request to the canary.
@@ -262,7 +292,7 @@ impl<'a> CriterionState<'a> {
             .comparison
             .as_ref()
             .is_some_and(|comparison| comparison.has_looked() && comparison.requests() <= 0.0);
-        none && point >= self.judged_from + self.hold
+        none && self.baked_at.is_none() && point >= self.times.run_from() + self.hold
     }
 
     fn terribly_bad(

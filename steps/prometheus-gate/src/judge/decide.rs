@@ -3,50 +3,71 @@
 //! It walks over the final points in time order, as if it had stood at each of them, and the first
 //! decision counts. So a gate that was killed and started again, and a replay, agree with one that
 //! ran through. Nothing measured is never a pass.
+//!
+//! A canary whose criteria hold and that has no permission to climb is not late: from the first point at which
+//! they do not hold any more it has as long as it had from its start.
 
 use jiff::Timestamp;
 
+use crate::judge::permission::{Answer, Permits};
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::judge::{criterion::CriterionState, samples::Samples, summary::Class};
 use crate::spec::expression::Truth;
 use crate::spec::resolved::{Role, Spec};
 use crate::time::{Grid, length};
 
-/// Judges all that is final at `now`.
+/// Judges all that is final at `now`. `t0` is the start of the rung that is judged; evidence begins with
+/// the first rung that was climbed.
 pub(crate) fn verdict(spec: &Spec, t0: Timestamp, samples: &Samples, now: Timestamp) -> Judgement {
     let timing = spec.timing;
-    let end = t0 + timing.deadline;
+    let mut end = t0 + timing.deadline;
     let mut tracks: Vec<CriterionState> = spec
         .criteria
         .iter()
         .zip(&samples.criteria)
         .map(|(criterion, material)| CriterionState::new(spec, criterion, material, t0))
         .collect();
-    let mut next = timing.first_from(t0);
+    let mut permits = Permits::new(&spec.permission, &samples.decided);
+    let from = spec.rungs.first_start(t0);
+    let mut next = timing.first_from(from);
     // Nothing is decided beyond a point that has not been answered: the next answer fills it in.
     let answered = |point: Timestamp| {
         spec.criteria
             .iter()
             .zip(&samples.criteria)
-            .all(|(criterion, material)| material.covers(point, criterion, t0, &timing))
+            .all(|(criterion, material)| material.covers(point, criterion, from, &timing))
     };
-    let to = timing.last_final(now).min(end - timing.settle);
-    let grid = Grid { from: next, to, step: timing.step };
+    let grid = Grid { from: next, to: timing.last_final(now), step: timing.step };
     for point in grid.points().take_while(|point| answered(*point)) {
+        if point + timing.settle > end {
+            break;
+        }
         let other = |name: &str| value_of(spec, samples, name, point);
         for track in &mut tracks {
             track.step(point, &other);
         }
-        if let Some(decision) = decide(spec, &tracks, point, end) {
-            return judgement(spec, &tracks, decision, point + timing.settle);
+        if let Some(decision) = decide(spec, &tracks, &mut permits, point, end) {
+            // What came to light between two gates is said by the later one.
+            let moment = (point + timing.settle).max(t0);
+            return judgement(spec, &tracks, decision, moment, end);
         }
         next = point + timing.step;
+        if permits.waits_at(point) {
+            end = end.max(next + timing.deadline);
+        }
     }
     for track in &mut tracks {
         track.miss(next, timing.last_final(now));
     }
-    let (decision, at) = decide_at_deadline(spec, &tracks, samples.failing_since, now, end);
-    judgement(spec, &tracks, decision, at)
+    let waiting = permits.waiting();
+    // One that waits is not late.
+    let due = if waiting.is_some() { Timestamp::MAX } else { end };
+    let (decision, at) = decide_at_deadline(spec, &tracks, samples.failing_since, now, due);
+    let judgement = judgement(spec, &tracks, decision, at, end);
+    match waiting.filter(|_| judgement.verdict == Verdict::Pending) {
+        Some(waiting) => judgement.waiting(waiting),
+        None => judgement,
+    }
 }
 
 /// The number that another criterion shows at a point, for a ratio.
@@ -61,6 +82,7 @@ type Decision = (Verdict, Reason, String);
 fn decide(
     spec: &Spec,
     tracks: &[CriterionState],
+    permits: &mut Permits,
     point: Timestamp,
     end: Timestamp,
 ) -> Option<Decision> {
@@ -85,8 +107,11 @@ fn decide(
                 .map(CriterionState::describe)
                 .collect::<Vec<_>>()
                 .join("; ");
-            let message = format!("held for {}: {held}", length(spec.timing.hold));
-            return Some((Verdict::Pass, Reason::Hold, message));
+            let message = match spec.rungs.bake {
+                Some(bake) => format!("nothing failed for {} at 100 %: {held}", length(bake)),
+                None => format!("held for {}: {held}", length(spec.timing.hold)),
+            };
+            return permitted(permits.ask(point, point + spec.timing.settle), message);
         }
         Truth::Unknown => {}
     }
@@ -116,6 +141,20 @@ fn decide(
             .map(|track| (Verdict::Inconclusive, Reason::NoData, why(track)));
     }
     None
+}
+
+/// What is decided where all criteria hold.
+fn permitted(answer: Answer, message: String) -> Option<Decision> {
+    match answer {
+        Answer::Granted(None) => Some((Verdict::Pass, Reason::Hold, message)),
+        Answer::Granted(Some(approved)) => {
+            Some((Verdict::Pass, Reason::Hold, format!("{message}; {approved}")))
+        }
+        Answer::Waits => None,
+        Answer::Expired(why) => {
+            Some((Verdict::Fail, Reason::NotApproved, format!("{why}; {message}")))
+        }
+    }
 }
 
 /// What is decided when no point decided: an outage, the deadline, or nothing yet.
@@ -156,6 +195,7 @@ fn judgement(
     tracks: &[CriterionState],
     (verdict, reason, message): Decision,
     decided_at: Timestamp,
+    end: Timestamp,
 ) -> Judgement {
     let unclear = verdict == Verdict::Inconclusive && spec.policy.unclear_is_a_fail;
     let verdict = if unclear { Verdict::Fail } else { verdict };
@@ -164,6 +204,8 @@ fn judgement(
         reason,
         message,
         decided_at,
+        waiting: None,
+        end,
         criteria: tracks.iter().map(CriterionState::state).collect(),
     }
 }

@@ -50,9 +50,15 @@ impl Dispersion {
             dispersion.add(Counts { baseline: *step, canary: Side::default() }, SHORT);
         }
         // The watch need not begin where the past ends.
-        dispersion.short.part();
-        dispersion.long.part();
+        dispersion.part();
         dispersion
+    }
+
+    /// What comes next is no neighbour of what was.
+    pub(crate) fn part(&mut self) {
+        self.short.part();
+        self.long.part();
+        self.open = (Counts::default(), 0);
     }
 
     /// Takes in what so many looks counted.

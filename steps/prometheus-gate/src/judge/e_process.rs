@@ -2,19 +2,33 @@
 //!
 //! Each keeps an e-process: a bet against "the canary is no worse" that on average wins nothing
 //! while that is true, whatever the traffic and however often one looks. By Ville's inequality the
-//! chance that it ever reaches 1/alpha is then at most alpha (arXiv 2205.14762, 2011.03567).
+//! chance that it ever reaches 1/alpha is then at most alpha (arXiv 2205.14762, 2011.03567). How the
+//! gates of a ladder share that chance is in [`crate::judge::restarted`].
 
 use crate::judge::counts::{Counts, Side};
 use crate::judge::dispersion::Dispersion;
 
 /// More alternatives would split the bet further, fewer would leave gaps between them.
-const ALTERNATIVES: usize = 24;
+pub(super) const ALTERNATIVES: usize = 24;
 /// Looks after a cluster in which none counts: one that goes on into them is not counted again.
 const REST: u32 = 2;
 /// What one look adds to the logarithm of a bet on errors, at most: 20 to 1 takes three such looks,
 /// so that no burst of a moment refuses a canary, however large. Without it bursts on the canary
 /// alone, which no past of the baseline shows, are false alarms in 4 of 10 hours.
 const MOST_OF_A_LOOK: f64 = 1.4;
+
+/// A test that may begin once more while others of its kind go on.
+pub trait Process: Clone {
+    /// Natural logarithm of the evidence; 0 is none, 3.0 is 20 to 1.
+    fn log_e(&self) -> f64;
+
+    /// The same test before its first look; what it knows of how errors come, it keeps.
+    #[must_use]
+    fn anew(&self) -> Self;
+
+    /// What comes next does not follow on what came last: nothing of the two is put together.
+    fn part(&mut self) {}
+}
 
 /// Is the canary's share of errors more than `tolerated` times the baseline's?
 ///
@@ -55,6 +69,12 @@ struct Bet {
     /// The alternative that this part of the bet is on: a ratio, or a share of errors.
     on: f64,
     log: f64,
+}
+
+impl Bet {
+    const fn anew(self) -> Self {
+        Self { log: 0.0, ..self }
+    }
 }
 
 impl Ratio {
@@ -136,6 +156,22 @@ impl Ratio {
     /// Whether clusters are counted in place of errors, because the dispersion is not known yet.
     pub(crate) fn counts_clusters(&self) -> bool {
         self.overdispersion.is_none()
+    }
+}
+
+impl Process for Ratio {
+    fn log_e(&self) -> f64 {
+        mean_log(&self.bets)
+    }
+
+    fn anew(&self) -> Self {
+        let bets = self.bets.map(Bet::anew);
+        Self { bets, doubts: bets, ..self.clone() }
+    }
+
+    fn part(&mut self) {
+        (self.open, self.looks) = (Counts::default(), 0);
+        self.dispersion.part();
     }
 }
 
@@ -244,6 +280,16 @@ impl Share {
     }
 }
 
+impl Process for Share {
+    fn log_e(&self) -> f64 {
+        mean_log(&self.bets)
+    }
+
+    fn anew(&self) -> Self {
+        Self { bets: self.bets.iter().copied().map(Bet::anew).collect(), ..self.clone() }
+    }
+}
+
 /// The evidence of several tests at once: their weighted mean, valid whatever ties them together.
 /// Weights add up to 1.
 pub(crate) fn joined(parts: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
@@ -273,7 +319,7 @@ pub(super) fn mean(logs: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
 }
 
 /// ln Σ exp(x), without leaving the range of numbers on the way.
-fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
+pub(super) fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
     let top = logs.clone().fold(f64::NEG_INFINITY, f64::max);
     if top.is_finite() { top + logs.map(|log| (log - top).exp()).sum::<f64>().ln() } else { top }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::judge::counts::{Side, percent};
+use crate::judge::counts::{Counts, Side, percent};
 use crate::judge::e_process::Share;
 
 /// What a comparison has found, as it is written down.
@@ -14,7 +14,10 @@ pub(crate) struct Evidence {
     pub(crate) canary: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) baseline: Option<Side>,
-    /// The canary's true share is below this, with a chance of 5 % to be wrong at any time.
+    /// What of both is this rung's, where earlier ones were climbed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) on_this_rung: Option<Counts>,
+    /// The canary's true share on this rung is below this, with a chance of 5 % to be wrong at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) excludes_above: Option<f64>,
     /// The canary's share of errors over the baseline's.
@@ -68,6 +71,12 @@ impl Evidence {
         };
         let mut facts = vec![("canary", side(self.canary))];
         facts.extend(self.baseline.map(|baseline| ("baseline", side(baseline))));
+        if let Some(Counts { canary, baseline }) = self.on_this_rung {
+            facts.push(("canary, on this rung", side(canary)));
+            if self.baseline.is_some() {
+                facts.push(("baseline, on this rung", side(baseline)));
+            }
+        }
         facts.extend(self.excludes_above.map(|share| {
             ("excluded", format!("shares above {}, however often one looked", percent(share)))
         }));

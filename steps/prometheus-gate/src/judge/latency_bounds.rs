@@ -1,20 +1,35 @@
 //! The bounds of a histogram's buckets that a comparison of latencies bets on.
 
+use crate::judge::compared::Compared;
 use crate::judge::counts::{Counts, Side, part};
-use crate::judge::{counter_increase::Growth, e_process::Ratio};
+use crate::judge::{counter_increase::Growth, e_process::Ratio, restarted::Restarted};
 use crate::series::Revision;
 
 /// One bucket's bound: are the canary's requests more often slower than this?
 pub(super) struct Bound {
     pub(super) at: f64,
     pub(super) weight: f64,
-    pub(super) ratio: Ratio,
-    pub(super) open: Counts,
-    pub(super) compared: Counts,
+    pub(super) ratio: Restarted<Ratio>,
+    pub(super) compared: Compared,
+}
+
+impl Bound {
+    /// The next rung.
+    pub(super) fn begin_rung(&mut self) {
+        self.ratio.begin();
+        self.compared.begin_rung();
+    }
+
+    /// Takes in a look.
+    pub(super) fn look(&mut self, growth: &Growth) {
+        if let Some(look) = self.compared.add(slower_than(growth, self.at), growth.gap) {
+            self.ratio.each(|test| test.look(look));
+        }
+    }
 }
 
 /// Requests of a stretch, and how many of them were slower than a bound.
-pub(super) fn slower_than(growth: &Growth, bound: f64) -> Counts {
+fn slower_than(growth: &Growth, bound: f64) -> Counts {
     let side = |revision| {
         let buckets = growth.buckets(revision);
         let total = buckets.last().map_or(0.0, |(_, all)| *all);
@@ -25,12 +40,14 @@ pub(super) fn slower_than(growth: &Growth, bound: f64) -> Counts {
     Counts { canary: side(Revision::Canary), baseline: side(Revision::Baseline) }
 }
 
-/// The bounds to bet on, once both sides have shown theirs; they stay, so that the bet stays fair.
+/// The bounds to bet on, once both sides have shown theirs, on this rung (from 1) of so many gates; they
+/// stay, so that the bet stays fair.
 pub(super) fn chosen(
     growth: &Growth,
     max_ratio: f64,
     thresholds: &[f64],
     history: &[Growth],
+    (rung, gates): (usize, usize),
 ) -> Vec<Bound> {
     let bounds =
         |side| growth.buckets(side).into_iter().map(|(at, _)| at).filter(|at| at.is_finite());
@@ -49,9 +66,8 @@ pub(super) fn chosen(
         Bound {
             at,
             weight: weight(at),
-            ratio: Ratio::new(max_ratio, &past),
-            open: Counts::default(),
-            compared: Counts::default(),
+            ratio: Restarted::new(Ratio::new(max_ratio, &past), rung, gates),
+            compared: Compared::default(),
         }
     };
     common.iter().map(|at| bound(*at)).collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::judge::{cadence::Cadence, counters::Counters};
+use crate::judge::{cadence::Cadence, counters::Counters, decided::Decided};
 use crate::series::{Labels, Series, SeriesRole};
 use crate::spec::resolved::{Criterion, HISTORY_STEP, Timing};
 use crate::time::{Grid, from_seconds};
@@ -17,6 +17,8 @@ pub(crate) struct Samples {
     pub(crate) criteria: Vec<Material>,
     /// Since when every question has gone without a usable answer.
     pub(crate) failing_since: Option<Timestamp>,
+    /// What people had decided, and when.
+    pub(crate) decided: Decided,
 }
 
 /// The material of one criterion: all answers to its queries.
@@ -33,6 +35,7 @@ pub(crate) struct Material {
 }
 
 impl Material {
+    /// Of a release that began at `t0`, with its first rung.
     pub(crate) fn new(criterion: &Criterion, t0: Timestamp) -> Self {
         Self {
             points: Answers::default(),

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::summary::CriterionSummary;
+use crate::judge::{summary::CriterionSummary, waiting::Waiting};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -20,7 +20,7 @@ pub(crate) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reason {
-    /// Every criterion held for as long as asked.
+    /// Every criterion held for as long as asked; at all traffic, nothing failed for as long.
     Hold,
     /// The canary does worse, and chance does not explain it.
     Evidence,
@@ -38,6 +38,9 @@ pub(crate) enum Reason {
     Deadline,
     /// A person decided.
     Override,
+    /// Nobody approved in time.
+    #[serde(rename = "not-approved")]
+    NotApproved,
     /// A signal came before a verdict.
     Aborted,
     Pending,
@@ -54,6 +57,12 @@ pub(crate) struct Judgement {
     /// When it was decided, by the server's clock.
     #[serde(skip)]
     pub(crate) decided_at: Timestamp,
+    /// What is waited for, where all criteria hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting: Option<Waiting>,
+    /// When it is decided at the latest, as far as that is known now.
+    #[serde(skip)]
+    pub(crate) end: Timestamp,
     pub(crate) criteria: Vec<CriterionSummary>,
 }
 
@@ -64,10 +73,16 @@ impl Judgement {
         Self { verdict: Verdict::Inconclusive, reason: Reason::Aborted, message, ..self }
     }
 
+    /// The same where nothing is missing but permission.
+    pub(super) fn waiting(self, waiting: Waiting) -> Self {
+        let message = format!("{}; {}", self.message, waiting.words);
+        Self { message, waiting: Some(waiting), ..self }
+    }
+
     /// The same when a person has the last word.
     pub(crate) fn overridden(self, verdict: Verdict, who: &str) -> Self {
         let message = format!("{who}; until then {}", self.message);
-        Self { verdict, reason: Reason::Override, message, ..self }
+        Self { verdict, reason: Reason::Override, message, waiting: None, ..self }
     }
 }
 

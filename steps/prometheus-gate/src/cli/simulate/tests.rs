@@ -41,6 +41,7 @@ fn summary(criteria: &str, series: &[(&str, &str)]) -> Result<Summary> {
     let case = Case {
         name: "test".into(),
         interval: Length(SignedDuration::from_secs(5)),
+        rungs: Vec::new(),
         series: written,
         expect,
     };
@@ -274,3 +275,5 @@ fn a_mistake_in_a_spec_is_told_before_anything_is_asked() {
         assert!(error.contains(why), "{spec}: {error}");
     }
 }
+
+mod ladders;

@@ -1,6 +1,7 @@
 //! A comparison in words and as evidence.
 
-use crate::judge::comparison::{Comparison, Method};
+use crate::judge::comparison::Comparison;
+use crate::judge::comparison::method::Method;
 use crate::judge::counts::{Counts, percent};
 use crate::judge::e_process::{Ratio, Share};
 use crate::judge::evidence::{Evidence, excluded_above};
@@ -14,7 +15,7 @@ impl Comparison<'_> {
         }
         let missing = self.missing_requests();
         if let Some(open) =
-            self.uncompared().filter(|_| self.sum.baseline.total <= 0.0 || missing <= 0.0)
+            self.uncompared().filter(|_| self.on_this_rung.baseline.total <= 0.0 || missing <= 0.0)
         {
             return Some(format!(
                 "{} requests to the canary have no requests to the baseline to be compared with",
@@ -51,33 +52,47 @@ impl Comparison<'_> {
             None => "no requests to the baseline to compare with".to_owned(),
         };
         let of = format!("{} of {} requests to the canary", canary.errors, canary.total);
+        let here = self.describe_this_rung();
         match &self.method {
             Method::Errors(errors) => {
                 let unended = errors.unended.describe().map(|unended| format!("; {unended}"));
                 format!(
-                    "{of} {} ({}), {baseline}{}",
+                    "{of} {} ({}), {baseline}{here}{}",
                     errors.counted.verb(),
                     percent(bad),
                     unended.unwrap_or_default()
                 )
             }
             Method::Latency { .. } => {
-                let bound = self.strongest().map(|bound| bound.at).unwrap_or_default();
-                format!("{of} took longer than {bound} {unit} ({}), {baseline}", percent(bad))
+                let bound = self.method.strongest().map(|bound| bound.at).unwrap_or_default();
+                format!("{of} took longer than {bound} {unit} ({}), {baseline}{here}", percent(bad))
             }
             Method::Objective { fail, pass, .. } => {
-                let limit =
-                    fail.as_ref().or(pass.as_ref()).map(|(limit, _)| *limit).unwrap_or_default();
-                format!("{of} failed ({}), {} are allowed", percent(bad), percent(limit))
+                let limit = fail.as_ref().map(|(limit, _)| *limit);
+                let limit = limit.or(pass.as_ref().map(|(limit, _)| *limit)).unwrap_or_default();
+                format!("{of} failed ({}), {} are allowed{here}", percent(bad), percent(limit))
             }
         }
     }
 
+    /// What of it is this rung's, as a clause, where earlier ones were climbed.
+    fn describe_this_rung(&self) -> String {
+        let Some(Counts { canary, baseline }) = self.counted_on_this_rung() else {
+            return String::new();
+        };
+        let baseline = if baseline.total > 0.0 {
+            format!(" and {} of {}", baseline.errors, baseline.total)
+        } else {
+            String::new()
+        };
+        format!("; {} of {}{baseline} on this rung", canary.errors, canary.total)
+    }
+
     /// What the evidence means, as the end of a sentence about a canary that is worse.
     pub(crate) fn describe_verdict(&self) -> String {
-        let releases = 1.0 / self.alpha;
+        let releases = 1.0 / self.terms.alpha;
         let beyond = match &self.method {
-            Method::Errors(errors) => errors.beyond(self.sum.canary),
+            Method::Errors(errors) => errors.beyond(self.sum.canary, self.on_this_rung.canary),
             Method::Latency { max_ratio, .. } => {
                 format!("more than {max_ratio} times the baseline's share")
             }
@@ -91,12 +106,12 @@ impl Comparison<'_> {
         let (kind, dispersion, overdispersion, counts_clusters) = match &self.method {
             Method::Errors(errors) => (
                 "ratio",
-                errors.ratio.dispersion(),
-                errors.ratio.overdispersion(),
-                errors.ratio.counts_clusters(),
+                errors.ratio.newest().dispersion(),
+                errors.ratio.newest().overdispersion(),
+                errors.ratio.newest().counts_clusters(),
             ),
             Method::Latency { .. } => {
-                let ratio = self.strongest().map(|bound| &bound.ratio);
+                let ratio = self.method.strongest().map(|bound| bound.ratio.newest());
                 (
                     "latency",
                     ratio.and_then(Ratio::dispersion),
@@ -105,7 +120,8 @@ impl Comparison<'_> {
                 )
             }
             Method::Objective { fail, pass } => {
-                let share = fail.as_ref().or(pass.as_ref()).map(|(_, share)| share);
+                let share = fail.as_ref().map(|(_, share)| share.newest());
+                let share = share.or(pass.as_ref().map(|(_, share)| share));
                 (
                     "slo",
                     share.and_then(Share::dispersion),
@@ -115,6 +131,7 @@ impl Comparison<'_> {
             }
         };
         let compared = kind != "slo";
+        let on_this_rung = self.counted_on_this_rung();
         let ratio = canary
             .share()
             .zip(baseline.share())
@@ -124,9 +141,10 @@ impl Comparison<'_> {
             kind,
             canary,
             baseline: compared.then_some(baseline),
-            excludes_above: excluded_above(canary),
+            on_this_rung,
+            excludes_above: excluded_above(on_this_rung.map_or(canary, |here| here.canary)),
             ratio: ratio.filter(|_| compared),
-            bound: self.strongest().map(|bound| bound.at),
+            bound: self.method.strongest().map(|bound| bound.at),
             log_e: self.log_e(),
             threshold: self.log_e().map(|_| self.threshold()),
             log_good: self.log_good(),

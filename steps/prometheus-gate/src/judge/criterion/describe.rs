@@ -11,6 +11,7 @@ impl CriterionState<'_> {
             _ if self.failed.is_some() => Standing::Failed,
             Class::Warmup => Standing::Warmup,
             Class::Bad => Standing::Bad,
+            _ if self.at < self.times.run_from() => Standing::Warmup,
             _ if self.holds() => Standing::Held,
             _ if self.run.is_some() => Standing::Holding,
             _ => Standing::Missing,
@@ -25,9 +26,7 @@ impl CriterionState<'_> {
             (_, Some(_), _) if !seen && self.class != Class::Warmup => {
                 "none of the series that it can rest on exists".to_owned()
             }
-            (_, Some(comparison), _)
-                if comparison.requests() > 0.0 || self.class != Class::Warmup =>
-            {
+            (_, Some(comparison), _) if comparison.has_counted() || self.class != Class::Warmup => {
                 comparison.describe(&self.criterion.unit)
             }
             (Test::Value(test), _, Some(Sample { v, .. })) => match self.class {
@@ -71,7 +70,9 @@ impl CriterionState<'_> {
             last: self.last,
             worst: self.worst,
             evidence: self.comparison.as_ref().map(Comparison::evidence),
-            missing_requests: self.comparison.as_ref().map(Comparison::missing_requests),
+            missing_requests: (self.comparison.as_ref())
+                .filter(|_| !self.is_unopposed())
+                .map(Comparison::missing_requests),
             requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
             has_looked: self.comparison.as_ref().is_some_and(Comparison::has_looked),
             notes: self.criterion.notes.clone(),

@@ -5,8 +5,12 @@ use crate::judge::samples::{Answers, Material};
 use crate::judge::summary::Points;
 use crate::series::{Labels, Series};
 use crate::spec::expression::Combine;
+use crate::spec::permission::Permission;
 use crate::spec::resolved::{CompareTest, Counted, Criterion, Policy, Test, Timing, ValueTest};
+use crate::spec::rungs::Rungs;
 
+mod ladder;
+mod permission;
 mod properties;
 
 const T0: Timestamp = Timestamp::constant(1_000_000, 0);
@@ -32,9 +36,11 @@ fn zero_errors() -> Criterion {
 fn spec(criterion: Criterion) -> Spec {
     Spec {
         timing: TIMING,
+        rungs: Rungs::default(),
         criteria: vec![criterion],
         combine: Combine::All,
         policy: Policy::default(),
+        permission: Permission::default(),
     }
 }
 
@@ -66,7 +72,7 @@ fn answers(marks: &str) -> Answers {
 
 fn samples(points: Answers, failing_since: Option<Timestamp>) -> Samples {
     let material = Material { points, ..Material::new(&zero_errors(), T0) };
-    Samples { criteria: vec![material], failing_since }
+    Samples { criteria: vec![material], failing_since, ..Samples::default() }
 }
 
 /// What the gate says when the last mark has just become final.
@@ -257,7 +263,7 @@ fn grown(steps: &[[f64; 4]]) -> Samples {
     material
         .counters
         .add(Grid { from: T0, to: T0 + STEP * count(steps.len() - 1), step: STEP }, &series);
-    Samples { criteria: vec![material], failing_since: None }
+    Samples { criteria: vec![material], ..Samples::default() }
 }
 
 /// The same counters, scraped at every so many points only.
@@ -280,7 +286,7 @@ fn rarely_scraped(per_step: [f64; 4], steps: usize, every: usize) -> Samples {
     }
     let mut material = Material::new(&compare(), T0);
     material.counters.add(Grid { from: T0, to: at(steps - 1), step: STEP }, &all);
-    Samples { criteria: vec![material], failing_since: None }
+    Samples { criteria: vec![material], ..Samples::default() }
 }
 
 #[test]
