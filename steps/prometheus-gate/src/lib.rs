@@ -7,15 +7,15 @@
 //! - `watch`: the loop that asks, judges, logs and waits
 //! - `prometheus`: the client, and which answers are evidence
 //! - `series`: a series, and what it stands for
-//! - `judge`: the verdict, a pure function over the answers
-//! - `manual_override`: the verdict of a person, before that
+//! - `decisions`: what people decided about the release, and where that is read
+//! - `judge`: the verdict, a pure function over the answers and the decisions
 //! - `record`: every answer in a file, and the verdict again from there
 //! - `output`: results, report and terminal
 //! - `time`: timestamps, durations, and the points at which series are evaluated
 
 mod cli;
+mod decisions;
 mod judge;
-mod manual_override;
 mod output;
 mod prometheus;
 mod record;
@@ -27,5 +27,6 @@ mod watch;
 pub use cli::{args::Args, start};
 pub use judge::{
     counts::{Counts, Side},
-    e_process::Ratio,
+    e_process::{Process, Ratio},
+    restarted::Restarted,
 };

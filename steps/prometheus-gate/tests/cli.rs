@@ -4,6 +4,10 @@
 
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/ladders.rs"]
+mod ladders;
+#[path = "cli/people.rs"]
+mod people;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/server.rs"]

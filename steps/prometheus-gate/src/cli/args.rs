@@ -11,8 +11,9 @@ use reqwest::{
 use step::{ResultFile, SecretFolder, secret};
 
 use crate::spec::expression::{Combine, Condition};
-use crate::spec::file::{OnInconclusive, OnNoTraffic, RolloutSpec, TimingSpec};
-use crate::spec::{presets::Preset, status_codes::Codes};
+use crate::spec::file::{OnInconclusive, OnNoTraffic, TimingSpec};
+use crate::spec::permission::PermissionSpec;
+use crate::spec::{presets::Preset, rollout::RolloutSpec, status_codes::Codes};
 use crate::time::{Length, timestamp};
 
 /// Watch Prometheus until it is clear whether a canary may have more traffic
@@ -105,7 +106,8 @@ pub(crate) struct WatchArgs {
 
     #[command(flatten)]
     pub(crate) timing: TimingSpec,
-    /// When the canary got its first request, as RFC 3339 or `@SECONDS` since 1970 [default: now, by Prometheus's clock]
+    /// When the canary got its first request at this percent, as RFC 3339 or `@SECONDS` since 1970 [default: now, by
+    /// Prometheus's clock]
     #[arg(long, value_parser = timestamp, value_name = "TIME", help_heading = "Timing")]
     pub(crate) start: Option<Timestamp>,
     /// What becomes of a canary without one request for as long as `--hold` [default: wait]
@@ -114,10 +116,15 @@ pub(crate) struct WatchArgs {
     /// What an inconclusive verdict becomes; never a pass [default: inconclusive]
     #[arg(long, value_name = "VERDICT", help_heading = "Timing")]
     pub(crate) on_inconclusive: Option<OnInconclusive>,
-    /// File of annotations by which a person decides: `kanaria.dev/gate` is `pass` or `fail`,
-    /// `kanaria.dev/gate-by` says who and why
-    #[arg(long, value_name = "FILE", help_heading = "Timing")]
-    pub(crate) override_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) permission: PermissionSpec,
+    /// Address of the API server in place of the pod's own, for tests
+    #[arg(long, hide = true, value_parser = address)]
+    pub(crate) api_server: Option<Url>,
+    /// Folder of the service account in place of the pod's own, for tests
+    #[arg(long, hide = true)]
+    pub(crate) service_account: Option<PathBuf>,
 
     /// Folder for the evidence: verdict.json, report.html to look at, and record.ndjson
     #[arg(long, value_name = "DIR", help_heading = "Results")]
@@ -164,6 +171,13 @@ Examples:
     prometheus-gate --prometheus-url http://prometheus:9090 --criteria no-restarts,errors \\
       --namespace models --canary-revision iris-predictor-00002 \\
       --baseline-revision iris-predictor-00001 --start 2026-11-24T12:00:00Z
+  The step to 100 % in office hours, once somebody has approved it, such as by
+  kubectl annotate lease iris-canary-decision --overwrite kanaria.dev/approve='v2 ada: p99 is fine':
+    prometheus-gate --prometheus-url http://prometheus:9090 --criteria no-restarts,errors \\
+      --namespace models --canary-revision iris-predictor-00002 \\
+      --baseline-revision iris-predictor-00001 --start 2026-11-24T12:00:00Z \\
+      --service iris --canary-version v2 --percent 50 --ladder 10,50,100 --decisions \\
+      --approval last --windows 'Mon-Fri 09:00-17:00 Europe/Berlin'
   What a gate saw, and a gate's own tests:
     prometheus-gate replay record.ndjson --report evidence
     prometheus-gate simulate gate-tests.yaml

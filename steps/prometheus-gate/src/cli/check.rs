@@ -9,10 +9,10 @@ use crate::cli::resolve::{fill_in, server};
 use crate::prometheus::discovery::{existing, labels_there, several, shape};
 use crate::prometheus::{client::Prometheus, error::PrometheusError};
 use crate::series::Labels;
-use crate::spec::file::{RolloutSpec, parse, spec_text};
+use crate::spec::file::{parse, spec_text};
 use crate::spec::promql::{filters, ranges};
 use crate::spec::resolved::{Criterion, ExpectedSeries, Missing, Test, Timing};
-use crate::spec::{candidates::Question, criteria::refuse_impossible};
+use crate::spec::{candidates::Question, criteria::refuse_impossible, rollout::RolloutSpec};
 use crate::time::{duration_of, length, local_clock};
 
 /// What was found, in the words of the spec.

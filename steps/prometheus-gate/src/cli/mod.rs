@@ -7,8 +7,6 @@ mod replay;
 mod resolve;
 pub(crate) mod simulate;
 
-use std::io;
-
 use anyhow::Result;
 use step::{Outcome, Terminated};
 
@@ -18,7 +16,7 @@ use self::{
 };
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::output::results::Results;
-use crate::record::{file::warn, run::Record};
+use crate::record::file::without_report;
 use crate::spec::candidates::Question;
 use crate::time::{length, rfc3339};
 use crate::watch::watch;
@@ -26,7 +24,7 @@ use crate::watch::watch;
 /// Runs what was typed to its exit code.
 pub async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {
     match args.command {
-        None => judge(args.watch, terminated).await,
+        None => Box::pin(judge(args.watch, terminated)).await,
         Some(Command::Check { spec, server, rollout }) => {
             check::check(&spec, &server, &rollout).await
         }
@@ -54,7 +52,7 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
 
     let watched = watch(gate, &mut terminated).await.inspect_err(|error| results.explain(error))?;
     if let Err(error) = write_report(args.report.as_deref(), &watched) {
-        without_report(&error, &watched.1);
+        without_report(&error, watched.1.file_failed());
     }
     let Judgement { verdict, reason, message, .. } = &watched.0.judgement;
     let described = format!("{reason}: {message}");
@@ -65,15 +63,4 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
         (_, Verdict::Pass) => Outcome::Done,
         _ => Outcome::No,
     })
-}
-
-/// A gate does not depend on its evidence.
-pub(super) fn without_report(error: &anyhow::Error, record: &Record) {
-    if record.file_failed() {
-        // The same volume, most likely: one warning is enough.
-        tracing::info!("{error:#}");
-        return;
-    }
-    let cause = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
-    warn(format!("{error:#}"), cause);
 }

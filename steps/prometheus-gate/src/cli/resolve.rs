@@ -9,10 +9,14 @@ use reqwest::header::{HeaderName, HeaderValue};
 use step::{Failure, SecretFolder, secret, text};
 
 use crate::cli::args::{ServerArgs, WatchArgs, address, header, region};
+use crate::decisions::{api_server::ApiServer, people::People};
 use crate::prometheus::{access::Access, client::Prometheus};
-use crate::spec::file::{CriterionSpec, RolloutSpec, SpecFile, parse, spec_text, usage};
+use crate::spec::file::{CriterionSpec, SpecFile, parse, spec_text, usage};
 use crate::spec::presets;
-use crate::spec::{criteria::refuse_impossible, rollout::Subject};
+use crate::spec::{
+    criteria::refuse_impossible,
+    rollout::{RolloutSpec, Subject},
+};
 use crate::time::{Length, local_clock, timestamp};
 use crate::watch::gate::{Gate, in_the_future};
 
@@ -31,19 +35,23 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
     let questions = file.questions()?;
     let timing = file.timing();
     refuse_impossible(timing, &questions)?;
+    let permission = file.permission.at(file.rollout.percent, file.rollout.ladder.as_ref())?;
     let (prometheus, address) =
         server(&file, &args.server, args.record.is_some() || args.report.is_some())?;
     Ok(Gate {
         prometheus,
         address,
         timing,
+        rungs: file.rungs(),
         combine: file.combine.clone().unwrap_or_default(),
         policy: file.policy(),
         start: started(&file, args.start)?,
         poll: file.timing.poll.map_or(Duration::from_secs(5), |Length(poll)| poll.unsigned_abs()),
         questions,
         subject: Subject::from(&file.rollout),
-        override_file: file.override_file.clone(),
+        permission,
+        people: people(args, &file),
+        report: args.report.clone(),
         record: args
             .record
             .clone()
@@ -84,7 +92,7 @@ fn overlay(file: &mut SpecFile, args: &WatchArgs) {
     file.combine = args.combine.clone().or(file.combine.take());
     file.on_no_traffic = args.on_no_traffic.unwrap_or(file.on_no_traffic);
     file.on_inconclusive = args.on_inconclusive.unwrap_or(file.on_inconclusive);
-    file.override_file = args.override_file.clone().or(file.override_file.take());
+    file.permission = args.permission.clone().or(std::mem::take(&mut file.permission));
 }
 
 /// The canary and its baseline, by the flags, the file, and the pod that it runs in.
@@ -97,6 +105,12 @@ pub(crate) fn fill_in(file: &mut SpecFile, flags: &RolloutSpec) {
         rollout.namespace =
             fs::read_to_string(OWN_NAMESPACE).ok().map(|name| name.trim().to_owned());
     }
+}
+
+/// Whoever may decide about the release, where they are heeded.
+fn people(args: &WatchArgs, file: &SpecFile) -> Option<People> {
+    let server = || ApiServer::new(args.api_server.clone(), args.service_account.clone());
+    file.permission.decisions.then(|| People::new(server(), &Subject::from(&file.rollout)))
 }
 
 /// The client, and the server's address for people.
@@ -166,6 +180,14 @@ fn started(file: &SpecFile, flag: Option<Timestamp>) -> Result<Option<Timestamp>
         (flag, _) => flag,
     };
     let latest = local_clock() + SignedDuration::from_hours(1);
+    let last_climbed = file.rollout.climbed.as_ref().and_then(|climbed| climbed.0.last());
+    if let Some(rung) =
+        last_climbed.filter(|rung| start.is_none_or(|start| start < rung.started_at))
+    {
+        let what = format!("this rung is said to begin before the one at {} %", rung.percent);
+        let hint = "give the moment at which the canary got its first request at this percent as `--start`, and the rungs before it as `--climbed`";
+        return Err(usage(what, hint));
+    }
     match start {
         Some(start) if start > latest => Err(in_the_future(start)),
         start => Ok(start),
@@ -190,4 +212,6 @@ fn overlay_rollout(rollout: &mut RolloutSpec, flags: &RolloutSpec) {
         }
     }
     rollout.percent = flags.percent.or(rollout.percent);
+    rollout.climbed = flags.climbed.clone().or(rollout.climbed.take());
+    rollout.ladder = flags.ladder.clone().or(rollout.ladder.take());
 }

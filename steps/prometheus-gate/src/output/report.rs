@@ -7,32 +7,41 @@ mod card;
 mod chart;
 mod escape;
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, io, path::Path};
 
 use anyhow::{Context, Result};
 use step::Failure;
 
-use crate::judge::verdict::Verdict;
+use crate::decisions::decision::Kind;
+use crate::judge::{decided::SeenDecision, verdict::Verdict};
 use crate::output::point_style::Shade;
 use crate::output::report::card::card;
 use crate::output::report::chart::{HATCHES, block};
 use crate::output::report::escape::{escaped, escaped_lines};
 use crate::record::{run::Record, summary::Summary};
 use crate::spec::rollout::{Subject, Version};
-use crate::time::length;
+use crate::time::{length, rfc3339};
 
 /// Writes both files into the folder, which is made where it is missing.
 pub(crate) fn write(folder: &Path, summary: &Summary, record: &Record) -> Result<()> {
     let write = || {
         fs::create_dir_all(folder)?;
-        fs::write(folder.join("verdict.json"), summary.json())?;
-        fs::write(folder.join("report.html"), page(summary, record))
+        replace(&folder.join("verdict.json"), &summary.json())?;
+        replace(&folder.join("report.html"), &page(summary, record))
     };
     write().with_context(|| Failure {
         what: format!("failed to write the evidence into `{}`", folder.display()),
         hint: "`--report` names a folder that can be written, such as the workspace `evidence`"
             .to_owned(),
     })
+}
+
+/// Writes a file whole: who looks at it while a gate waits, or after it was killed, sees no half of it.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    fs::write(&beside, text)?;
+    fs::rename(&beside, path)
 }
 
 const STYLE: &str = include_str!("report/report.css");
@@ -78,7 +87,7 @@ fn header(summary: &Summary, record: &Record) -> String {
     let namespace = summary.subject.namespace.as_deref();
     format!(
         "<header>\n<p class=\"badge\">{mark} {verdict}</p>\n<h1>{name}{namespace}</h1>\n\
-         <p class=\"message\"><b>{reason}</b>: {message}</p>\n{sides}<dl>\n{facts}</dl>\n</header>\n",
+         <p class=\"message\"><b>{reason}</b>: {message}</p>\n{people}{sides}<dl>\n{facts}</dl>\n</header>\n",
         verdict = judgement.verdict,
         name = name(&summary.subject),
         namespace = namespace
@@ -86,9 +95,31 @@ fn header(summary: &Summary, record: &Record) -> String {
             .unwrap_or_default(),
         reason = judgement.reason,
         message = escaped(&judgement.message),
+        people = people(&summary.decisions),
         sides = sides(&summary.subject),
         facts = facts(summary, record),
     )
+}
+
+/// What people decided, a line each.
+fn people(decisions: &[SeenDecision]) -> String {
+    if decisions.is_empty() {
+        return String::new();
+    }
+    let line = |SeenDecision { decision, seen_at, gone_at }: &SeenDecision| {
+        let what = match decision.kind {
+            Kind::Approve => format!("approved up to {} %", decision.percent),
+            Kind::Hold => "held".to_owned(),
+            Kind::Promote => format!("promoted up to {} %", decision.percent),
+            Kind::Abort => "aborted".to_owned(),
+            Kind::StopHold => "all releases of the namespace held".to_owned(),
+            Kind::StopRollback => "all releases of the namespace taken back".to_owned(),
+        };
+        let until = gone_at.map(|gone| format!(" until {}", rfc3339(gone))).unwrap_or_default();
+        let text = format!("{what} by {decision}; from {}{until}", rfc3339(*seen_at));
+        format!("<li>{}</li>\n", escaped(&text))
+    };
+    format!("<ul class=\"notes\">\n{}</ul>\n", decisions.iter().map(line).collect::<String>())
 }
 
 /// The two versions beside each other.
@@ -141,6 +172,7 @@ fn facts(summary: &Summary, record: &Record) -> String {
     let facts = [
         ("traffic", percent.map(|percent| format!("{percent} %"))),
         ("run", subject.run.clone()),
+        ("climbed before", Some(summary.climbed.clone()).filter(|climbed| !climbed.is_empty())),
         ("started", Some(summary.t0.clone())),
         ("decided", Some(summary.decided_at.clone())),
         ("decided after", Some(length(summary.judgement.decided_at.duration_since(record.t0)))),

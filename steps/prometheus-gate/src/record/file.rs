@@ -59,6 +59,17 @@ pub(crate) fn warn(what: impl Display, kind: io::ErrorKind) {
     tracing::warn!("{what}; the verdict does not depend on it; hint: {}", hint(kind));
 }
 
+/// Says that the report could not be written: a gate does not depend on its evidence.
+pub(crate) fn without_report(error: &anyhow::Error, record_failed: bool) {
+    if record_failed {
+        // The same volume, most likely: one warning is enough.
+        tracing::info!("{error:#}");
+        return;
+    }
+    let cause = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+    warn(format!("{error:#}"), cause);
+}
+
 fn hint(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::PermissionDenied => {

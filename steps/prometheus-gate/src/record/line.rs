@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::decisions::decision::Decision;
 use crate::judge::verdict::Verdict;
 use crate::spec::resolved::{Criterion, Spec};
 use crate::spec::rollout::Subject;
@@ -49,7 +50,7 @@ pub(crate) enum Line {
         format: String,
         version: String,
         t0: Timestamp,
-        spec: Spec,
+        spec: Box<Spec>,
         #[serde(default)]
         subject: Box<Subject>,
     },
@@ -64,6 +65,11 @@ pub(crate) enum Line {
         grid: Grid,
         now: Timestamp,
         bodies: Vec<Box<RawValue>>,
+    },
+    /// What people had decided, from then on.
+    Decisions {
+        now: Timestamp,
+        decisions: Vec<Decision>,
     },
     Error {
         now: Timestamp,

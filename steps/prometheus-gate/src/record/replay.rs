@@ -34,7 +34,7 @@ pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
         };
         match (line, &mut record) {
             (Line::Gate { format, t0, spec, subject, .. }, None) if format == FORMAT => {
-                record = Some(Record::new(spec, *subject, t0));
+                record = Some(Record::new(*spec, *subject, t0));
             }
             (Line::Gate { format, .. }, None) => {
                 return Err(wrong(&format!("its form is `{format}`")));
@@ -53,6 +53,9 @@ pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
                     series.extend(part.map_err(|error| wrong(&error.to_string()))?);
                 }
                 record.take(criterion, of, grid, &series);
+            }
+            (Line::Decisions { now, decisions }, Some(record)) => {
+                record.samples.decided.add(now, decisions);
             }
             (Line::Error { .. }, Some(_)) => {}
             (Line::End(end), Some(_)) => {

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use step::text::hex;
 
+use crate::decisions::decision::Decision;
 use crate::judge::samples::{Material, Samples};
 use crate::judge::{decide::verdict, verdict::Judgement};
 use crate::record::line::{End, FORMAT, Last, Line, QueryKind};
@@ -21,6 +22,7 @@ pub(crate) struct Record {
     pub(crate) spec: Spec,
     /// Whose verdict it is.
     pub(crate) subject: Subject,
+    /// When the canary got its first request at this percent.
     pub(crate) t0: Timestamp,
     pub(crate) samples: Samples,
     file: Option<RecordFile>,
@@ -29,28 +31,39 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn new(spec: Spec, subject: Subject, t0: Timestamp) -> Self {
-        let material = |criterion| Material::new(criterion, t0);
-        let samples =
-            Samples { criteria: spec.criteria.iter().map(material).collect(), failing_since: None };
+        let begun = spec.rungs.first_start(t0);
+        let material = |criterion| Material::new(criterion, begun);
+        let criteria = spec.criteria.iter().map(material).collect();
+        let samples = Samples { criteria, ..Samples::default() };
         Self { spec, subject, t0, samples, file: None, file_failed: false }
     }
 
     /// Begins anew at another start, before the first answer.
     pub(crate) fn restart(&mut self, t0: Timestamp) {
         self.t0 = t0;
+        let begun = self.begun();
         for (criterion, material) in self.spec.criteria.iter().zip(&mut self.samples.criteria) {
-            *material = Material::new(criterion, t0);
+            *material = Material::new(criterion, begun);
         }
+    }
+
+    /// When evidence begins: with the first rung of the release.
+    pub(crate) fn begun(&self) -> Timestamp {
+        self.spec.rungs.first_start(self.t0)
     }
 
     /// Keeps everything from now on in a file, a line of JSON each. A file that cannot be written
     /// is a warning: the verdict does not depend on it.
     pub(crate) fn keep_in(&mut self, path: &Path) {
         self.file = RecordFile::create(path);
-        let (version, spec) = (env!("CARGO_PKG_VERSION").to_owned(), self.spec.clone());
+        let (version, spec) = (env!("CARGO_PKG_VERSION").to_owned(), Box::new(self.spec.clone()));
         self.file_failed = self.file.is_none();
         let (t0, subject) = (self.t0, Box::new(self.subject.clone()));
         self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0, spec, subject });
+        // A person may have decided before the server told the time.
+        for (now, decisions) in self.samples.decided.changes().to_vec() {
+            self.note(&Line::Decisions { now, decisions });
+        }
     }
 
     /// Whether a record was wanted and is not whole. There was a warning then.
@@ -65,7 +78,7 @@ impl Record {
             source: source.to_owned(),
             question: Box::new(question.clone()),
         });
-        self.samples.criteria[at] = Material::new(&question, self.t0);
+        self.samples.criteria[at] = Material::new(&question, self.begun());
         self.spec.criteria[at] = question;
     }
 
@@ -80,6 +93,16 @@ impl Record {
     ) {
         self.note(&Line::Answer { criterion: at, of, grid, now, bodies });
         self.take(at, of, grid, series);
+    }
+
+    /// Takes in what people have decided by now; says whether that is news.
+    pub(crate) fn decide(&mut self, now: Timestamp, decisions: Vec<Decision>) -> bool {
+        let is_news = self.samples.decided.add(now, decisions);
+        if let Some((now, decisions)) = self.samples.decided.changes().last().filter(|_| is_news) {
+            let line = Line::Decisions { now: *now, decisions: decisions.clone() };
+            self.note(&line);
+        }
+        is_news
     }
 
     pub(crate) fn error(&mut self, now: Timestamp, text: &str) {
@@ -108,7 +131,8 @@ impl Record {
         }
     }
 
-    pub(super) fn summary(&self, end: &End) -> Summary {
+    /// The verdict as it would be written down now.
+    pub(crate) fn summary(&self, end: &End) -> Summary {
         let mut judgement = self.judge(end.now);
         for remark in &end.remarks {
             judgement.message = format!("{}; {remark}", judgement.message);
@@ -128,12 +152,14 @@ impl Record {
             version: env!("CARGO_PKG_VERSION"),
             subject: self.subject.clone(),
             t0: rfc3339(self.t0),
+            climbed: self.spec.rungs.climbed().to_string(),
             decided_at: rfc3339(judgement.decided_at),
             clock_offset_ms: end.clock_offset.as_millis(),
             polls: end.polls,
             queries: end.queries,
             spec_sha256: hex(&Sha256::digest(spec)),
             input_sha256: hex(&input.finalize()),
+            decisions: self.samples.decided.seen(),
             judgement,
         }
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use step::text;
 
-use crate::judge::verdict::Judgement;
+use crate::judge::{decided::SeenDecision, verdict::Judgement};
 use crate::spec::rollout::Subject;
 
 /// A verdict and how it came about, as it is written down.
@@ -13,13 +13,20 @@ pub(crate) struct Summary {
     pub(super) api_version: &'static str,
     pub(crate) version: &'static str,
     pub(crate) subject: Subject,
+    /// Start of the rung that is judged.
     pub(crate) t0: String,
+    /// The rungs below it, on which evidence began.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) climbed: String,
     pub(crate) decided_at: String,
     pub(super) clock_offset_ms: i128,
     pub(crate) polls: u64,
     pub(crate) queries: u64,
     pub(super) spec_sha256: String,
     pub(super) input_sha256: String,
+    /// What people decided meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) decisions: Vec<SeenDecision>,
     #[serde(flatten)]
     pub(crate) judgement: Judgement,
 }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 
 use crate::spec::candidates::{Candidate, Question};
 use crate::spec::file::{
-    CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, RolloutSpec, SloSpec, SpecFile, usage,
+    CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, SloSpec, SpecFile, usage,
 };
 use crate::spec::presets::{Preset, Release};
 use crate::spec::queries::{Own, Query, Sides};
@@ -13,7 +13,7 @@ use crate::spec::resolved::{
     CompareTest, Counted, Criterion, FastFail, LatencyTest, Missing, Role, SloTest, Test, Timing,
     ValueTest,
 };
-use crate::spec::{expression::Combine, promql::window};
+use crate::spec::{expression::Combine, promql::window, rollout::RolloutSpec};
 use crate::time::{Length, length};
 
 impl SpecFile {
@@ -319,8 +319,7 @@ pub(crate) fn refuse_impossible(timing: Timing, questions: &[Question]) -> Resul
     }
     let window =
         questions.iter().map(|question| question.criterion().window).max().unwrap_or_default();
-    let needed =
-        timing.skew + timing.warmup + window + timing.hold + timing.settle + timing.step * 2;
+    let needed = timing.least(window);
     if timing.deadline < needed {
         let what = format!("`deadline` of {} can never be met", length(timing.deadline));
         let hint = format!(

@@ -4,14 +4,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result};
 use jiff::SignedDuration;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use step::{
     Failure, Usage,
     text::{is_plain_path, without_values},
 };
 
 use crate::spec::expression::{Combine, Condition};
+use crate::spec::permission::PermissionSpec;
 use crate::spec::resolved::{ExpectedSeries, Inf, Missing, Nan, Policy, Role, Timing};
+use crate::spec::rollout::RolloutSpec;
+use crate::spec::rungs::Rungs;
 use crate::spec::{presets::Preset, status_codes::Codes};
 use crate::time::Length;
 
@@ -43,8 +46,9 @@ pub(crate) struct SpecFile {
     /// What becomes of a verdict that would be inconclusive: it stays, or becomes `fail`; never a pass
     #[serde(default)]
     pub(crate) on_inconclusive: OnInconclusive,
-    /// A file of annotations by which a person decides
-    pub(crate) override_file: Option<PathBuf>,
+    /// What a pass needs besides criteria that hold. Flags override it
+    #[serde(default)]
+    pub(crate) permission: PermissionSpec,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,56 +69,6 @@ pub(crate) struct ServerSpec {
     pub(crate) headers: BTreeMap<String, String>,
 }
 
-/// The canary and the baseline, in a file and by flags.
-#[derive(Clone, Debug, Default, Deserialize, clap::Args)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct RolloutSpec {
-    /// The InferenceService, for the log and for `$service` in queries
-    #[arg(long, value_name = "NAME", help_heading = "What to ask")]
-    pub(crate) service: Option<String>,
-    /// The Knative revision that is on trial, such as `iris-predictor-00002`; `$canary` in queries
-    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
-    pub(crate) canary_revision: Option<String>,
-    /// The Knative revision that it has to be no worse than; `$baseline` in queries
-    #[arg(long, value_name = "REVISION", help_heading = "What to ask")]
-    pub(crate) baseline_revision: Option<String>,
-    /// Namespace of both; `$namespace` in queries [default: the pod's own]
-    #[arg(long, env = "POD_NAMESPACE", help_heading = "What to ask")]
-    pub(crate) namespace: Option<String>,
-    /// Image of the canary, for the report
-    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
-    pub(crate) canary_image: Option<String>,
-    /// Image of the baseline, for the report
-    #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
-    pub(crate) baseline_image: Option<String>,
-    /// Version of the canary, such as that of its model, for the report
-    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
-    pub(crate) canary_version: Option<String>,
-    /// Version of the baseline, for the report
-    #[arg(long, value_name = "VERSION", help_heading = "About the release")]
-    pub(crate) baseline_version: Option<String>,
-    /// Percent of the traffic that the canary gets, 0 to 100; with it, requests that never end are seen where only ends are counted
-    #[arg(long, value_name = "PERCENT", value_parser = percent, help_heading = "About the release")]
-    #[serde(default, deserialize_with = "percent_of_file")]
-    pub(crate) percent: Option<f64>,
-    /// Name of the run that asks, for the report
-    #[arg(long, value_name = "NAME", help_heading = "About the release")]
-    pub(crate) run: Option<String>,
-    /// When the canary got its first request: RFC 3339, or `@SECONDS` since 1970
-    #[arg(skip)]
-    pub(crate) start: Option<String>,
-    /// By how much the clock of the start may differ from the server's. 2s unless given
-    #[arg(skip)]
-    pub(crate) skew: Option<Length>,
-    /// Label matchers that select the canary's series of a spec's own counters. `namespace="…",revision="…"` unless given
-    #[arg(skip)]
-    pub(crate) canary_selector: Option<String>,
-    /// Label matchers that select the baseline's series
-    #[arg(skip)]
-    pub(crate) baseline_selector: Option<String>,
-}
-
 /// Timing, in a file and by flags.
 #[derive(Clone, Copy, Debug, Default, Deserialize, clap::Args)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -123,10 +77,14 @@ pub(crate) struct TimingSpec {
     /// How long everything has to be good without a break [default: 5m]
     #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) hold: Option<Length>,
+    /// How long nothing may fail once the canary has all traffic, which is what a gate at `--percent=100` waits for; below
+    /// that it has no effect. A gate with nothing to compare with passes then
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
+    pub(crate) bake: Option<Length>,
     /// When to give up, counted from the start [default: 30m]
     #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) deadline: Option<Length>,
-    /// How long after the start nothing is judged, because a model's first answers are slow [default: 15s]
+    /// How long after the start of a rung nothing is judged, because a model's first answers are slow [default: 15s]
     #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) warmup: Option<Length>,
     /// Evaluation interval: how far apart the points are that are judged [default: 5s]
@@ -148,6 +106,7 @@ impl TimingSpec {
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             hold: self.hold.or(other.hold),
+            bake: self.bake.or(other.bake),
             deadline: self.deadline.or(other.deadline),
             warmup: self.warmup.or(other.warmup),
             step: self.step.or(other.step),
@@ -303,25 +262,6 @@ pub(crate) enum OnInconclusive {
     Fail,
 }
 
-const OUT_OF_RANGE: &str = "it has to be a number from 0 to 100";
-
-/// A percentage as it is typed.
-pub(crate) fn percent(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|percent| (0.0..=100.0).contains(percent))
-        .ok_or_else(|| OUT_OF_RANGE.to_owned())
-}
-
-/// A percentage as a file has it.
-pub(crate) fn percent_of_file<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-    let percent = Option::<f64>::deserialize(from)?;
-    match percent {
-        Some(percent) if !(0.0..=100.0).contains(&percent) => Err(D::Error::custom(OUT_OF_RANGE)),
-        percent => Ok(percent),
-    }
-}
-
 /// Reads a spec: a file, or the text itself, which has several lines or is JSON.
 pub(crate) fn spec_text(spec: &str) -> Result<String> {
     if spec.contains('\n') || spec.trim_start().starts_with('{') {
@@ -360,7 +300,7 @@ impl SpecFile {
         let given = |length: Option<Length>, default: SignedDuration| {
             length.map_or(default, |Length(length)| length)
         };
-        Timing {
+        let timing = Timing {
             step: given(step, SignedDuration::from_secs(5)),
             hold: given(hold, SignedDuration::from_secs(300)),
             warmup: given(warmup, SignedDuration::from_secs(15)),
@@ -369,7 +309,17 @@ impl SpecFile {
             settle: given(settle, SignedDuration::from_secs(10)),
             deadline: given(deadline, SignedDuration::from_secs(1800)),
             max_outage: given(max_outage, SignedDuration::from_secs(300)),
-        }
+        };
+        // One deadline is given for all rungs, and the last must not be lost to it.
+        let baked = self.rungs().bake.map(|bake| bake + timing.least(SignedDuration::ZERO));
+        Timing { deadline: timing.deadline.max(baked.unwrap_or_default()), ..timing }
+    }
+
+    /// Where on its ladder the gate stands.
+    pub(crate) fn rungs(&self) -> Rungs {
+        let RolloutSpec { climbed, ladder, percent, .. } = &self.rollout;
+        let bake = self.timing.bake.map(|Length(bake)| bake);
+        Rungs::new(climbed.clone().unwrap_or_default(), ladder.as_ref(), bake).at(*percent)
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -381,18 +331,4 @@ impl SpecFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The published schema is made from the types above; `UPDATE=1 cargo test -p prometheus-gate schema` writes it anew.
-    #[test]
-    fn the_published_schema_says_what_a_spec_may_hold() {
-        let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tasks/prometheus-gate/gate.schema.json");
-        let made = serde_json::to_string_pretty(&schemars::schema_for!(SpecFile)).unwrap() + "\n";
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(path, &made).unwrap();
-        }
-        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), made);
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::expression::{Combine, Condition};
+use crate::spec::permission::Permission;
+use crate::spec::rungs::Rungs;
 use crate::time::{Grid, floor};
 
 /// The past that tells whether a baseline's errors come in bursts: an hour in 120 pairs of steps.
@@ -14,9 +16,14 @@ pub(crate) const HISTORY_STEP: SignedDuration = SignedDuration::from_secs(15);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub(crate) timing: Timing,
+    /// Where on a ladder the gate stands.
+    #[serde(default, skip_serializing_if = "Rungs::is_single")]
+    pub(crate) rungs: Rungs,
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) combine: Combine,
     pub(crate) policy: Policy,
+    #[serde(default, skip_serializing_if = "Permission::is_default")]
+    pub(crate) permission: Permission,
 }
 
 /// What becomes of a canary about which nothing can be said.
@@ -34,19 +41,24 @@ pub(crate) struct Timing {
     pub(crate) step: SignedDuration,
     /// How long every criterion has to hold without a break.
     pub(crate) hold: SignedDuration,
-    /// How long after the start nothing is judged yet.
+    /// How long after the start of a rung nothing is judged yet.
     pub(crate) warmup: SignedDuration,
     /// By how much the clock of the start may differ from the server's.
     pub(crate) skew: SignedDuration,
     /// The age at which a point is final.
     pub(crate) settle: SignedDuration,
-    /// Latest moment of a verdict, counted from the start.
+    /// Latest moment of a verdict, counted from the start of the rung.
     pub(crate) deadline: SignedDuration,
     /// How long the server may give no usable answer.
     pub(crate) max_outage: SignedDuration,
 }
 
 impl Timing {
+    /// How long after the start a pass comes at the earliest, of values that reach so far back.
+    pub(crate) fn least(&self, window: SignedDuration) -> SignedDuration {
+        self.skew + self.warmup + window + self.hold + self.settle + self.step * 2
+    }
+
     /// The first point at or after `moment`. Points are multiples of the step, so that a gate that
     /// is started again, and a replay, look at the same ones.
     pub(crate) fn first_from(&self, moment: Timestamp) -> Timestamp {
@@ -59,7 +71,7 @@ impl Timing {
         floor(now - self.settle, self.step)
     }
 
-    /// The points of the hour before the canary.
+    /// The points of the hour before a canary that began at `t0`.
     pub(crate) fn history(&self, t0: Timestamp) -> Grid {
         let step = HISTORY_STEP.max(self.step);
         let to = floor(t0, step);

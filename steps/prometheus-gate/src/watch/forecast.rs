@@ -39,7 +39,7 @@ impl Forecast {
         };
         let timing = spec.timing;
         let mut lines = Vec::new();
-        let past_ends = timing.history(t0).to;
+        let past_ends = timing.history(spec.rungs.first_start(t0)).to;
         if !self.at_the_start
             && let Some(line) = counted()
                 .filter(|((_, material), _)| material.history.at(past_ends).is_some())

@@ -4,9 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
+use crate::decisions::people::People;
 use crate::prometheus::client::Prometheus;
+use crate::spec::permission::Permission;
 use crate::spec::resolved::{Policy, Timing};
-use crate::spec::{candidates::Question, expression::Combine, file::usage, rollout::Subject};
+use crate::spec::{
+    candidates::Question, expression::Combine, file::usage, rollout::Subject, rungs::Rungs,
+};
 use crate::time::rfc3339;
 
 /// What is asked, of whom, and since when.
@@ -15,14 +19,19 @@ pub(crate) struct Gate {
     /// The server's address for people.
     pub(crate) address: String,
     pub(crate) timing: Timing,
+    pub(crate) rungs: Rungs,
     pub(crate) combine: Combine,
     pub(crate) policy: Policy,
-    /// When the canary got its first request; without it, when the gate first reads the clock.
+    /// When the canary got its first request on this rung; without it, when the gate first reads the clock.
     pub(crate) start: Option<Timestamp>,
     pub(crate) poll: Duration,
     pub(crate) questions: Vec<Question>,
     pub(crate) subject: Subject,
-    pub(crate) override_file: Option<PathBuf>,
+    pub(crate) permission: Permission,
+    /// Whoever may decide about the release.
+    pub(crate) people: Option<People>,
+    /// The folder of the evidence.
+    pub(crate) report: Option<PathBuf>,
     pub(crate) record: Option<PathBuf>,
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod gate;
 mod polling;
 mod second_source;
 mod state;
+mod waiting;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::spec::resolved::{Counted, Test};
 use crate::time::local_clock;
 use crate::watch::gate::Gate;
 use crate::watch::state::{Round, Watch};
+use crate::watch::waiting::Heard;
 
 /// Longest pause between two tries while the server is in error.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -46,15 +48,7 @@ pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Su
     } else {
         Vec::new()
     };
-    let end = End {
-        now,
-        clock_offset: watch.clock.map_or(SignedDuration::ZERO, |clock| clock.offset),
-        polls: watch.polls,
-        queries: watch.queries,
-        failing_since: watch.record.samples.failing_since,
-        last,
-        remarks,
-    };
+    let end = End { last, remarks, ..watch.end(now) };
     Ok((watch.record.end(&end), watch.record))
 }
 
@@ -62,12 +56,17 @@ impl Watch {
     async fn run(&mut self) -> Result<Last> {
         let mut pause = self.gate.poll;
         loop {
-            if let Some((verdict, who)) = self.manual_override.read() {
-                return Ok(Last::Overridden { verdict, who });
-            }
-            let asked = self.ask().await?;
+            let round = match self.listen_and_ask().await? {
+                Heard::LastWord(last) => return Ok(last),
+                Heard::Nothing => {
+                    self.polls += 1;
+                    sleep(self.gate.poll).await;
+                    continue;
+                }
+                Heard::Round(round) => round,
+            };
             let now = self.now();
-            match asked {
+            match round {
                 Round::NothingNew => {}
                 Round::Answered => {
                     pause = self.gate.poll;
@@ -88,29 +87,43 @@ impl Watch {
             if judgement.verdict != Verdict::Pending {
                 return Ok(Last::Judged);
             }
-            sleep(self.until(pause, now)).await;
+            self.wait(&judgement, now);
+            sleep(self.until(pause, now, judgement.end)).await;
         }
     }
 
     /// The pause, a little varied so that many gates do not ask at once, and not past the moment
     /// when an outage or the deadline decides.
-    fn until(&self, pause: Duration, now: Timestamp) -> Duration {
+    fn until(&self, pause: Duration, now: Timestamp, deadline: Timestamp) -> Duration {
         let varied =
             pause + pause * (local_clock().subsec_millisecond().unsigned_abs() % 100) / 1000;
         let timing = &self.record.spec.timing;
-        let deadline = self.record.t0 + timing.deadline;
         let outage = self.record.samples.failing_since.map(|since| since + timing.max_outage);
         let next = outage.map_or(deadline, |outage| outage.min(deadline));
         let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
         varied.min(left).max(SHORTEST_PAUSE)
     }
 
+    /// How it stands now, should it end.
+    fn end(&self, now: Timestamp) -> End {
+        End {
+            now,
+            clock_offset: self.clock.map_or(SignedDuration::ZERO, |clock| clock.offset),
+            polls: self.polls,
+            queries: self.queries,
+            failing_since: self.record.samples.failing_since,
+            last: Last::Judged,
+            remarks: Vec::new(),
+        }
+    }
+
     /// What another source counts of the canary's failures, where it is not the same. It is asked
     /// once, after the verdict, which does not depend on it.
     async fn remarks(&mut self, now: Timestamp) -> Vec<String> {
         let judgement = self.record.judge(now);
-        let Record { spec, t0, .. } = &self.record;
-        let from = spec.timing.first_from(*t0 + spec.timing.skew + spec.timing.warmup);
+        let Record { spec, .. } = &self.record;
+        let begun = self.record.begun();
+        let from = spec.timing.first_from(begun + spec.timing.skew + spec.timing.warmup);
         let to = spec.timing.last_final(judgement.decided_at);
         let mut remarks = Vec::new();
         for (at, (criterion, state)) in spec.criteria.iter().zip(&judgement.criteria).enumerate() {

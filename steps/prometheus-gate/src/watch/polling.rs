@@ -80,18 +80,20 @@ impl Watch {
     /// Whether there was something to ask, and it was answered.
     async fn ask_one(&mut self, at: usize) -> Result<bool, PrometheusError> {
         let timing = self.record.spec.timing;
-        let t0 = self.record.t0;
+        let begun = self.record.begun();
         let now = self.now();
-        // Nothing after the deadline counts, however late a gate is started again.
-        let to = timing.last_final(now.min(t0 + timing.deadline));
-        if to < timing.first_from(t0) {
+        // Nothing after the deadline counts, however late a gate is started again, unless it waited.
+        let may_wait = self.record.spec.permission.may_wait();
+        let latest = self.record.t0 + timing.deadline;
+        let to = timing.last_final(if may_wait { now } else { now.min(latest) });
+        if to < timing.first_from(begun) {
             return Ok(false);
         }
         if self.next(at) <= to && !self.settle_source(at, now).await? {
             let grid = Grid { from: self.next(at), to, step: timing.step };
             self.record.answer(at, QueryKind::Points, grid, now, (&[], Vec::new()));
             if self.record.spec.criteria[at].past.is_some() {
-                let hour = timing.history(t0);
+                let hour = timing.history(begun);
                 let past = &self.record.samples.criteria[at].history;
                 let grid = Grid { from: past.next(hour.from, hour.step), ..hour };
                 self.record.answer(at, QueryKind::History, grid, now, (&[], Vec::new()));
@@ -137,18 +139,19 @@ impl Watch {
 
     /// The first point that no answer has covered.
     fn next(&self, at: usize) -> Timestamp {
-        let Record { spec, t0, samples, .. } = &self.record;
+        let Record { spec, samples, .. } = &self.record;
         let Timing { step, .. } = spec.timing;
-        samples.criteria[at].next(&spec.criteria[at], spec.timing.first_from(*t0), step)
+        let first = spec.timing.first_from(self.record.begun());
+        samples.criteria[at].next(&spec.criteria[at], first, step)
     }
 
     /// What is not known yet for a criterion up to a point: one question at a time, for no more
     /// points than there is room for.
     fn wanted(&self, at: usize, to: Timestamp) -> Option<(QueryKind, String, Grid)> {
-        let Record { spec, t0, samples, .. } = &self.record;
+        let Record { spec, samples, .. } = &self.record;
         let (criterion, material) = (&spec.criteria[at], &samples.criteria[at]);
-        let timing = spec.timing;
-        let first = timing.first_from(*t0);
+        let (timing, begun) = (spec.timing, self.record.begun());
+        let first = timing.first_from(begun);
         let room = |grid: Grid, breadth: usize| {
             let points = match i32::try_from(SAMPLES_AT_ONCE / breadth.max(1)) {
                 _ if breadth == 0 && criterion.is_counted() => POINTS_AT_FIRST,
@@ -157,7 +160,7 @@ impl Watch {
             Grid { to: grid.to.min(grid.from + grid.step * (points - 1)), ..grid }
         };
         if let Some(past) = &criterion.past {
-            let hour = timing.history(*t0);
+            let hour = timing.history(begun);
             let from = material.history.next(hour.from, hour.step);
             if from <= hour.to {
                 let grid = room(Grid { from, ..hour }, material.history.breadth);
@@ -212,7 +215,7 @@ impl Watch {
         // Nothing is judged before, and the series of the best source, or their copies, may be a
         // scrape later than others.
         let timing = &self.record.spec.timing;
-        if now < self.record.t0 + timing.skew + timing.warmup {
+        if now < self.record.begun() + timing.skew + timing.warmup {
             return Ok(None);
         }
         self.queries += 1;

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::manual_override::ManualOverride;
+use crate::decisions::people::People;
+use crate::judge::waiting::Obstacle;
 use crate::output::terminal::View;
 use crate::prometheus::error::PrometheusError;
 use crate::record::run::Record;
@@ -19,7 +20,12 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 pub(super) struct Watch {
     pub(super) gate: Gate,
     pub(super) record: Record,
-    pub(super) manual_override: ManualOverride,
+    /// Whoever may decide about the release, while nobody is asked just now.
+    pub(super) people: Option<People>,
+    /// What it was said to wait for.
+    pub(super) waits_for: Option<Obstacle>,
+    /// Until when Prometheus is not asked again.
+    pub(super) rests_until: Option<Timestamp>,
     /// Refusals in a row, for each question.
     pub(super) refusals: Vec<u32>,
     /// The candidates to ask a question that were not taken.
@@ -53,26 +59,30 @@ pub(super) enum Round {
 }
 
 impl Watch {
-    pub(super) fn new(gate: Gate) -> Self {
+    pub(super) fn new(mut gate: Gate) -> Self {
         let criteria: Vec<Criterion> =
             gate.questions.iter().map(|question| question.criterion().clone()).collect();
         let refusals = vec![0; criteria.len()];
         let spec = Spec {
             timing: gate.timing,
+            rungs: gate.rungs.clone(),
             criteria,
             combine: gate.combine.clone(),
             policy: gate.policy,
+            permission: gate.permission.clone(),
         };
         let bare = vec![false; spec.criteria.len()];
         let others = vec![Vec::new(); spec.criteria.len()];
         let start = gate.start.unwrap_or_else(local_clock);
         let record = Record::new(spec, gate.subject.clone(), start);
         let view = View::new(gate.timing);
-        let manual_override = ManualOverride::new(gate.override_file.clone());
+        let people = gate.people.take();
         Self {
             gate,
             record,
-            manual_override,
+            people,
+            waits_for: None,
+            rests_until: None,
             refusals,
             others,
             bare,

@@ -30,21 +30,6 @@ async fn the_evidence_is_written_down() {
 }
 
 #[tokio::test]
-async fn a_person_has_the_last_word() {
-    let server = server(|request| constant(request, None)).await;
-    let folder = tempfile::tempdir().unwrap();
-    let annotations = folder.path().join("annotations");
-    fs::write(&annotations, "kanaria.dev/gate=\"pass\"\nkanaria.dev/gate-by=\"Ada\"\n").unwrap();
-    let flag = format!("--override-file={}", annotations.display());
-    let (output, results) = run(&server, &["--query=errors", "--when=value == 0", &flag]).await;
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(result(&results, "verdict"), "pass");
-    assert!(
-        result(&results, "reason").starts_with("override: pass by annotation of Ada; until then ")
-    );
-}
-
-#[tokio::test]
 async fn a_bad_value_fails_with_exit_code_3() {
     let server = server(|request| constant(request, Some("2"))).await;
     let (output, folder) = run(&server, &QUERY).await;

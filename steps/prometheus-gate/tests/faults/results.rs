@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::wire::{
-    Answer, after_a_while, command, form, gate_with_results, log, result, results, serve, sound,
-    url,
-};
+use crate::wire::{Answer, command, form, log, result, results, serve, sound, url};
 
 /// A server that does something when it is asked its question, after the results have begun.
 fn when_asked(act: impl Fn() + Send + Sync + 'static) -> String {
@@ -124,16 +121,4 @@ fn a_signal_after_the_decision_comes_too_late_for_all_of_it() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), verdict.as_str()), (Some(0), "pass"), "{}", log(&output));
     assert!(log(&output).contains("\npass: hold: "), "{}", log(&output));
-}
-
-#[test]
-fn annotations_that_cannot_be_read_are_a_warning() {
-    let folder = tempfile::tempdir().unwrap();
-    let flag = format!("--override-file={}", folder.path().display());
-    let server = url(serve(after_a_while(2, Vec::new()), None));
-    let (output, results) = gate_with_results(&server, &[&flag, "--poll=10ms"]);
-    assert_eq!(output.status.code(), Some(0), "{}", log(&output));
-    assert_eq!(result(results.path(), "verdict"), "pass");
-    let log = log(&output);
-    assert_eq!(log.matches("warning: failed to read annotations").count(), 1, "told once: {log}");
 }

@@ -77,7 +77,7 @@ fn lanes(
     decided: Timestamp,
 ) -> String {
     let timing = record.spec.timing;
-    let axis = Axis::new(record.t0, decided);
+    let axis = Axis::new(record.begun(), decided);
     let good = format!("points <b>good: {}</b>", escaped(&state.good_means));
     let mut lanes = vec![figure(&good, &points(state, timing.step, &axis))];
     let (caption, chart) = values(state, criterion);
