@@ -1,0 +1,31 @@
+//! The stop switch: the `ConfigMap` `canary-stop`, which stops all releases of a namespace while it is there.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use step::text::short;
+
+/// Name of the `ConfigMap`
+pub const STOP_SWITCH: &str = "canary-stop";
+
+/// Longest words of a person in a message
+const LONGEST: usize = 200;
+
+/// All releases are stopped: those that are out hold, or are taken back, as its key `releases` says to the
+/// gate; none begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StopSwitch {
+    /// Who stopped them, and why; empty where it does not say
+    pub by: String,
+}
+
+pub(crate) async fn read(
+    client: &Client,
+    namespace: &str,
+) -> Result<Option<StopSwitch>, kube::Error> {
+    let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    let found = config_maps.get_opt(STOP_SWITCH).await?;
+    Ok(found.map(|found| {
+        let by = found.data.unwrap_or_default().remove("by").unwrap_or_default();
+        StopSwitch { by: short(&by, LONGEST) }
+    }))
+}
