@@ -23,11 +23,14 @@ use step::{Failure, api_server, chain};
 
 use crate::{
     api_error::{ApiError, Meaning},
+    decision_lease::{self, decision_lease},
     objects::{FIELD_MANAGER, InferenceService, Revision, inference_services, revisions},
     observed::Observed,
     owner_lease::{Mark, lease_name},
     paging::list_all,
     patch::GuardedPatch,
+    room::ScalePatch,
+    stop_switch::{self, STOP_SWITCH},
     tekton_runs::{self, Run},
 };
 
@@ -46,6 +49,8 @@ pub struct Service {
     pub namespace: String,
     pub name: String,
     with_runs: bool,
+    with_decisions: bool,
+    with_stop_switch: bool,
     pub(crate) observe_every: Duration,
     /// What was said of rights that are missing
     warned: Arc<Mutex<HashSet<&'static str>>>,
@@ -77,15 +82,32 @@ impl Service {
     /// Without a namespace: the pod's own, or the kubeconfig's.
     pub fn new(client: Client, namespace: Option<String>, name: &str) -> Self {
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-        let name = name.to_owned();
-        let (observe_every, warned) = (OBSERVE_EVERY, Arc::default());
-        Self { client, namespace, name, with_runs: false, observe_every, warned }
+        Self {
+            client,
+            namespace,
+            name: name.to_owned(),
+            with_runs: false,
+            with_decisions: false,
+            with_stop_switch: false,
+            observe_every: OBSERVE_EVERY,
+            warned: Arc::default(),
+        }
     }
 
     /// The same, but each look also finds the runs of the namespace that have not ended. That is a
     /// long list, so it looks less often.
     pub fn with_runs(&self) -> Self {
         Self { with_runs: true, observe_every: OBSERVE_RUNS_EVERY, ..self.clone() }
+    }
+
+    /// The same, but each look also finds what people have decided about the release.
+    pub fn with_decisions(&self) -> Self {
+        Self { with_decisions: true, ..self.clone() }
+    }
+
+    /// The same, but each look also finds whether somebody has stopped all releases of the namespace.
+    pub fn with_stop_switch(&self) -> Self {
+        Self { with_stop_switch: true, ..self.clone() }
     }
 
     pub fn client(&self) -> &Client {
@@ -116,6 +138,15 @@ impl Service {
         let mut observed = Observed { service, ..nothing };
         // Also before there is a service: without Knative one would be made for nothing.
         self.look_at_revisions(&mut observed).await?;
+        if self.with_stop_switch {
+            match stop_switch::read(&self.client, &self.namespace).await {
+                Ok(found) => observed.stopped = found,
+                Err(kube::Error::Api(status)) if status.code == 403 => {
+                    self.warn_once("it is not known whether releases are stopped", &status.message);
+                }
+                Err(error) => return Err(self.error("read ConfigMap", STOP_SWITCH)(error)),
+            }
+        }
         if observed.service.is_none() {
             return Ok(observed);
         }
@@ -128,6 +159,16 @@ impl Service {
             }
             Err(error) => return Err(self.error("read Lease", &lease)(error)),
         }
+        if self.with_decisions {
+            let decisions = decision_lease::read(&self.leases(), name, observed.uid()).await;
+            let lease = decision_lease(name);
+            observed.decisions = decisions.map_err(self.error("read Lease", &lease))?;
+        }
+        self.look_at_runs(&mut observed).await?;
+        Ok(observed)
+    }
+
+    async fn look_at_runs(&self, observed: &mut Observed) -> Result<(), ApiError> {
         if self.with_runs {
             match tekton_runs::unfinished(&self.client, &self.namespace).await {
                 Ok(unfinished) => observed.unfinished_runs = Some(unfinished),
@@ -137,7 +178,7 @@ impl Service {
                 Err(error) => return Err(self.error("list Tekton runs for", &self.name)(error)),
             }
         }
-        Ok(observed)
+        Ok(())
     }
 
     async fn look_at_revisions(&self, observed: &mut Observed) -> Result<(), ApiError> {
@@ -154,7 +195,8 @@ impl Service {
         let named = |revision: Revision| Some((revision.metadata.name.clone()?, revision));
         observed.revisions = found.items.into_iter().filter_map(named).collect();
         let latest = observed.revisions.get(observed.latest());
-        if let Some(latest) = latest.filter(|_| !observed.is_ready(observed.latest())) {
+        let is_lacking = !observed.is_ready(observed.latest()) || observed.is_short_of_pods();
+        if let Some(latest) = latest.filter(|_| is_lacking) {
             observed.pods = self.pods(latest).await?;
         }
         if let Some(pod) = observed.pods.iter().find(|pod| has_no_container(pod)) {
@@ -235,6 +277,31 @@ impl Service {
         }
     }
 
+    /// False when the rights do not suffice. A minimum that changed meanwhile is left alone: look again.
+    pub(crate) async fn scale(
+        &self,
+        ScalePatch { revision, patch, .. }: &ScalePatch,
+    ) -> Result<bool, ApiError> {
+        let params = PatchParams::apply(FIELD_MANAGER);
+        let patch = Patch::Json::<()>(patch.clone());
+        match self.api::<Revision>(&revisions()).patch(revision, &params, &patch).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status))
+                if status.code == 404 || is_failed_test(status.code, &status.message) =>
+            {
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                self.warn_once(
+                    "no pods can be asked for before the requests come",
+                    &status.message,
+                );
+                Ok(false)
+            }
+            Err(error) => Err(self.error("patch revision", revision)(error)),
+        }
+    }
+
     pub(crate) async fn create(&self, object: Value) -> Result<(), ApiError> {
         let services = self.api::<DynamicObject>(&inference_services());
         match create_in(&services, object).await {
@@ -266,13 +333,13 @@ impl Service {
     }
 
     /// A right that it can do without, at a price.
-    fn warn_once(&self, price: &'static str, message: &str) {
+    pub(crate) fn warn_once(&self, price: &'static str, message: &str) {
         if self.warned.lock().is_ok_and(|mut warned| warned.insert(price)) {
             tracing::warn!("{price}: {message}");
         }
     }
 
-    fn leases(&self) -> Api<Lease> {
+    pub(crate) fn leases(&self) -> Api<Lease> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
@@ -283,7 +350,11 @@ impl Service {
         Api::namespaced_with(self.client.clone(), &self.namespace, resource)
     }
 
-    fn error(&self, verb: &'static str, name: &str) -> impl Fn(kube::Error) -> ApiError + use<> {
+    pub(crate) fn error(
+        &self,
+        verb: &'static str,
+        name: &str,
+    ) -> impl Fn(kube::Error) -> ApiError + use<> {
         let object = format!("`{}/{name}`", self.namespace);
         move |error| ApiError { what: format!("failed to {verb} {object}"), error }
     }

@@ -63,23 +63,11 @@ impl Finding {
 impl Observed {
     /// Why the latest revision is not ready; none when it is, or when nothing is known yet.
     pub fn diagnosis(&self) -> Option<Diagnosis> {
-        let conditions = self
-            .revisions
-            .get(self.latest())?
-            .status
-            .as_ref()
-            .map_or(&[][..], |status| &status.conditions);
+        let conditions = self.conditions_of_latest()?;
         if is_true(conditions, "Ready") {
             return None;
         }
-        let container =
-            self.pods.iter().filter_map(container_of).max_by_key(|status| status.restart_count);
-        let found = container
-            .and_then(of_container)
-            .or_else(|| self.of_events())
-            .or_else(|| self.of_scheduler(conditions))
-            .or_else(|| of_conditions(conditions))
-            .or_else(|| of_pods(&self.pods));
+        let found = self.finding(conditions);
         match condition(conditions, "ResourcesAvailable") {
             Some(Condition { reason, .. }) if reason == "ProgressDeadlineExceeded" => {
                 let (why, hint) = found.map_or_else(
@@ -92,6 +80,29 @@ impl Observed {
             }
             _ => found.map(|found| found.after(self.waited)),
         }
+    }
+
+    /// Why the latest revision, which is ready, has not all pods that it was asked for; none when nothing
+    /// is known of it.
+    pub fn missing_pods(&self) -> Option<Diagnosis> {
+        Some(self.finding(self.conditions_of_latest()?)?.after(self.waited))
+    }
+
+    fn conditions_of_latest(&self) -> Option<&[Condition]> {
+        let status = self.revisions.get(self.latest())?.status.as_ref();
+        Some(status.map_or(&[][..], |status| &status.conditions))
+    }
+
+    /// What keeps pods of the latest revision from being ready
+    fn finding(&self, conditions: &[Condition]) -> Option<Finding> {
+        let unready = self.pods.iter().filter(|pod| !is_ready(pod));
+        let container = unready.filter_map(container_of).max_by_key(|status| status.restart_count);
+        container
+            .and_then(of_container)
+            .or_else(|| self.of_events())
+            .or_else(|| self.of_scheduler(conditions))
+            .or_else(|| of_conditions(conditions))
+            .or_else(|| of_pods(&self.pods))
     }
 
     /// Why KServe could not hand the spec on, so that no revision will come of it. Just after a change
@@ -204,6 +215,12 @@ impl Observed {
         let found = Finding::heals("no node is meant for it", message);
         Some(Finding { grace_period, hint: NODES, ..found })
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn container_of(pod: &Pod) -> Option<&ContainerStatus> {

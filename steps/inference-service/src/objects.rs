@@ -117,6 +117,10 @@ pub struct RevisionSpec {
 pub struct RevisionStatus {
     pub conditions: Vec<Condition>,
     pub container_statuses: Vec<ContainerStatus>,
+    /// Pods that the autoscaler wants
+    pub desired_replicas: Option<u32>,
+    /// Pods that are ready
+    pub actual_replicas: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -7,12 +7,14 @@ use model_container::{BROUGHT, Fields};
 use serde_json::Value;
 
 use crate::{
+    decision_lease::Decisions,
     image::{has_digest, same_image},
     objects::{
         CONTAINER, Component, Condition, FIELD_MANAGER, InferenceService, PROGRESS_DEADLINE,
         Predictor, Revision, condition, is_true, model,
     },
     owner_lease::Mark,
+    stop_switch::StopSwitch,
     tekton_runs::Run,
 };
 
@@ -24,11 +26,15 @@ pub struct Observed {
     pub service: Option<InferenceService>,
     /// Every revision of the service that still exists
     pub revisions: BTreeMap<String, Revision>,
-    /// The pods of the latest revision while it is not ready
+    /// The pods of the latest revision while it is not ready, or has fewer than it was asked for
     pub pods: Vec<Pod>,
     /// What happened to one of them that has no container yet, oldest first; none without the right to know
     pub events: Option<Vec<Event>>,
     pub mark: Mark,
+    /// What people have decided about the release; none when it was not looked for
+    pub decisions: Decisions,
+    /// Somebody has stopped all releases of the namespace; none when it was not looked for
+    pub stopped: Option<StopSwitch>,
     /// Runs of the namespace that have not ended; none when they were not looked for, or without Tekton or
     /// the right to know
     pub unfinished_runs: Option<Vec<Run>>,
@@ -36,10 +42,14 @@ pub struct Observed {
     pub cannot_mark: bool,
     /// The API has refused to delete a revision
     pub cannot_delete: bool,
-    /// Since this process last changed something, or began
+    /// The API has refused to change a revision's minimum of pods
+    pub cannot_scale: bool,
+    /// Since this process last changed something, or began; of all that it asks for pods, only the first counts
     pub waited: Duration,
     /// How many patches this process has made
     pub patches: usize,
+    /// How often this process has changed a minimum of pods
+    pub scalings: usize,
 }
 
 static NOTHING: LazyLock<Component> = LazyLock::new(Component::default);

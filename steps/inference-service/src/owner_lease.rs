@@ -30,10 +30,14 @@ pub struct Mark {
     pub canary_revision: String,
     pub baseline_revision: String,
     pub baseline_image: String,
+    /// Pods that the baseline had for all requests when the release began; 0 where nobody knows
+    pub baseline_pods: u32,
     /// Fields of the baseline's container that this release changes
     pub before: Fields,
-    /// RFC 3339; empty until the canary has had requests
+    /// RFC 3339; empty until the canary has had requests, or is out at the 0 % that it was to begin with
     pub live_since: String,
+    /// It is out at 0 %, where tests reach it by its own address: not rejected, and not left behind
+    pub live_at_zero: bool,
     /// Images, and bentos as `bento:SHA256`; newest first. after a `#` the fingerprint of what one brought
     pub rejected: Vec<String>,
     /// The image of an unfinished canary whose place this one took
@@ -71,6 +75,11 @@ impl Mark {
         self.is_of(image) && self.live_since.is_empty() && !self.is_rejected()
     }
 
+    /// Whether an image is out at 0 % because its release was to begin there
+    pub fn is_live_at_zero(&self, image: &str) -> bool {
+        self.is_of(image) && self.live_at_zero && !self.is_rejected()
+    }
+
     /// The image of a baseline, as it was noted when the canary beside it began
     pub fn image_of_baseline(&self, revision: &str) -> Option<&str> {
         let is_noted = self.baseline_revision == revision && !self.baseline_image.is_empty();
@@ -98,6 +107,13 @@ impl Mark {
         !release.bento.is_empty() && self.rejected.contains(&bento(release))
     }
 
+    /// Whether a release begins with this mark, and does not go on that is in the mark before it
+    pub(crate) fn begins_after(&self, before: &Self) -> bool {
+        let goes_on =
+            before.is_fresh(&self.image) && before.baseline_revision == self.baseline_revision;
+        self.is_fresh(&self.image) && !goes_on
+    }
+
     /// The mark of a release that begins now.
     pub fn begin(&self, image: &str, baseline_revision: &str, baseline_image: &str) -> Self {
         Self {
@@ -119,6 +135,13 @@ impl Mark {
         Self { release: release.clone(), rejected, ..self.clone() }
     }
 
+    /// The mark of a release whose baseline has so many pods. One that goes on keeps what it has noted.
+    pub fn beside_pods(&self, pods: u32, before: &Self) -> Self {
+        let goes_on = same_image(&before.image, &self.image)
+            && before.baseline_revision == self.baseline_revision;
+        Self { baseline_pods: if goes_on { before.baseline_pods } else { pods }, ..self.clone() }
+    }
+
     /// The mark of a release that changes fields of the container, which were these before.
     pub fn from_fields(&self, before: Fields) -> Self {
         Self { before, ..self.clone() }
@@ -132,6 +155,11 @@ impl Mark {
     /// The mark of a canary that has requests since then, RFC 3339.
     pub fn go_live(&self, since: &str) -> Self {
         Self { live_since: since.into(), ..self.clone() }
+    }
+
+    /// The mark of a canary that is out at 0 % since then, RFC 3339.
+    pub fn go_live_at_zero(&self, since: &str) -> Self {
+        Self { live_at_zero: true, ..self.go_live(since) }
     }
 
     /// The mark of a canary that is taken back.
@@ -234,6 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn a_canary_that_is_out_at_zero_is_neither_fresh_nor_rejected() {
+        let fresh = Mark::default().begin("c", "b", "b");
+        assert!(fresh.is_fresh("c") && !fresh.is_live_at_zero("c"));
+        let live = fresh.go_live_at_zero("2026-11-24T09:30:00Z");
+        assert!(live.is_live_at_zero("c") && !live.is_live_at_zero("b") && !live.is_fresh("c"));
+        assert!(!live.reject("c", "r").is_live_at_zero("c"));
+        assert!(!live.begin("c", "b", "b").is_live_at_zero("c"), "another release of it");
+        assert!(!fresh.go_live("2026-11-24T09:30:00Z").is_live_at_zero("c"));
+    }
+
+    #[test]
     fn what_was_rejected_is_remembered_until_it_is_tried_again() {
         let mark =
             (0..60).fold(Mark::default(), |mark, number| mark.reject(&format!("v{number}"), "r"));
@@ -241,6 +280,21 @@ mod tests {
         assert!(mark.has_rejected("v59"));
         let again = mark.begin("v59", "b", "b").of(&Release::default());
         assert!(!again.has_rejected("v59") && again.has_rejected("v58"));
+    }
+
+    #[test]
+    fn a_release_begins_once_and_neither_goes_live_nor_ends_by_beginning() {
+        let before = Mark::default().begin("b", "r0", "a").go_live("2026-11-24T06:07:00Z");
+        let begun = before.begin("c", "r1", "b");
+        assert!(begun.begins_after(&before) && begun.begins_after(&Mark::default()));
+        let by_another_run = begun.of(&Release { run: "release-2".into(), ..Release::default() });
+        assert!(!by_another_run.begins_after(&begun) && !begun.begins_after(&begun));
+        let live = begun.go_live("2026-11-24T06:08:00Z");
+        let rejected = live.reject("c", "r2");
+        assert!(!live.begins_after(&begun) && !rejected.begins_after(&live));
+        let again = rejected.begin("c", "r1", "b").of(&Release::default());
+        assert!(again.begins_after(&rejected), "somebody asked to try it again");
+        assert!(begun.begin("c", "r3", "b").begins_after(&begun), "beside another baseline");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use step::text::{self, clean};
 
 use crate::{
     action::Action, client::Service, observed::Observed, owner_lease::Mark, patch::GuardedPatch,
+    room::ScalePatch,
 };
 
 impl Service {
@@ -40,7 +41,13 @@ impl Service {
                 let mark = Mark { before: Fields::default(), ..*mark }; // it may hold a secret
                 format!("would write a mark:\n{:#}", mark.lease(&self.name, observed.uid()))
             }
+            Action::Scale(ScalePatch { what, patch, .. }) => {
+                format!("would {what}:\n{:#}", json!(patch))
+            }
             Action::Delete(revision) => format!("would delete revision `{revision}`"),
+            Action::Decide(decision, value) => {
+                format!("would {}", decision.described(value.as_deref()))
+            }
             Action::Create(object) => {
                 format!("would create:\n{:#}", without_variables(json!(object)))
             }

@@ -21,11 +21,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 
 /// What this process remembers between two looks; nothing that a later run would miss.
+#[allow(clippy::struct_excessive_bools)] // each is learnt by itself
 struct Progress {
     changed_at: Instant,
     patches: Vec<GuardedPatch>,
     cannot_mark: bool,
     cannot_delete: bool,
+    cannot_scale: bool,
+    scalings: usize,
     /// The last look ended in a mark
     has_marked: bool,
     /// What was logged last
@@ -105,6 +108,17 @@ impl Service {
                     progress.changed_at = Instant::now();
                 }
             }
+            Action::Scale(patch) => {
+                log(&patch.what);
+                let is_allowed = self.scale(&patch).await?;
+                let mut progress = progress.borrow_mut();
+                progress.cannot_scale = !is_allowed;
+                // Asked for ever more, it would wait for ever.
+                if progress.scalings == 0 {
+                    progress.changed_at = Instant::now();
+                }
+                progress.scalings += 1;
+            }
             Action::Delete(revision) => {
                 log(&format!("delete revision `{revision}`"));
                 let is_allowed = self.delete(&observed, &revision).await?;
@@ -113,12 +127,18 @@ impl Service {
                 progress.changed_at = Instant::now();
             }
             Action::Mark(mark) => {
+                // Before the mark: killed in between, the next run finds that the release has not begun.
+                if mark.begins_after(&observed.mark) {
+                    self.clear_decisions(observed.uid()).await?;
+                }
                 let is_allowed = self.save(&mark, observed.uid()).await?;
-                let mut progress = progress.borrow_mut();
-                progress.cannot_mark = !is_allowed;
-                // Two runs that take the mark from each other do so twice a second, no faster.
-                let was_a_mark = mem::replace(&mut progress.has_marked, true);
-                return Ok(if was_a_mark { Next::Wait } else { Next::Look });
+                progress.borrow_mut().cannot_mark = !is_allowed;
+                return Ok(progress.borrow_mut().after_a_mark());
+            }
+            Action::Decide(decision, value) => {
+                log(&decision.described(value.as_deref()));
+                self.decide(observed.uid(), decision, value.as_deref()).await?;
+                return Ok(progress.borrow_mut().after_a_mark());
             }
             Action::Create(object) => {
                 log("create the service");
@@ -149,6 +169,8 @@ impl Progress {
             patches: Vec::new(),
             cannot_mark: false,
             cannot_delete: false,
+            cannot_scale: false,
+            scalings: 0,
             has_marked: false,
             line: String::new(),
         }
@@ -159,6 +181,13 @@ impl Progress {
         observed.patches = self.patches.len();
         observed.cannot_mark = self.cannot_mark;
         observed.cannot_delete = self.cannot_delete;
+        observed.cannot_scale = self.cannot_scale;
+        observed.scalings = self.scalings;
+    }
+
+    /// Two runs that take the mark from each other do so twice a second, no faster.
+    fn after_a_mark<T>(&mut self) -> Next<T> {
+        if mem::replace(&mut self.has_marked, true) { Next::Wait } else { Next::Look }
     }
 
     /// One line when what it waits for changes.

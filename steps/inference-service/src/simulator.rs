@@ -22,7 +22,11 @@ use tokio::sync::Notify;
 pub(crate) use self::api_server::apply;
 pub use self::world::{Behaviour, NAMESPACE};
 use self::{api_server::refusal, world::World};
-use crate::objects::{CONTAINER, TAG_ROUTING};
+use crate::{
+    decision_lease::{Decision, decision_lease},
+    objects::{CONTAINER, TAG_ROUTING},
+    stop_switch::STOP_SWITCH,
+};
 
 #[derive(Clone, Default)]
 pub struct Simulator {
@@ -101,9 +105,58 @@ impl Simulator {
         self.world().forbidden.push(resource);
     }
 
+    /// From now on, reads of this resource, such as `configmaps`, are forbidden.
+    pub fn forbid_reading(&self, resource: &'static str) {
+        self.world().unreadable.push(resource);
+    }
+
+    /// Somebody stops all releases, or without words lets them go on.
+    pub fn stop(&self, by: Option<&str>) {
+        let config_maps = &mut self.world().config_maps;
+        config_maps.clear();
+        config_maps.extend(by.map(|by| {
+            let stop = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": STOP_SWITCH},
+                              "data": {"releases": "hold", "by": by}});
+            (STOP_SWITCH.to_owned(), stop)
+        }));
+    }
+
+    /// Somebody decides about the release, as `kubectl annotate` does.
+    pub fn decide(&self, decision: Decision, value: &str) {
+        if let Some(lease) = self.world().leases.get_mut(&decision_lease("iris")) {
+            lease["metadata"]["annotations"][decision.key()] = value.into();
+        }
+    }
+
+    /// The annotations of the Lease of decisions; none when there is no Lease
+    pub fn decisions(&self) -> Option<Vec<(String, String)>> {
+        let world = self.world();
+        let annotations = &world.leases.get(&decision_lease("iris"))?["metadata"]["annotations"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let all = annotations.as_object().into_iter().flatten();
+        Some(all.map(|(key, value)| (key.clone(), text(value))).collect())
+    }
+
     /// Knative Serving is not installed.
     pub fn without_knative(&self) {
         self.world().without_knative = true;
+    }
+
+    /// The autoscaler wants so many pods for the requests that an image gets.
+    pub fn load(&self, image: &str, pods: u32) {
+        self.world().load.insert(image.into(), pods);
+        self.settle();
+    }
+
+    /// There is room for so many pods of an image, and no more.
+    pub fn limit_pods(&self, image: &str, pods: u32) {
+        self.world().room.insert(image.into(), pods);
+    }
+
+    /// Annotations of a revision that is there
+    pub fn annotations(&self, revision: &str) -> Value {
+        let world = self.world();
+        world.revisions.get(revision).map_or(Value::Null, |state| state.annotations.clone())
     }
 
     /// Somebody else edits the service.
@@ -199,6 +252,11 @@ impl Simulator {
     /// The mark of the service is lost.
     pub fn lose_mark(&self) {
         self.world().leases.clear();
+    }
+
+    /// The Lease of decisions is lost.
+    pub fn lose_decisions(&self) {
+        self.world().leases.remove(&decision_lease("iris"));
     }
 
     pub fn service(&self) -> Option<Value> {

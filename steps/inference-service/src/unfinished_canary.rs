@@ -15,20 +15,29 @@ impl Observed {
         if is_canary { Some(image) } else { is_half_restored.then_some(mark.image.as_str()) }
     }
 
+    /// Whether the release that the mark is of goes on: its canary has not ended, or a run has still to decide
+    /// about it, be it before the canary is there or when it has all requests already.
+    pub fn is_in_release(&self) -> bool {
+        let has_begun = !self.mark.image.is_empty();
+        has_begun && (self.unfinished_canary().is_some() || self.ending_run("").is_some())
+    }
+
     /// The unfinished run, other than `ours`, that will give the unfinished canary all requests or none
     pub fn ending_run(&self, ours: &str) -> Option<&Run> {
         self.runs().find(|run| run.uid() != ours && self.is_ended_by(run))
     }
 
     /// Whether a run ends the canary that has not ended: the one that made it, until it has handed
-    /// it over or taken it back, or one that has it among its params.
+    /// it over or taken it back, or one that has it among its params. An undo names nothing, and is of what
+    /// it has marked as rejected.
     fn is_ended_by(&self, run: &Run) -> bool {
         let image = self.unfinished_canary().or(self.image()).unwrap_or_default();
         let revision = run.param("canary-revision");
         let has_it = same_image(run.param("canary-image"), image)
             || !revision.is_empty() && self.runs_image(revision, image);
         let has_made_it = !run.uid().is_empty() && run.uid() == self.mark.release.run_uid;
-        run.param("service") == self.name && (has_it || has_made_it)
+        let undoes_it = self.mark.is_rejected() && is_undo(run);
+        run.param("service") == self.name && (has_it || has_made_it || undoes_it)
     }
 
     /// Unfinished runs of the same Pipeline for the same service that are older than `ours`, oldest first
@@ -51,6 +60,11 @@ impl Observed {
     fn runs(&self) -> impl Iterator<Item = &Run> {
         self.unfinished_runs.iter().flatten()
     }
+}
+
+/// Whether a run takes back what serves all requests
+fn is_undo(run: &Run) -> bool {
+    run.pipeline() == "canary-rollback-now" || run.param("undo") == "true"
 }
 
 #[cfg(test)]

@@ -56,6 +56,21 @@ fn a_model_s_last_words_are_one_line_that_acts_on_no_terminal() {
 }
 
 #[test]
+fn of_pods_that_are_missing_the_reason_is_told_and_not_of_those_that_are_ready() {
+    let mut restarted = with_container(&exits(2));
+    restarted["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+    let waits = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                       "message": "0/1 nodes are available: 1 Insufficient cpu."});
+    let waiting = json!({"metadata": {}, "status": {"conditions": [waits]}});
+    let mut observed = observed(&json!([{"type": "Ready", "status": "True"}]), restarted);
+    assert_eq!(observed.missing_pods(), None);
+    observed.pods.push(serde_json::from_value(waiting).unwrap());
+    let why = "no node has room for it: 0/1 nodes are available: 1 Insufficient cpu.";
+    assert_eq!(observed.missing_pods().unwrap().why, why);
+    assert_eq!(observed.diagnosis(), None, "the revision serves");
+}
+
+#[test]
 fn a_ready_revision_has_no_diagnosis() {
     assert_eq!(diagnosis(&json!([{"type": "Ready", "status": "True"}]), &exits(9)), None);
 }

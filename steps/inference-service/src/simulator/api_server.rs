@@ -8,6 +8,9 @@ use super::world::World;
 
 impl World {
     pub(crate) fn read(&mut self, path: &str, query: &str) -> (StatusCode, Value) {
+        if self.unreadable.iter().any(|resource| path.contains(resource)) {
+            return refusal(403, "is forbidden");
+        }
         let name = path.rsplit('/').next().unwrap_or_default();
         let found = if path.contains("/inferenceservices/") {
             self.service.clone()
@@ -37,6 +40,8 @@ impl World {
             Some(json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
         } else if path.contains("/leases/") {
             self.leases.get(name).cloned()
+        } else if path.contains("/configmaps/") {
+            self.config_maps.get(name).cloned()
         } else if path.ends_with("/events") {
             Some(json!({"kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": []}))
         } else {
@@ -57,7 +62,9 @@ impl World {
             return refusal(403, "is forbidden");
         }
         self.version += 1;
-        if path.contains("/revisions/") {
+        if path.contains("/revisions/") && *method == Method::PATCH {
+            self.scale(path.rsplit('/').next().unwrap_or_default(), body)
+        } else if path.contains("/revisions/") {
             let name = path.rsplit('/').next().unwrap_or_default();
             self.writes.push(format!("delete {name}"));
             match self.revisions.remove(name) {
@@ -71,11 +78,31 @@ impl World {
         }
     }
 
+    /// Somebody patches the annotations of a revision; its spec cannot be changed.
+    pub(crate) fn scale(&mut self, name: &str, body: &Value) -> (StatusCode, Value) {
+        let Some(state) = self.revisions.get(name) else { return refusal(404, "not found") };
+        let mut object = self.revision(name, state);
+        let patched = serde_json::from_value(body.clone())
+            .map_err(|error| error.to_string())
+            .and_then(|patch| apply(&mut object, &patch));
+        if let Err(message) = patched {
+            return refusal(422, &message);
+        }
+        let annotations = object["metadata"]["annotations"].clone();
+        let minimum = annotations["autoscaling.knative.dev/min-scale"].as_str().unwrap_or("none");
+        self.writes.push(format!("minimum of {name}: {minimum}"));
+        if let Some(state) = self.revisions.get_mut(name) {
+            state.annotations = annotations;
+        }
+        (StatusCode::OK, object)
+    }
+
     pub(crate) fn write_lease(&mut self, method: &Method, body: &Value) -> (StatusCode, Value) {
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut lease = self.leases.get(&name).cloned();
+        let wanted = &body["metadata"]["resourceVersion"];
         let same_version = lease.as_ref().is_some_and(|lease| {
-            lease["metadata"]["resourceVersion"] == body["metadata"]["resourceVersion"]
+            wanted.is_null() || lease["metadata"]["resourceVersion"] == *wanted
         });
         match (&mut lease, *method == Method::POST) {
             (Some(_), true) => return refusal(409, "already exists"),
@@ -88,8 +115,13 @@ impl World {
         }
         let mut lease = lease.unwrap_or_default();
         lease["metadata"]["resourceVersion"] = self.version.to_string().into();
-        self.writes
-            .push(format!("mark {}", lease["spec"]["holderIdentity"].as_str().unwrap_or_default()));
+        self.writes.push(if name.ends_with("-canary-decision") {
+            let keys = lease["metadata"]["annotations"].as_object();
+            let keys = keys.into_iter().flat_map(|keys| keys.keys().map(String::as_str));
+            format!("decisions {}", keys.collect::<Vec<_>>().join(" "))
+        } else {
+            format!("mark {}", lease["spec"]["holderIdentity"].as_str().unwrap_or_default())
+        });
         self.leases.insert(name, lease.clone());
         (StatusCode::OK, lease)
     }

@@ -45,6 +45,15 @@ pub(crate) struct RevisionState {
     pub(crate) was_ready: bool,
     pub(crate) ready: Option<bool>,
     pub(crate) restarts: i32,
+    /// Those that are ready
+    pub(crate) pods: u32,
+}
+
+impl RevisionState {
+    fn minimum(&self) -> u32 {
+        let minimum = self.annotations["autoscaling.knative.dev/min-scale"].as_str();
+        minimum.and_then(|minimum| minimum.parse().ok()).unwrap_or(0)
+    }
 }
 
 /// What the Knative Service's status says, copied late.
@@ -60,7 +69,12 @@ pub(crate) struct Reported {
 pub(crate) struct World {
     pub(crate) service: Option<Value>,
     pub(crate) leases: BTreeMap<String, Value>,
+    pub(crate) config_maps: BTreeMap<String, Value>,
     pub(crate) behaviours: BTreeMap<String, Behaviour>,
+    /// Pods that the autoscaler wants for the requests of an image; else one
+    pub(crate) load: BTreeMap<String, u32>,
+    /// For how many pods of an image there is room
+    pub(crate) room: BTreeMap<String, u32>,
     /// The model's container, and what its pods pull with
     pub(crate) template: (Value, Value),
     /// What the latest revision was made from
@@ -81,6 +95,7 @@ pub(crate) struct World {
     pub(crate) kill_at: Option<(usize, bool)>,
     pub(crate) answers: VecDeque<u16>,
     pub(crate) forbidden: Vec<&'static str>,
+    pub(crate) unreadable: Vec<&'static str>,
     pub(crate) without_knative: bool,
 }
 
@@ -245,6 +260,7 @@ impl World {
                 was_ready: false,
                 ready: None,
                 restarts: 0,
+                pods: 0,
             };
             self.revisions.insert(self.created.clone(), fresh);
         }
@@ -280,6 +296,11 @@ impl World {
                 }
             };
             revision.was_ready |= behaviour == Behaviour::Good;
+            let load = self.load.get(&revision.image).copied().unwrap_or(1);
+            let wanted = load.max(revision.minimum());
+            let is_good = behaviour == Behaviour::Good;
+            let room = self.room.get(&revision.image).copied().unwrap_or(wanted);
+            revision.pods = if is_good { wanted.min(room) } else { 0 };
         }
     }
 
@@ -302,6 +323,13 @@ impl World {
 
     pub(crate) fn pod(&self, name: &str) -> Option<Value> {
         let revision = self.revisions.get(name)?;
+        if revision.ready == Some(true) {
+            let message = "0/1 nodes are available: 1 Insufficient cpu.";
+            let unscheduled = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
+            return (revision.pods < revision.minimum()).then(
+                || json!({"metadata": {"name": name}, "status": {"conditions": [unscheduled]}}),
+            );
+        }
         let ended = json!({"terminated": {"exitCode": 1, "message": "no such file: model.pkl"}});
         let state = match self.behaviour(&revision.image) {
             Behaviour::Denied(_) | Behaviour::Refused(_) => return None,
@@ -352,7 +380,7 @@ impl World {
             "apiVersion": "serving.knative.dev/v1", "kind": "Revision",
             "metadata": {"name": name, "uid": name, "annotations": state.annotations},
             "spec": {"containers": [container]},
-            "status": {"conditions": conditions},
+            "status": {"conditions": conditions, "desiredReplicas": state.pods.max(state.minimum()), "actualReplicas": state.pods},
         })
     }
 }
