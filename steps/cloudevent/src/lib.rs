@@ -5,9 +5,11 @@
 //! - `validate`: the specification's rules
 //! - `http_binding`: the event as an HTTP request, structured or binary
 //! - `id`: ids of events, and the names of objects that are made from them
+//! - `run_event`: the event that a step of a run leaves in a file, with its place in the chain
 
 pub mod event;
 pub mod http_binding;
 pub mod id;
 pub mod json_format;
+pub mod run_event;
 pub mod validate;
