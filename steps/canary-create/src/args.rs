@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use inference_service::{LONGEST_NAME, has_digest};
+use ladder::Ladder;
 use step::{OwnRun, text::is_sha256};
 
 use crate::{desired::WhenBusy, first_release::Flags, results::Results};
@@ -11,8 +12,8 @@ use crate::{desired::WhenBusy, first_release::Flags, results::Results};
 /// Release an image as a canary of a KServe `InferenceService`
 ///
 /// A service that does not exist yet is created and gets all requests: there is nothing to compare
-/// it with. Otherwise the image starts at 0 %, and gets its percent once it is ready, so that no
-/// request meets a model that does not load. Run again, or killed and run again, it ends the same.
+/// it with. Otherwise the image starts at 0 %, and gets the first percent of its ladder once it is
+/// ready, so that no request meets a model that does not load. Run again, or killed and run again, it ends the same.
 ///
 /// While another canary of the service has not ended, a release waits for its turn: runs of one
 /// Pipeline go in the order in which they were created.
@@ -25,9 +26,10 @@ pub(crate) struct Args {
     /// Image with its digest, such as registry.local:5000/models/iris@sha256:…
     #[arg(long, value_parser = image)]
     pub(crate) image: String,
-    /// Share of the requests that the canary gets, 0 to 99
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=99))]
-    pub(crate) percent: u8,
+    /// Percents of the requests that the canary climbs. It gets the first of them here, 0 to 99;
+    /// canary-promote gives it the next ones
+    #[arg(long, value_name = "PERCENTS", default_value = "10,25,50,100")]
+    pub(crate) ladder: Ladder,
     /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
     #[arg(long)]
     pub(crate) namespace: Option<String>,
@@ -77,6 +79,12 @@ const EXAMPLES: &str = "\
 Examples:
   Give the new image every tenth request
     canary-create --service iris --image registry.local:5000/models/iris@sha256:…
+
+  Every twentieth first, and everything after that
+    canary-create --service iris --image … --ladder 5,100
+
+  None of the users' requests: tests reach it by its own address, and then it gets all of them
+    canary-create --service iris --image … --ladder 0,100
 
   See what it would do
     canary-create --service iris --image … --dry-run

@@ -12,6 +12,7 @@ use crate::first_release::FirstRelease;
 #[allow(clippy::struct_excessive_bools)] // each is asked for or learnt by itself
 pub(crate) struct Desired {
     pub(crate) image: String,
+    /// The first of its ladder
     pub(crate) percent: u8,
     pub(crate) retry_rejected: bool,
     /// Within which the model has to be ready, if that is said

@@ -45,7 +45,7 @@ async fn create(args: Args) -> Result<Outcome> {
     let (run, results) = (args.run, args.results);
     let desired = Desired {
         image: args.image,
-        percent: args.percent,
+        percent: args.ladder.first(),
         retry_rejected: args.retry_rejected,
         start_timeout: args.start_timeout,
         first: args.first.read(&args.service)?,
@@ -66,7 +66,7 @@ async fn create(args: Args) -> Result<Outcome> {
         has_tried: false,
         outdated: String::new(),
     };
-    let service = Service::new(connect().await?, args.namespace, &args.service);
+    let service = Service::new(connect().await?, args.namespace, &args.service).with_stop_switch();
     if args.dry_run {
         service.preview(|observed| next(&desired, observed, &now())).await?;
         return Ok(Outcome::Done);
@@ -91,7 +91,7 @@ async fn release(
     loop {
         if desired.when_busy == WhenBusy::Wait {
             let left = latest_turn.saturating_duration_since(Instant::now());
-            let turn = |observed: &Observed| Ok(wait_for_turn(&desired, observed));
+            let turn = |observed: &Observed| wait_for_turn(&desired, observed);
             service.with_runs().reconcile(left, turn).await?;
         }
         let start_timeout = if let Some(time) = desired.start_timeout {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 use inference_service::{
-    Action, Diagnosis, GuardedPatch, Live, Mark, Observed, Release, same_image,
+    Action, Diagnosis, GuardedPatch, Live, Mark, Observed, Release, STOP_SWITCH, ScalePatch,
+    StopSwitch, same_image,
 };
 use step::Failure;
 
@@ -33,6 +34,8 @@ impl fmt::Display for Attempt {
 pub(crate) struct Released {
     /// canary, first or unchanged
     pub(crate) outcome: &'static str,
+    /// That the image has now
+    pub(crate) percent: u8,
     pub(crate) canary_url: String,
     /// RFC 3339
     pub(crate) started_at: String,
@@ -40,9 +43,10 @@ pub(crate) struct Released {
 
 impl fmt::Display for Released {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.outcome {
-            "first" => "a first release, which serves all requests",
-            "unchanged" => "the image serves all requests already",
+        f.write_str(match (self.outcome, self.percent) {
+            ("first", _) => "a first release, which serves all requests",
+            ("unchanged", _) => "the image serves all requests already",
+            (_, 0) => "the canary is ready, and gets no requests but tests",
             _ => "the canary is live",
         })?;
         if self.canary_url.is_empty() { Ok(()) } else { write!(f, ", at {}", self.canary_url) }
@@ -51,6 +55,7 @@ impl fmt::Display for Released {
 
 pub(crate) fn next(desired: &Desired, observed: &Observed, now: &str) -> Result<Action<Attempt>> {
     if observed.service.is_none() {
+        not_stopped(desired, observed)?;
         let spec = desired.spec(observed);
         let service = desired.first.service(&observed.namespace, &observed.name, &spec)?;
         return Ok(Action::Create(service));
@@ -68,6 +73,7 @@ pub(crate) fn next(desired: &Desired, observed: &Observed, now: &str) -> Result<
 /// The spec asks for something else: begin, if nothing else is under way.
 fn with_another_image(desired: &Desired, observed: &Observed) -> Result<Action<Attempt>> {
     let image = &desired.image;
+    not_stopped(desired, observed)?;
     if observed.mark.has_rejected_of(image, &desired.release) && !desired.retry_rejected {
         bail!(rejected(observed, image));
     }
@@ -107,6 +113,19 @@ fn with_another_image(desired: &Desired, observed: &Observed) -> Result<Action<A
     })
 }
 
+/// Refuses a release that has nothing in the spec yet while somebody has stopped all. Of one that has, the gate
+/// decides: it holds, or takes the canary back.
+pub(crate) fn not_stopped(desired: &Desired, observed: &Observed) -> Result<()> {
+    let Some(StopSwitch { by }) = &observed.stopped else { return Ok(()) };
+    let by = if by.is_empty() { String::new() } else { format!(", by {by}") };
+    let why = format!("all releases of the namespace are stopped{by}");
+    let hint = format!(
+        "`kubectl delete configmap {STOP_SWITCH} -n {}` lets them go on; then release it again",
+        observed.namespace
+    );
+    bail!(refusal(observed, &desired.image, &why, &hint));
+}
+
 /// The canary of another image that has not ended, in words; none when a release may begin.
 pub(crate) fn canary_in_progress(observed: &Observed, desired: &Desired) -> Option<String> {
     let other = observed.image().filter(|other| !same_image(other, &desired.image))?;
@@ -114,6 +133,7 @@ pub(crate) fn canary_in_progress(observed: &Observed, desired: &Desired) -> Opti
     // At 0 % the service is as good as stable once the canary was rejected, or was never ours.
     let has_ended = percent == 0
         && !observed.mark.is_fresh(other)
+        && !observed.mark.is_live_at_zero(other)
         && !is_replacing(desired, observed, other)
         && observed.is_latest_of_spec()
         && observed.latest() != observed.rolled_out();
@@ -157,7 +177,7 @@ fn with_our_image(desired: &Desired, observed: &Observed, now: &str) -> Result<A
         return Ok(Action::Wait("wait for KServe to make another revision".into()));
     }
     if observed.stable().is_some() {
-        return Ok(released(desired, "unchanged", observed, now));
+        return Ok(released(desired, "unchanged", 100, observed, now));
     }
     let Some(percent) =
         observed.percent().filter(|percent| *percent < 100 && !observed.rolled_out().is_empty())
@@ -184,9 +204,13 @@ fn our_canary(
     let is_marked = mark.is_of(image);
     // Of two releases that began at the same moment, the other may have marked last and patched in vain.
     let is_ours = mark.is_fresh(image) || desired.has_begun && !is_marked;
-    let is_rejected = mark.has_rejected_of(image, &desired.release) || percent == 0 && !is_ours;
+    let is_unknown = percent == 0 && !is_ours && !mark.is_live_at_zero(image);
+    let is_rejected = mark.has_rejected_of(image, &desired.release) || is_unknown;
     if is_rejected && !desired.retry_rejected {
         bail!(rejected(observed, image));
+    }
+    if is_rejected {
+        not_stopped(desired, observed)?; // it would begin once more
     }
     // What the container was before is known once there is a revision of it.
     if (is_rejected || is_ours && !is_marked && observed.is_latest_of_spec())
@@ -225,28 +249,35 @@ fn our_canary(
     }
 }
 
-/// It has had requests since then, which the mark keeps for a run that repeats this one.
+/// It is out since then, which the mark keeps for a run that repeats this one.
 fn live_now(desired: &Desired, observed: &Observed, live: Live, now: &str) -> Action<Attempt> {
+    // A promotion was stopped before it put it back.
+    if let Some(left) = observed.left_minimum(live.canary).filter(|_| !observed.cannot_scale) {
+        return Action::Scale(ScalePatch::put_back(observed, left));
+    }
     let mark = Some(&observed.mark).filter(|mark| mark.is_of(&desired.image));
     match mark {
         Some(mark) if !mark.live_since.is_empty() => {
-            released(desired, "canary", observed, &mark.live_since)
+            released(desired, "canary", live.percent, observed, &mark.live_since)
         }
-        Some(mark) if live.percent > 0 && !observed.cannot_mark => {
-            Action::Mark(Box::new(mark.go_live(now)))
+        Some(mark) if live.percent == 0 && !observed.cannot_mark => {
+            Action::Mark(Box::new(mark.go_live_at_zero(now)))
         }
-        _ => released(desired, "canary", observed, now),
+        Some(mark) if !observed.cannot_mark => Action::Mark(Box::new(mark.go_live(now))),
+        _ => released(desired, "canary", live.percent, observed, now),
     }
 }
 
 fn released(
     desired: &Desired,
     outcome: &'static str,
+    percent: u8,
     observed: &Observed,
     started_at: &str,
 ) -> Action<Attempt> {
     Action::Done(Attempt::Released(Released {
         outcome: if desired.is_first { "first" } else { outcome },
+        percent,
         canary_url: observed.canary_url().unwrap_or_default().to_owned(),
         started_at: started_at.to_owned(),
     }))
@@ -267,6 +298,7 @@ fn begun(desired: &Desired, observed: &Observed, baseline_image: &str) -> Result
     let mark = observed
         .mark
         .begin(&desired.image, observed.rolled_out(), baseline_image)
+        .beside_pods(observed.ready_pods(observed.rolled_out()), &observed.mark)
         .from_fields(desired.changed_fields(observed))
         .of(&desired.release);
     let mark = match observed.image() {

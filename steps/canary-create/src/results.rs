@@ -22,7 +22,10 @@ pub(crate) struct Results {
     /// Image that served before, by digest; empty on a first release
     #[arg(long)]
     pub(crate) result_baseline_image: ResultFile,
-    /// When the canary got its first requests, RFC 3339
+    /// Percent of the requests that it has; 100 where the outcome is first or unchanged
+    #[arg(long)]
+    pub(crate) result_percent: ResultFile,
+    /// When the canary got its first requests, or was out at 0 %, RFC 3339
     #[arg(long)]
     pub(crate) result_started_at: ResultFile,
     /// canary, first or unchanged
@@ -41,6 +44,7 @@ impl Results {
             &self.result_baseline_revision,
             &self.result_canary_url,
             &self.result_baseline_image,
+            &self.result_percent,
             &self.result_started_at,
             &self.result_outcome,
             &self.result_error,
@@ -61,8 +65,9 @@ impl Results {
     }
 
     pub(crate) fn end(&self, ended: &Released) -> Result<()> {
-        let Released { outcome, canary_url, started_at } = ended;
+        let Released { outcome, percent, canary_url, started_at } = ended;
         self.result_canary_url.write(canary_url)?;
+        self.result_percent.write(percent.to_string())?;
         self.result_started_at.write(started_at)?;
         self.result_outcome.write(outcome)
     }

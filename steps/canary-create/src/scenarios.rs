@@ -1,13 +1,16 @@
 //! Whole releases on the simulator.
 
+mod blue_green;
 mod container;
+mod decisions;
 mod failure;
 mod queue;
 mod rejection;
 mod release;
+mod stop;
 
 use inference_service::{
-    PROGRESS_DEADLINE,
+    PROGRESS_DEADLINE, ScalePatch, TAG_ROUTING,
     simulator::{Behaviour, Simulator},
 };
 use proptest::prelude::*;
@@ -26,11 +29,11 @@ fn serving(image: &str) -> Simulator {
 }
 
 fn desired(image: &str) -> Desired {
-    let Args { image, percent, retry_rejected, start_timeout, first, .. } =
+    let Args { image, ladder, retry_rejected, start_timeout, first, .. } =
         step::parse(["canary-create", "--service=iris", "--image", image]).unwrap();
     Desired {
         image,
-        percent,
+        percent: ladder.first(),
         retry_rejected,
         start_timeout,
         first: first.read("iris").unwrap(),
@@ -46,7 +49,7 @@ fn desired(image: &str) -> Desired {
 }
 
 async fn run(simulator: &Simulator, desired: Desired) -> Result<Released> {
-    let service = Service::new(simulator.client(), None, "iris");
+    let service = Service::new(simulator.client(), None, "iris").with_stop_switch();
     Box::pin(release(&service, desired, Duration::from_hours(1), &Results::default())).await
 }
 

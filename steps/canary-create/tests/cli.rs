@@ -38,8 +38,8 @@ fn a_name_that_leaves_no_room_for_its_canary_is_a_usage_error() {
 }
 
 #[test]
-fn a_hundred_percent_is_not_a_canary() {
-    let (code, text) = run(&["--service=iris", IMAGE, "--percent=100"]);
+fn a_ladder_of_a_hundred_percent_is_no_canary() {
+    let (code, text) = run(&["--service=iris", IMAGE, "--ladder=100"]);
     assert_eq!(code, 2);
     assert_snapshot!(text);
 }
@@ -64,7 +64,7 @@ fn port_is_not_set_as_a_variable() {
 #[test]
 fn without_a_cluster_it_could_not_and_every_empty_param_counts_as_not_given() {
     let empty = [
-        "--percent=",
+        "--ladder=",
         "--namespace=",
         "--start-timeout=",
         "--retry-rejected=",

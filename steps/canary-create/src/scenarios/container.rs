@@ -36,7 +36,7 @@ fn brings() -> serde_json::Value {
 #[tokio::test(start_paused = true)]
 async fn what_a_release_brings_comes_in_the_patch_of_its_image_and_is_noted_before() {
     for kill in
-        (0..4).flat_map(|number| [Some((number, false)), Some((number, true))]).chain([None])
+        (0..5).flat_map(|number| [Some((number, false)), Some((number, true))]).chain([None])
     {
         let simulator = serving_with(B, "512Mi");
         let before = simulator.container();

@@ -5,7 +5,8 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn a_service_that_does_not_exist_is_created_and_serves_all() {
     let simulator = Simulator::new();
-    assert_eq!(run(&simulator, desired(C)).await.unwrap().outcome, "first");
+    let ended = run(&simulator, desired(C)).await.unwrap();
+    assert_eq!((ended.outcome, ended.percent), ("first", 100));
     assert_eq!(traffic(&simulator), [(C.to_owned(), 100)]);
     assert_eq!(simulator.spec(), (C.to_owned(), None));
 }
@@ -14,19 +15,25 @@ async fn a_service_that_does_not_exist_is_created_and_serves_all() {
 async fn a_new_image_waits_at_zero_and_then_gets_its_percent() {
     let simulator = serving(B);
     let ended = run(&simulator, desired(C)).await.unwrap();
-    assert_eq!(ended.outcome, "canary");
+    assert_eq!((ended.outcome, ended.percent), ("canary", 10));
     assert_eq!(ended.canary_url, "http://latest-iris-predictor.models.example.test");
     assert_eq!(traffic(&simulator), [(B.to_owned(), 90), (C.to_owned(), 10)]);
     let mark = format!("mark {C}");
     assert_eq!(
         simulator.writes(),
-        [mark.clone(), format!("image {C}, percent 0"), format!("image {C}, percent 10"), mark]
+        [
+            "decisions ".to_owned(),
+            mark.clone(),
+            format!("image {C}, percent 0"),
+            format!("image {C}, percent 10"),
+            mark
+        ]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_write_and_run_again_it_is_live_once() {
-    for (number, applied) in (0..4).flat_map(|number| [(number, false), (number, true)]) {
+    for (number, applied) in (0..5).flat_map(|number| [(number, false), (number, true)]) {
         let simulator = serving(B);
         simulator.kill_at_write(number, applied);
         assert!(
@@ -75,10 +82,28 @@ async fn a_repeated_release_never_lowers_what_a_promotion_has_raised() {
     let simulator = serving(B);
     run(&simulator, desired(C)).await.unwrap();
     simulator.ask(C, Some(50));
-    run(&simulator, desired(C)).await.unwrap();
+    assert_eq!(run(&simulator, desired(C)).await.unwrap().percent, 50, "what it has");
     assert_eq!(simulator.spec(), (C.to_owned(), Some(50)));
     run(&simulator, Desired { percent: 60, ..desired(C) }).await.unwrap();
     assert_eq!(simulator.spec(), (C.to_owned(), Some(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minimum_that_a_promotion_has_left_behind_is_put_back() {
+    let simulator = serving(B);
+    let service = Service::new(simulator.client(), None, "iris");
+    let mut is_asked = false;
+    let raise = |observed: &Observed| {
+        let raise = ScalePatch::raise(observed, observed.latest(), 3);
+        let was_asked = std::mem::replace(&mut is_asked, true);
+        Ok(if was_asked { Action::Done(()) } else { Action::Scale(raise) })
+    };
+    service.reconcile(Duration::from_secs(10), raise).await.unwrap();
+    run(&simulator, desired(C)).await.unwrap();
+    assert_eq!(
+        simulator.annotations("iris-predictor-00001"),
+        serde_json::json!({TAG_ROUTING: "true"})
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +201,7 @@ proptest! {
     /// KServe, configuration, kubelet, route and status act late, twice, or in any order.
     #[test]
     fn in_whatever_order_the_cluster_acts_requests_stay_with_the_old_image_until_the_new_one_is_ready(
-        schedule in proptest::collection::vec(0..5_u8, 0..120), kill in proptest::option::of((0..4_usize, any::<bool>())),
+        schedule in proptest::collection::vec(0..5_u8, 0..120), kill in proptest::option::of((0..5_usize, any::<bool>())),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
