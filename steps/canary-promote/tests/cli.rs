@@ -28,16 +28,33 @@ fn an_empty_revision_is_a_usage_error() {
 }
 
 #[test]
-fn a_rung_of_the_ladder_is_below_a_hundred() {
-    let (code, text) = run(&["--service=iris", "--canary-revision=r", "--ladder=25,100"]);
+fn a_ladder_that_descends_is_a_usage_error() {
+    let (code, text) = run(&["--service=iris", "--canary-revision=r", "--ladder=25,10"]);
+    assert_eq!(code, 2);
+    assert_snapshot!(text);
+}
+
+#[test]
+fn rungs_without_a_time_are_a_usage_error() {
+    let (code, text) = run(&["--service=iris", "--canary-revision=r", "--climbed=10,25"]);
     assert_eq!(code, 2);
     assert_snapshot!(text);
 }
 
 #[test]
 fn without_a_cluster_it_could_not_and_every_empty_param_counts_as_not_given() {
-    let (code, text) =
-        run(&["--service=iris", "--canary-revision=r", "--ladder=", "--pause=", "--timeout="]);
+    let empty = [
+        "--ladder=",
+        "--percent=",
+        "--bake=",
+        "--room-timeout=",
+        "--timeout=",
+        "--started-at=",
+        "--climbed=",
+        "--reason=",
+        "--canary-image=",
+    ];
+    let (code, text) = run(&[&["--service=iris", "--canary-revision=r"][..], &empty].concat());
     assert_eq!(code, 1);
     assert_snapshot!(text);
 }
