@@ -15,9 +15,12 @@ use crate::results::Results;
 /// named. When that one is not there, nothing is done and the outcome is `nothing`. Run again, or
 /// killed and run again, it ends the same.
 ///
+/// With `--undo` it takes back what serves all requests, once: run again, it does not go further back.
+///
 /// With `--sweep` it takes back every canary of the namespace that no unfinished run will end.
 #[derive(Parser)]
 #[command(version, after_long_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag by itself
 pub(crate) struct Args {
     /// Name of the `InferenceService`
     #[arg(long, required_unless_present = "sweep")]
@@ -40,6 +43,16 @@ pub(crate) struct Args {
     /// Leave the canary alone if it serves all requests already
     #[arg(long)]
     pub(crate) keep_promoted: bool,
+    /// Take back what serves all requests, and go back to the version before it; with `--service-version`
+    /// only that version
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Who asks for it, for the event, whose reason is then `manual`
+    #[arg(long, value_name = "WHO")]
+    pub(crate) by: Option<String>,
+    /// Why, for the event
+    #[arg(long, value_name = "WHY")]
+    pub(crate) reason: Option<String>,
     /// Namespace of the service; the pod's own, or the kubeconfig's, when not given
     #[arg(long)]
     pub(crate) namespace: Option<String>,
@@ -47,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Take back every canary of the namespace that canary-create made and no unfinished run will end
-    #[arg(long, conflicts_with_all = ["service", "canary_revision", "canary_image", "made_by", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["service", "canary_revision", "canary_image", "made_by", "undo", "dry_run"])]
     pub(crate) sweep: bool,
     /// Sweep: how long a canary must have been without a run
     #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
@@ -91,6 +104,9 @@ Examples:
 
   Take back an image, whether its release got far or not
     canary-rollback --service iris --canary-image registry.local:5000/models/iris@sha256:…
+
+  Undo the last promotion
+    canary-rollback --service iris --undo --by ada --reason 'v3 sorts roses under tulips'
 
   Take back every canary that is left behind
     canary-rollback --sweep

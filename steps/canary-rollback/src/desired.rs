@@ -14,6 +14,15 @@ pub(crate) struct Desired {
     pub(crate) baseline_revision: Option<String>,
     pub(crate) baseline_image: Option<String>,
     pub(crate) keep_promoted: bool,
+    /// Nothing is named: what serves all requests is meant
+    pub(crate) undo: Option<Undo>,
+}
+
+/// An undo of what serves all requests
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Undo {
+    /// Version that is to go; empty for whichever serves
+    pub(crate) version: String,
 }
 
 impl Desired {

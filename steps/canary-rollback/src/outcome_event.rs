@@ -1,19 +1,15 @@
 //! The event that says what became of a canary, as a file for `cloudevent-send`.
 
-use std::{fs, path::Path, time::SystemTime};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cloudevent::{
     event::Draft,
-    http_binding::{self, Mode},
-    id::derived_id,
+    run_event::{self, RunEvent, first, known, run_of},
 };
 use inference_service::{Mark, Observed, has_digest};
 use serde_json::{Value, json};
-use step::{
-    Failure, OwnRun,
-    text::{from_trigger, short},
-};
+use step::{OwnRun, text::short};
 
 use crate::{
     args::EventArgs, desired::Desired, plan::RollbackOutcome, rollback_cause::RollbackCause,
@@ -28,10 +24,7 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// The same for every run of a Pipeline
 pub(crate) fn source_of(namespace: &str, run: &OwnRun) -> String {
-    match &run.pipeline {
-        Some(pipeline) => format!("/tekton/{namespace}/pipelines/{pipeline}"),
-        None => format!("/tekton/{namespace}/tasks/canary-rollback"),
-    }
+    run_event::source_of(namespace, run, "canary-rollback")
 }
 
 /// What the event says beside its outcome.
@@ -55,47 +48,31 @@ impl OutcomeEvent {
         name: &str,
         ended: &Result<RollbackOutcome>,
     ) -> Result<()> {
-        let file = folder.join(format!("{name}.json"));
-        let event = self.draft(ended).build().context("failed to build the event")?;
-        let body = http_binding::message(&event, Mode::Structured, None).body;
-        fs::write(&file, body).with_context(|| Failure {
-            what: format!("failed to write event `{}`", file.display()),
-            hint: "`event-folder` must be a folder that exists and can be written".into(),
-        })
+        run_event::write(self.draft(ended), folder, name)
     }
 
     fn draft(&self, ended: &Result<RollbackOutcome>) -> Draft {
         let (ty, details) = self.type_and_details(ended);
         let weight = if ty == PROMOTED { 100 } else { 0 };
-        let subject = self.observed.full_name();
         let uid = first(&[self.run.uid(), &self.mark().release.run_uid]);
         let given = self.context.correlation_id.as_deref().unwrap_or_default();
         let correlation =
             first(&[given, &self.mark().release.correlation, uid, &self.observed.name]);
         let cause = self.context.causation_id.as_deref();
         let hops = cause.map_or(0, |_| i64::from(self.context.chainhops.unwrap_or(0)) + 1);
-        let mut extensions =
-            vec![("correlationid".into(), correlation.into()), ("chainhops".into(), hops.into())];
-        extensions.extend(cause.map(|cause| ("causationid".into(), from_trigger(cause).into())));
-        Draft {
-            id: derived_id(&[
-                &self.source,
-                ty,
-                &subject,
-                correlation,
-                uid,
-                self.revision(),
-                &weight.to_string(),
-            ]),
-            source: self.source.clone(),
-            ty: ty.into(),
-            subject: Some(subject),
-            time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
-            datacontenttype: Some("application/json".into()),
-            dataschema: None,
-            extensions,
-            data: self.data(details, weight).to_string().into_bytes(),
-        }
+        let event = RunEvent {
+            source: &self.source,
+            ty,
+            subject: self.observed.full_name(),
+            correlation,
+            causation: cause,
+            hops,
+            run: uid,
+            revision: self.revision(),
+            weight,
+            data: self.data(details, weight),
+        };
+        event.draft()
     }
 
     fn mark(&self) -> &Mark {
@@ -113,9 +90,10 @@ impl OutcomeEvent {
         ])
     }
 
-    /// Whether the canary had requests, as far as the mark knows
+    /// Whether the canary had requests, as far as the mark knows; what an undo takes back had all of them
     fn was_live(&self) -> bool {
-        !(self.mark().is_of(self.image()) && self.mark().live_since.is_empty())
+        self.desired.undo.is_some()
+            || !(self.mark().is_of(self.image()) && self.mark().live_since.is_empty())
     }
 
     /// The type, and what its schema wants. "Rolled back" is said of what had requests and has none
@@ -149,12 +127,9 @@ impl OutcomeEvent {
     }
 
     fn data(&self, details: Value, weight: u8) -> Value {
-        let (mark, run, image) = (self.mark(), &self.run, self.image());
+        let (mark, image) = (self.mark(), self.image());
         let given = self.context.service_version.as_deref().unwrap_or_default();
         let noted = if mark.is_of(image) { mark.release.version.as_str() } else { "" };
-        let run = (!run.uid().is_empty()).then(|| {
-            known(json!({"uid": run.uid(), "name": run.name(), "pipeline": run.pipeline}))
-        });
         let baseline_image = Some(&mark.baseline_image).filter(|image| has_digest(image));
         let canary = has_digest(image).then(|| {
             known(json!({
@@ -170,7 +145,7 @@ impl OutcomeEvent {
             "serviceName": self.observed.name,
             "serviceVersion": first(&[given, noted, "unknown"]),
             "namespace": self.observed.namespace,
-            "run": run,
+            "run": run_of(&self.run),
             "canary": canary,
         }));
         if let (Value::Object(data), Value::Object(details)) = (&mut data, details) {
@@ -180,19 +155,6 @@ impl OutcomeEvent {
     }
 }
 
-/// The first text that is not empty
-fn first<'a>(texts: &[&'a str]) -> &'a str {
-    texts.iter().find(|text| !text.is_empty()).copied().unwrap_or_default()
-}
-
-/// The fields that are not empty
-fn known(mut fields: Value) -> Value {
-    if let Value::Object(fields) = &mut fields {
-        fields.retain(|_, value| !value.is_null() && *value != "");
-    }
-    fields
-}
-
 /// One line, as long as the schema allows
 fn text(message: &str) -> String {
     short(message, LONGEST_MESSAGE)
@@ -200,7 +162,7 @@ fn text(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, fs};
 
     use anyhow::anyhow;
     use inference_service::Release;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use inference_service::{Action, Observed, SETTLES_WITHIN, Service};
+use inference_service::{Action, Mark, Observed, SETTLES_WITHIN, Service};
 
 use crate::{
     desired::Desired,
     plan::{RollbackOutcome, next},
     results::Results,
+    undo,
 };
 
 const USUALLY_WITHIN: Duration = Duration::from_mins(9);
@@ -22,6 +23,17 @@ pub(crate) async fn take_back(
     results: &Results,
 ) -> Result<RollbackOutcome> {
     results.begin()?;
+    if desired.undo.is_some() && desired.canary_image.is_none() {
+        let name = |now: &Observed| {
+            observed.clone_from(now);
+            undo::name(desired, now)
+        };
+        let named = service.reconcile(timeout.unwrap_or(USUALLY_WITHIN), name).await;
+        if named.is_err() {
+            observed.mark = Mark::default(); // the event is not about the release that it is of
+        }
+        named?;
+    }
     let timeout = if let Some(timeout) = timeout {
         timeout
     } else {

@@ -3,9 +3,13 @@
 use std::fmt::Display;
 
 use inference_service::{
-    Observed, PIPELINE_RUN, Run, Service, TASK_RUN, pipeline_run, runs, same_image,
+    Mark, Observed, PIPELINE_RUN, Run, Service, TASK_RUN, pipeline_run, runs, same_image,
 };
 use kube::Client;
+use step::text::{from_trigger, short};
+
+/// A name, or an address of one
+const LONGEST_NAME: usize = 64;
 
 /// A reason of the event's schema, the task that it comes from, and a sentence for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,9 +24,11 @@ impl RollbackCause {
         Self { reason, stage: stage.into(), message: message.to_string() }
     }
 
-    /// Without a run: somebody took the canary back at a terminal.
-    pub(crate) fn by_hand() -> Self {
-        Self::new("manual", "canary-rollback", "somebody asked for it")
+    /// Somebody asked for it, at a terminal or by an event.
+    pub(crate) fn by_hand(by: Option<&str>, reason: Option<&str>) -> Self {
+        let by = short(&from_trigger(by.unwrap_or("somebody")), LONGEST_NAME);
+        let why = reason.map_or_else(String::new, |reason| format!(": {}", from_trigger(reason)));
+        Self::new("manual", "canary-rollback", format!("{by} asked for it{why}"))
     }
 
     /// By a PipelineRun and its `TaskRuns`; `ours` is the TaskRun that this process is in. A canary is
@@ -47,7 +53,10 @@ impl RollbackCause {
         });
         let last = with_it.into_iter().max_by_key(Run::created);
         let made = observed.mark.release.run.as_str();
-        if let Some(last) = &last {
+        let by_hand = last.as_ref().and_then(|last| half_done_by_hand(last, &observed.mark));
+        if let Some(by_hand) = by_hand {
+            by_hand
+        } else if let Some(last) = &last {
             Self::of_run(client, namespace, last.name(), "").await
         } else if made.is_empty() {
             Self::new("error", "canary-sweep", "no run will end this canary")
@@ -58,6 +67,14 @@ impl RollbackCause {
             Self::of_run(client, namespace, made, "").await
         }
     }
+}
+
+/// A run that gave the canary all requests, or the next percent, has ended well: what is half taken back since
+/// then, somebody wanted back.
+fn half_done_by_hand(last: &Run, mark: &Mark) -> Option<RollbackCause> {
+    let message = "somebody asked for it, and the run that was to take it back is gone";
+    (last.has_succeeded() && mark.is_rejected())
+        .then(|| RollbackCause::new("manual", "canary-rollback", message))
 }
 
 async fn has_succeeded(client: &Client, namespace: &str, run: &str) -> bool {
@@ -90,9 +107,11 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
         return RollbackCause::new("cancelled", &last(), format!("run `{name}` was cancelled"));
     }
     for task in &tasks {
-        let reason = match task.result("verdict") {
-            "fail" => "gate-failed",
-            "inconclusive" => "gate-inconclusive",
+        let reason = match (task.result("verdict"), first_word(task.result("reason"))) {
+            // A person's word, or none within the time that there was for it
+            ("fail" | "inconclusive", "override" | "not-approved") => "manual",
+            ("fail", _) => "gate-failed",
+            ("inconclusive", _) => "gate-inconclusive",
             _ => continue,
         };
         return RollbackCause::new(reason, &stage(task), task.result("reason"));
@@ -103,11 +122,20 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
             (_, "changed") => "changed",
             _ => "error",
         };
-        let message = match task.result("error") {
-            "" => &failure.message,
-            error => error,
+        let message = match (task.result("error"), task.result("outcome")) {
+            ("", "advanced") => format!("{}: {}", not_taken_over(run, task), failure.message),
+            ("", _) => failure.message.clone(),
+            (error, _) => error.to_owned(),
         };
         return RollbackCause::new(reason, &stage(task), message);
+    }
+    if let Some(task) = tasks.iter().find(|task| task.result("outcome") == "advanced") {
+        // Its Task has seen the next run, where it was told the run's name: then somebody deleted it.
+        let (reason, why) = match task.param("promotion") {
+            "" => ("error", not_taken_over(run, task)),
+            _ => ("cancelled", format!("{}, or it was deleted", not_taken_over(run, task))),
+        };
+        return RollbackCause::new(reason, &stage(task), why);
     }
     match &run.succeeded() {
         Some(condition) if condition.reason == "PipelineRunTimeout" => {
@@ -119,6 +147,17 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
         }
         _ => not_ended(name),
     }
+}
+
+/// It climbed a rung, and handed the canary to nobody.
+fn not_taken_over(run: &Run, task: &Run) -> String {
+    let (run, percent) = (run.name(), task.result("percent"));
+    format!("run `{run}` gave it {percent} %, and no run came to judge it there")
+}
+
+/// `override` of `override: ada: wrong model`
+fn first_word(reason: &str) -> &str {
+    reason.split([':', ' ']).next().unwrap_or_default()
 }
 
 fn not_ended(run: &str) -> RollbackCause {
@@ -157,11 +196,18 @@ mod tests {
         let fail = [("verdict", "fail"), ("reason", "errors: too many")];
         let unsure = [("verdict", "inconclusive"), ("reason", "no data")];
         let pass = [("verdict", "pass"), ("reason", "all hold")];
+        let aborted = [("verdict", "fail"), ("reason", "override: ada aborts it: wrong model")];
+        let nobody = [("verdict", "inconclusive"), ("reason", "not-approved: within 24h")];
         let changed = [("outcome", "changed"), ("error", "the latest revision is another")];
         let gate = |results: &[(&str, &str)]| task("prometheus-gate", "False", "Failed", results);
         let cases = [
             (vec![gate(&fail)], ("gate-failed", "prometheus-gate", "errors: too many")),
             (vec![gate(&unsure)], ("gate-inconclusive", "prometheus-gate", "no data")),
+            (
+                vec![gate(&aborted)],
+                ("manual", "prometheus-gate", "override: ada aborts it: wrong model"),
+            ),
+            (vec![gate(&nobody)], ("manual", "prometheus-gate", "not-approved: within 24h")),
             (vec![gate(&[])], ("error", "prometheus-gate", "exited with code 1")),
             (
                 vec![task("prometheus-gate", "False", "TaskRunTimeout", &[])],
@@ -180,6 +226,63 @@ mod tests {
             let found = of_tasks(&pipeline_run("", "Running"), tasks);
             assert_eq!(found, RollbackCause::new(reason, stage, message));
         }
+    }
+
+    #[test]
+    fn an_advance_that_nobody_took_over_is_the_cause_and_says_at_which_percent() {
+        let gate = [("verdict", "pass"), ("reason", "all hold")];
+        let gate = || task("prometheus-gate", "True", "Succeeded", &gate);
+        let advanced = [("outcome", "advanced"), ("percent", "25"), ("error", "")];
+        let nobody = "run `promotion-1` gave it 25 %, and no run came to judge it there";
+        let told = |promotion: &str| {
+            let mut run = json!({
+                "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+                "metadata": {"name": "canary-promote", "labels": {"tekton.dev/pipelineTask": "canary-promote"}},
+                "spec": {"params": [{"name": "promotion", "value": promotion}]},
+                "status": {"conditions": [{"type": "Succeeded", "status": "True"}]},
+            });
+            let results = advanced.map(|(name, value)| json!({"name": name, "value": value}));
+            run["status"]["results"] = json!(results);
+            serde_json::from_value(run).unwrap()
+        };
+        let cases = [
+            (
+                task("canary-promote", "False", "Failed", &advanced),
+                ("error", format!("{nobody}: exited with code 1")),
+            ),
+            (told(""), ("error", nobody.to_owned())),
+            (told("promotion"), ("cancelled", format!("{nobody}, or it was deleted"))),
+        ];
+        for (promote, (reason, message)) in cases {
+            let found = of_tasks(&pipeline_run("", "Completed"), vec![gate(), promote]);
+            assert_eq!(found, RollbackCause::new(reason, "canary-promote", message));
+        }
+    }
+
+    #[test]
+    fn what_is_half_taken_back_after_its_run_ended_well_somebody_wanted_back() {
+        let ended = |status: &str| -> Run {
+            let conditions = json!([{"type": "Succeeded", "status": status}]);
+            serde_json::from_value(json!({
+                "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+                "metadata": {"name": "promotion-1"}, "spec": {}, "status": {"conditions": conditions},
+            }))
+            .unwrap()
+        };
+        let begun = Mark::default().begin("c", "b", "b");
+        let rejected = begun.reject("c", "r");
+        let found = half_done_by_hand(&ended("True"), &rejected).unwrap();
+        assert_eq!(found.reason, "manual");
+        assert_eq!(half_done_by_hand(&ended("True"), &begun), None, "nobody took it over");
+        assert_eq!(half_done_by_hand(&ended("False"), &rejected), None, "its own `finally` died");
+    }
+
+    #[test]
+    fn who_asked_for_it_and_why_is_the_message_of_what_was_done_by_hand() {
+        let message = |by, reason| RollbackCause::by_hand(by, reason).message;
+        assert_eq!(message(None, None), "somebody asked for it");
+        assert_eq!(message(Some("ada"), Some("$$(HOME)")), "ada asked for it: $(HOME)");
+        assert_eq!(message(Some("a\nb"), None), "a | b asked for it");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod container;
 mod identity;
 mod sweep;
+mod undo;
 
 use std::time::Duration;
 

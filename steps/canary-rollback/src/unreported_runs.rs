@@ -98,12 +98,53 @@ async fn unreported(
     Ok(Some(UnreportedRun { event, outcome }))
 }
 
-/// Whether a TaskRun of the run sent an event, or a rollback its own.
+/// Whether a TaskRun of the run sent an event, or a rollback its own, or handed the canary to the next run,
+/// which then sends the event of its end.
 fn has_sent_an_event(task: &Run) -> bool {
     match task.label("tekton.dev/task") {
         "cloudevent-send" => task.has_succeeded(),
         // It also sends one when it fails.
         "canary-rollback" => task.has_succeeded() || task.result("status-code").starts_with('2'),
+        // Where no run came of it, the sweep takes the canary back, and tells that.
+        "canary-promote" => {
+            task.result("outcome") == "advanced"
+                && (task.has_succeeded() || task.result("status-code").starts_with('2'))
+        }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn task(name: &str, status: &str, results: &[(&str, &str)]) -> Run {
+        let results: Vec<_> =
+            results.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        serde_json::from_value(json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+            "metadata": {"name": name, "labels": {"tekton.dev/task": name}}, "spec": {},
+            "status": {"results": results, "conditions": [{"type": "Succeeded", "status": status}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_run_has_told_of_its_end_when_its_event_was_taken_or_the_next_rung_was_handed_over() {
+        let sent = ("status-code", "202");
+        for (name, status, results, is_sent) in [
+            ("cloudevent-send", "True", &[][..], true),
+            ("cloudevent-send", "False", &[sent], false),
+            ("canary-rollback", "False", &[sent], true),
+            ("canary-promote", "True", &[("outcome", "promoted")], false),
+            ("canary-promote", "True", &[("outcome", "advanced")], true),
+            ("canary-promote", "False", &[("outcome", "advanced"), sent], true),
+            ("canary-promote", "False", &[("outcome", "advanced"), ("status-code", "")], false),
+        ] {
+            let found = has_sent_an_event(&task(name, status, results));
+            assert_eq!(found, is_sent, "{name} {status} {results:?}");
+        }
     }
 }

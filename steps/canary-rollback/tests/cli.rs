@@ -28,6 +28,13 @@ fn a_rollback_of_nobody_knows_what_is_a_usage_error() {
 }
 
 #[test]
+fn an_undo_names_no_canary() {
+    let (code, text) = run(&["--service=iris", "--undo=true", "--canary-image=r/iris@sha256:5d41"]);
+    assert_eq!(code, 2);
+    assert_snapshot!(text);
+}
+
+#[test]
 fn without_a_cluster_it_could_not_and_every_empty_param_counts_as_not_given() {
     let (code, text) = run(&[
         "--service=iris",

@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn found(simulator: &Simulator) -> Vec<String> {
+pub(super) async fn found(simulator: &Simulator) -> Vec<String> {
     let found =
         orphaned_canaries(&simulator.client(), NAMESPACE, Duration::from_secs(20)).await.unwrap();
     found.into_iter().map(|orphaned_canary| orphaned_canary.image).collect()
@@ -34,6 +34,19 @@ async fn a_canary_without_our_mark_is_never_swept() {
     assert_eq!(found(&simulator).await, [""; 0]);
     mark(&simulator, |mark| mark.begin(D, "iris-predictor-00002", B)).await;
     assert_eq!(found(&simulator).await, [""; 0], "the mark is of another image");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_is_out_at_zero_is_left_behind_like_any_other_and_is_taken_back() {
+    let simulator = made_by_run("at zero");
+    mark(&simulator, |mark| began(mark).go_live_at_zero("2026-11-24T06:07:00Z")).await;
+    assert_eq!(found(&simulator).await, [""; 0], "its runs go on");
+    simulator.end_run("release-1");
+    simulator.end_run("promotion-1");
+    assert_eq!(found(&simulator).await, [C]);
+    assert_eq!(run(&simulator, by_image(C)).await.unwrap(), rolled_back());
+    assert_on(&simulator, B, "at zero");
+    assert!(!simulator.revisions().contains(&"iris-predictor-00003".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
