@@ -10,7 +10,10 @@ const EXAMPLES: &str = "\
 Fields of `extensions.event`, each a text, empty where the event has no such thing:
   type id source name correlationId hops service version versionLabel
   bento bentoStore sha256 container                                        (requested)
-  image revision baselineRevision baselineImage weight startedAt           (canary.created)
+  image revision baselineRevision baselineImage weight startedAt
+  ladder climbed                                                  (canary.created|advanced)
+  decision percent by reason                                            (decision.requested)
+  by reason                                                             (rollback.requested)
 
 A trigger's filter and binding:
   extensions.event.type == 'build.canary.release.requested.v1'

@@ -29,4 +29,15 @@ pub(crate) struct Event {
     /// Percent; empty where none is given and at 0, where there is no share to judge by
     pub(crate) weight: String,
     pub(crate) started_at: String,
+    /// As crate `ladder` writes it
+    pub(crate) ladder: String,
+    /// As crate `ladder` writes it; empty on the first rung
+    pub(crate) climbed: String,
+    pub(crate) decision: String,
+    /// Up to which percent the decision counts; empty where it counts up to 100
+    pub(crate) percent: String,
+    /// Who asks, in one line
+    pub(crate) by: String,
+    /// Why, in one line
+    pub(crate) reason: String,
 }

@@ -14,6 +14,12 @@ pub(crate) enum EventType {
     Requested,
     /// A canary got its first requests
     CanaryCreated,
+    /// A canary climbed a rung, and a gate is to decide about the next
+    CanaryAdvanced,
+    /// A person's word about a release in progress
+    DecisionRequested,
+    /// A person wants the version before back
+    RollbackRequested,
     /// How a release or a canary ended, which starts nothing
     Outcome,
 }
@@ -23,18 +29,22 @@ impl EventTypes {
         Self { prefix: format!("{}.", prefix.trim_end_matches('.')) }
     }
 
-    /// Types are compared whole: a prefix would match what the pipelines send themselves, a loop.
+    /// Types are compared whole: a prefix would match what the pipelines send themselves, a loop. The
+    /// one type that a promotion sends and that starts a promotion ends by itself, as weights ascend.
     pub(crate) fn find(&self, ty: &str) -> Result<EventType, Refusal> {
         match ty.strip_prefix(&self.prefix) {
             Some("requested.v1") => Ok(EventType::Requested),
             Some("canary.created.v1") => Ok(EventType::CanaryCreated),
+            Some("canary.advanced.v1") => Ok(EventType::CanaryAdvanced),
+            Some("decision.requested.v1") => Ok(EventType::DecisionRequested),
+            Some("rollback.requested.v1") => Ok(EventType::RollbackRequested),
             Some("canary.promoted.v1" | "canary.rolledback.v1" | "failed.v1") => {
                 Ok(EventType::Outcome)
             }
             _ => Err(Refusal::invalid(
                 format!("attribute `type` is `{}`, which is unknown here", shown(ty)),
                 format!(
-                    "write `{0}requested.v1` to ask for a release; `{0}canary.created.v1` starts a promotion",
+                    "write `{0}requested.v1` to ask for a release, `{0}decision.requested.v1` to say a word about one, `{0}rollback.requested.v1` to undo it; `{0}canary.created.v1` and `{0}canary.advanced.v1` start promotions",
                     self.prefix
                 ),
             )),

@@ -13,6 +13,9 @@
 //! - `data`: which fields the data must have, of which form
 //! - `encoding`: UTF-8 without a byte order mark
 //! - `container`: what a request brings for the model's container
+//! - `canary`: what is said of a canary, and of the rungs that it has climbed
+//! - `people`: what people ask for, who they are, and why
+//! - `field`: a text, a percent or an object of the data
 //! - `patterns`: of names, versions, stores and images
 //! - `event`: what the triggers get
 //! - `refusal`: why an event starts nothing, and what to write instead
@@ -20,6 +23,7 @@
 
 mod args;
 mod authentication;
+mod canary;
 mod container;
 mod credentials;
 mod data;
@@ -27,10 +31,12 @@ mod encoding;
 mod event;
 mod event_recorder;
 mod event_type;
+mod field;
 mod http_binding;
 mod interceptor;
 mod normalise;
 mod patterns;
+mod people;
 mod protocol;
 mod refusal;
 mod server;

@@ -79,6 +79,11 @@ pub(crate) fn is_time(text: &str) -> bool {
     matches!(zone, "Z" | "+00:00" | "-00:00")
 }
 
+/// `^(approve|hold|resume|promote|abort)$`
+pub(crate) fn is_decision(text: &str) -> bool {
+    matches!(text, "approve" | "hold" | "resume" | "promote" | "abort")
+}
+
 /// `a` to `z` and `0` to `9`
 const fn is_lower(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
@@ -103,7 +108,7 @@ mod tests {
 
     type Pattern = (fn(&str) -> bool, &'static str);
 
-    const PATTERNS: [Pattern; 9] = [
+    const PATTERNS: [Pattern; 10] = [
         (is_service, "[a-z]([a-z0-9-]{0,44}[a-z0-9])?"),
         (is_version, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"),
         (is_bento, "[A-Za-z0-9_.-]{1,63}:[A-Za-z0-9_.-]{1,128}"),
@@ -112,6 +117,7 @@ mod tests {
         (is_image, "[a-z0-9][a-z0-9._:/-]{0,440}@sha256:[a-f0-9]{64}"),
         (is_any_image, "[A-Za-z0-9._:/@-]{0,512}"),
         (is_revision, "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"),
+        (is_decision, "approve|hold|resume|promote|abort"),
         (
             is_time,
             "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})",

@@ -186,12 +186,11 @@ impl Server {
         match self.interceptor.process(&request, SystemTime::now()) {
             Decision::Continue(event) => {
                 tracing::info!(
-                    "took event `{}` from `{}`: {} of {} {}, as {}",
+                    "took event `{}` from `{}`: {} of {}, as {}",
                     shown(&event.id),
                     shown(&event.source),
                     shown(&event.ty),
-                    event.service,
-                    event.version,
+                    format!("{} {}", event.service, event.version).trim_end(),
                     event.name
                 );
                 json(&protocol::proceed(&event))

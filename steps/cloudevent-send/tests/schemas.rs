@@ -57,7 +57,7 @@ fn each_file_is_named_after_its_id_and_its_type() {
             assert_eq!(schema["title"], format!("{PREFIX}.{}.v1", name.replace('-', ".")));
         }
     }
-    assert_eq!(schemas().len(), 6, "five types and what they share");
+    assert_eq!(schemas().len(), 9, "eight types and what they share");
 }
 
 #[test]
@@ -78,9 +78,12 @@ fn each_schema_needs_what_it_says_it_needs() {
     let required = [
         ("requested", &["serviceName", "serviceVersion"][..]),
         ("canary-created", &["serviceName", "serviceVersion", "canary"]),
+        ("canary-advanced", &["serviceName", "serviceVersion", "canary"]),
         ("canary-promoted", &["serviceName", "serviceVersion", "canary"]),
         ("canary-rolledback", &["serviceName", "serviceVersion", "reason"]),
         ("failed", &["serviceName", "serviceVersion", "stage", "reason"]),
+        ("decision-requested", &["serviceName", "serviceVersion", "decision", "by"]),
+        ("rollback-requested", &["serviceName", "by"]),
     ];
     for (name, fields) in required {
         for field in fields {
@@ -89,6 +92,16 @@ fn each_schema_needs_what_it_says_it_needs() {
             });
             assert!(!validator(name).is_valid(&data), "{name} without {field}");
         }
+    }
+}
+
+#[test]
+fn an_advanced_canary_needs_what_the_next_gate_reads() {
+    for field in ["image", "weight", "revision", "baselineRevision", "startedAt", "climbed"] {
+        let data = changed("canary-advanced", |data| {
+            data["canary"].as_object_mut().unwrap().remove(field);
+        });
+        assert!(!validator("canary-advanced").is_valid(&data), "without canary.{field}");
     }
 }
 
@@ -118,6 +131,23 @@ fn a_wrong_value_is_refused() {
         ("canary-created", "/canary/weight", json!("10")),
         ("canary-created", "/canary/startedAt", json!("yesterday")),
         ("canary-created", "/canary/revision", json!("Iris_2")),
+        ("canary-advanced", "/canary/weight", json!(0)),
+        ("canary-advanced", "/canary/weight", json!(101)),
+        ("canary-advanced", "/canary/ladder", json!("10;25")),
+        ("canary-advanced", "/canary/rung", json!(0)),
+        ("canary-advanced", "/canary/climbed", json!("10@2026-11-24T06:10:40Z")),
+        ("canary-advanced", "/canary/climbed/0/weight", json!(100)),
+        ("canary-advanced", "/canary/climbed/0/startedAt", json!("yesterday")),
+        ("canary-advanced", "/gate/reason", json!("a".repeat(1025))),
+        ("decision-requested", "/decision", json!("maybe")),
+        ("decision-requested", "/decision", json!("hold")), // and the percent of the example
+        ("decision-requested", "/percent", json!(0)),
+        ("decision-requested", "/percent", json!("50")),
+        ("decision-requested", "/by", json!("")),
+        ("decision-requested", "/by", json!("a".repeat(257))),
+        ("decision-requested", "/reason", json!("a".repeat(1025))),
+        ("rollback-requested", "/serviceVersion", json!(2)),
+        ("rollback-requested", "/by", json!("")),
         ("canary-rolledback", "/reason", json!("because")),
         ("canary-rolledback", "/message", json!("a".repeat(1025))),
         ("failed", "/stage", json!("")),
@@ -163,9 +193,13 @@ fn what_the_fields_of_a_pipeline_make_keeps_to_the_schema() {
                 "canary.baselineRevision=iris-predictor-00001",
                 "canary.baselineImage=",
                 "canary.startedAt=2026-11-24T06:10:40Z",
+                "canary.ladder=10,25,50,100",
+                "canary.rung:int=1",
             ],
         ),
-        ("canary.promoted", &[&image, "canary.weight:int=100"]),
+        ("canary.promoted", &[&image, "canary.weight:int=100", "gate.reason=held for 60s"]),
+        ("decision.requested", &["decision=approve", "percent:int=50", "by=ada", "reason=x=y"]),
+        ("rollback.requested", &["by=ada", "reason="]),
         ("canary.rolledback", &["reason=gate-inconclusive", "message=no data", "canary.image="]),
         ("canary.rolledback", &["reason=changed", &image, "canary.weight:int=0"]),
         ("failed", &["stage=bento-build", "reason=Failed"]),

@@ -102,7 +102,7 @@ proptest! {
     fn nothing_in_a_request_panics(
         names in prop::collection::vec("(?i)(ce-(id|type|source|specversion|chainhops|[a-z-]{0,9})|content-type|authorization|x-hub-signature-256|webhook-(id|timestamp|signature)|\\PC{0,9})", 0..8),
         values in prop::collection::vec("(\\PC{0,20}|%[0-9a-fA-F%]{0,3}|1\\.0|v1,[A-Za-z0-9+/=]{0,50}|sha256=[0-9a-f\\PC]{0,64}|Bearer \\PC{0,9}|[0-9]{0,30}|(?i)application/(cloudevents)?(-batch)?\\+?json(; *charset=\"?[a-z0-9-]{0,9}\"?)?)", 8),
-        body in "(\\PC{0,60}|[\\[\\]{}\":,0-9a-z\\\\u.eE+ -]{0,60}|\\{\"specversion\":\"1\\.0\",\"id\":\"\\PC{0,9}\",\"source\":\"/s\",\"type\":\"build\\.canary\\.release\\.requested\\.v1\",\"data\":[\\[\\]{}\":,0-9a-z.eE+ -]{0,40}\\})",
+        body in "(\\PC{0,60}|[\\[\\]{}\":,0-9a-z\\\\u.eE+ -]{0,60}|\\{\"specversion\":\"1\\.0\",\"id\":\"\\PC{0,9}\",\"source\":\"/s\",\"type\":\"build\\.canary\\.release\\.((decision\\.|rollback\\.)?requested|canary\\.(created|advanced))\\.v1\",\"data\":[\\[\\]{}\":,0-9a-z.eE+ -]{0,40}\\})",
         keyed in any::<bool>(),
     ) {
         let mut headers = Headers::default();
