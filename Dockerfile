@@ -9,7 +9,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=$TARGETARCH \
     cargo build --release --locked \
-      -p bento-image -p bento-retrieve -p canary-create -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
+      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
       -p cloudevent-interceptor \
  && mkdir -p /out/$TARGETARCH \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \
@@ -43,6 +43,13 @@ COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=rust /out/$TARGETARCH/canary-create /canary-create
 USER 65532:65532
 ENTRYPOINT ["/canary-create"]
+
+FROM scratch AS canary-decide
+ARG TARGETARCH
+COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=rust /out/$TARGETARCH/canary-decide /canary-decide
+USER 65532:65532
+ENTRYPOINT ["/canary-decide"]
 
 FROM scratch AS canary-promote
 ARG TARGETARCH

@@ -21,7 +21,10 @@ pub(crate) fn base(binary: &str, subcommand: &str, flag: &str) -> Vec<String> {
         ("bento-image", "prepare", _) => &[store, s3, bento, repository, once, "--into=new/work"],
         ("bento-image", "finish", _) => &[store, s3, bento, repository, once, "--from=new"],
         ("bento-image", "assemble" | "plan", _) => &[store, s3, bento, repository, once],
-        ("canary-create", ..) => &["--service=iris", &image, "--percent=10"],
+        ("canary-create", ..) => &["--service=iris", &image, "--ladder=10"],
+        ("canary-decide", ..) => {
+            &["--service=iris", "--decision=hold", "--version=v2", "--by=ada", "--timeout=1s"]
+        }
         ("canary-promote", ..) => &["--service=iris", "--canary-revision=iris-predictor-00002"],
         ("canary-rollback", ..) => &["--service=iris", &image.replacen("image", "canary-image", 1)],
         ("prometheus-gate", "", "--spec") => &[&unreachable],

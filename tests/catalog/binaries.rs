@@ -55,6 +55,7 @@ fn is_stale(binary: &Path, name: &str) -> bool {
         of("steps/inference-service"),
         of("steps/model-container"),
         of("steps/cloudevent"),
+        of("steps/ladder"),
         of("steps/registry"),
         of("steps/bento-retrieve"),
         of("steps").join(name),

@@ -103,6 +103,10 @@ fn a_sample_passes_what_is_declared_and_all_that_is_required() {
             for file in files(&format!("{folder}/{name}/samples"), "yaml") {
                 for run in documents(&file).iter().filter(|object| object["kind"] == kind) {
                     let called = text(run, &format!("/spec/{by_ref}/name")).to_owned();
+                    if let Some(spec) = run.pointer("/spec/pipelineSpec") {
+                        call(&mut faults, &file, &run["spec"], spec);
+                        continue;
+                    }
                     let Some(spec) = specs(folder).get(&called).cloned() else {
                         faults.add(&file, format!("there is no `{called}` in {folder}/"));
                         continue;

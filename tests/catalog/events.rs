@@ -88,6 +88,7 @@ fn example(value: &str) -> String {
         ("service", "iris"),
         ("version", "v2"),
         ("percent", "10"),
+        ("ladder", "10,25,50,100"),
         ("namespace", "team"),
         ("uid", "6e8bc430-9c3a-11d9-9669-0800200c9a66"),
         ("name", "release-6e8bc430"),

@@ -10,8 +10,11 @@ use crate::{faults::Faults, tree::*};
 fn an_account_may_do_what_the_readmes_of_its_tasks_ask_for_and_no_more() {
     let mut faults = Faults::default();
     let accounts = [
-        ("canary-releaser", ["canary-create", "canary-promote", "canary-rollback"].as_slice()),
-        ("canary-observer", &["cloudevent-send"]),
+        (
+            "canary-releaser",
+            ["canary-create", "canary-decide", "canary-promote", "canary-rollback"].as_slice(),
+        ),
+        ("canary-observer", &["cloudevent-send", "prometheus-gate"]),
     ];
     for (account, tasks) in accounts {
         let asked = tasks.iter().flat_map(|task| rights(&role_of_readme(task))).collect();

@@ -97,6 +97,40 @@ pub(crate) fn specs(folder: &str) -> BTreeMap<String, Value> {
     folders(folder).into_iter().filter_map(|name| Some((name.clone(), spec(&name)?))).collect()
 }
 
+/// Every Pipeline, and every one that a trigger or a sample brings along in a run, with where it stands.
+pub(crate) fn all_pipelines() -> Vec<(String, Value)> {
+    let samples = folders("pipelines").into_iter();
+    let samples = samples.flat_map(|name| files(&format!("pipelines/{name}/samples"), "yaml"));
+    let embedded = trigger_files().into_iter().chain(samples).flat_map(|file| {
+        let found = documents(&file).iter().flat_map(embedded_pipelines).collect::<Vec<_>>();
+        found.into_iter().map(move |spec| (file.clone(), spec))
+    });
+    let named = specs("pipelines").into_iter();
+    named.map(|(name, spec)| (format!("pipelines/{name}"), spec)).chain(embedded).collect()
+}
+
+fn embedded_pipelines(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, inner)| match name.as_str() {
+                "pipelineSpec" => vec![inner.clone()],
+                _ => embedded_pipelines(inner),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(embedded_pipelines).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The Pipeline that a run brings along, or names.
+pub(crate) fn pipeline_of(run: &Value) -> Option<Value> {
+    match run.pointer("/spec/pipelineSpec") {
+        Some(spec) => Some(spec.clone()),
+        None => specs("pipelines").remove(text(run, "/spec/pipelineRef/name")),
+    }
+}
+
 pub(crate) fn tasks() -> BTreeMap<String, Value> {
     specs("tasks")
 }

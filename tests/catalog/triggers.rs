@@ -79,12 +79,10 @@ fn a_template_starts_its_pipeline_as_it_is_declared() {
                 let set = run["metadata"]["annotations"].get(&annotation).is_some();
                 faults.unless(set, &here, format!("set the annotation {annotation}"));
             }
-            let called = text(run, "/spec/pipelineRef/name");
-            let Some(spec) = specs("pipelines").remove(called) else {
-                faults.add(
-                    &here,
-                    format!("pipelineRef names no Pipeline of this catalog: `{called}`"),
-                );
+            let Some(spec) = pipeline_of(run) else {
+                let called = text(run, "/spec/pipelineRef/name");
+                let why = format!("pipelineRef names no Pipeline of this catalog: `{called}`");
+                faults.add(&here, why);
                 continue;
             };
             call(&mut faults, &here, &run["spec"], &spec);
@@ -129,7 +127,9 @@ fn accounts(faults: &mut Faults, here: &str, run: &Value, spec: &Value) {
 fn account_of(task: &str) -> &'static str {
     match task {
         "bento-build" | "bento-image" | "bento-retrieve" => "canary-builder",
-        "canary-create" | "canary-promote" | "canary-rollback" => "canary-releaser",
+        "canary-create" | "canary-decide" | "canary-promote" | "canary-rollback" => {
+            "canary-releaser"
+        }
         _ => "canary-observer",
     }
 }
@@ -182,16 +182,51 @@ fn the_listener_serves_every_trigger_and_exact_types_only() {
         // A prefix also matches what the pipelines themselves send: a loop.
         faults.unless(!filter.contains("type.startsWith"), &here, "compare types by `==`");
     }
-    // Types that lead to a run, and the types that this run's own Pipeline sends.
-    let leads_to = [("release", "canary-release"), ("promotion", "canary-promotion")];
-    for (trigger, pipeline) in leads_to {
-        let filter = object("Trigger", trigger).to_string();
-        for (_, ty, _) in sent_events(&specs("pipelines")[pipeline]) {
+    // Types that lead to a run, and the types that this run's own Pipeline sends. What leads from rung to rung is
+    // sent by a Task of it, with weights that ascend.
+    for trigger in objects("Trigger") {
+        let name = text(&trigger, "/metadata/name");
+        let template = object("TriggerTemplate", text(&trigger, "/spec/template/ref"));
+        let runs = list(template["spec"].get("resourcetemplates")).iter();
+        let sent = runs.filter_map(pipeline_of).flat_map(|spec| sent_events(&spec));
+        for (_, ty, _) in sent {
             faults.unless(
-                !filter.contains(&format!("== '{ty}'")),
-                format!("triggers, Trigger {trigger}"),
+                !wanted_types(&trigger).contains(&ty),
+                format!("triggers, Trigger {name}"),
                 format!("it wants `{ty}`, which its own run sends: a loop"),
             );
+        }
+    }
+    faults.none();
+}
+
+/// The types that a Trigger's filter compares with.
+fn wanted_types(trigger: &Value) -> Vec<String> {
+    let filters = found_at_key(trigger, "value");
+    let quoted = filters.iter().flat_map(|filter| filter.split('\'').skip(1).step_by(2));
+    quoted.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_type_that_starts_a_run_has_a_schema_and_starts_one() {
+    let mut faults = Faults::default();
+    let schemas = files("triggers/schemas", "json").into_iter().map(|file| {
+        serde_json::from_str::<Value>(&read(&file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"))
+    });
+    let titles: BTreeSet<_> = schemas.map(|schema| text(&schema, "/title").to_owned()).collect();
+    let mut seen = BTreeSet::new();
+    for trigger in objects("Trigger") {
+        let here = format!("triggers, Trigger {}", text(&trigger, "/metadata/name"));
+        let types = wanted_types(&trigger);
+        faults.unless(!types.is_empty(), &here, "its filter names no type");
+        let exact: Vec<_> =
+            types.iter().map(|ty| format!("extensions.event.type == '{ty}'")).collect();
+        faults.equal(&here, "filter", found_at_key(&trigger, "value").join(""), exact.join(" || "));
+        for ty in types {
+            faults.unless(titles.contains(&ty), &here, format!("no schema has the title `{ty}`"));
+            let why = format!("another Trigger wants `{ty}` too: two runs for one event");
+            faults.unless(seen.insert(ty), &here, why);
         }
     }
     faults.none();
