@@ -26,8 +26,8 @@ use crate::{
 
 /// Watch a model go from a notebook to production through a canary
 ///
-/// Four releases: the first gets all requests; the second gets 10 % of them, passes the gate and is
-/// promoted; the third answers with errors, the fourth refuses every request, and both are rolled back.
+/// Four releases: the first gets all requests; the second gets 10 % of them, then 50 %, passes a gate on each rung and
+/// is promoted; the third answers with errors, the fourth refuses every request, and both are rolled back.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Args {
@@ -40,6 +40,9 @@ struct Args {
 }
 
 const SERVICE: &str = "iris";
+
+/// The percents that a release climbs here; a site has more of them.
+const LADDER: &str = "10,50,100";
 
 /// A release builds an image; nothing of it takes longer than this.
 const LONGEST_RUN: Duration = Duration::from_mins(20);
@@ -68,7 +71,7 @@ async fn scenario(args: Args) -> Result<Outcome> {
     let host = releases.site.host(SERVICE).await?;
     releases.count(&host).await?;
 
-    releases.chapter(2, "better: 10 % of the requests, a gate with evidence, then all of them");
+    releases.chapter(2, "better: 10 % of the requests, then 50 %, a gate with evidence on each rung, then all of them");
     let traffic = Traffic::start(&releases.site, &host, rate)?;
     let known = releases.site.runs("canary-promotion").await?;
     releases.release(&version(2), "good").await?;
@@ -123,14 +126,24 @@ impl Releases {
         Ok(())
     }
 
-    /// The second run: gate, then promotion or rollback, with the traffic beside it.
+    /// A run for each rung: gate, then the next percent or the end of the canary, with the traffic beside it.
     async fn promotion(&mut self, traffic: &Traffic, known: &[String]) -> Result<()> {
         let Self { timeline, site, .. } = self;
-        let run = site.run_of("canary-promotion", known).await?;
-        timeline.remark(&format!("the event canary.created started run {}", run.name));
+        let mut known = known.to_vec();
+        let mut event = "canary.created";
         traffic.take();
-        follow(timeline, &run, Some(traffic)).await?;
-        timeline.stage("gate's report", report(site, &run)).await?;
+        loop {
+            let run = site.run_of("canary-promotion", &known).await?;
+            timeline.remark(&format!("the event {event} started run {}", run.name));
+            follow(timeline, &run, Some(traffic)).await?;
+            timeline.stage("gate's report", report(site, &run)).await?;
+            let promote = run.task("canary-promote").await?;
+            let outcome = promote.and_then(|task| task.results.get("outcome").cloned());
+            if outcome.as_deref() != Some("advanced") {
+                break;
+            }
+            (known, event) = ([known, vec![run.name]].concat(), "canary.advanced");
+        }
         let split = site.traffic(SERVICE).await?;
         let split: Vec<_> =
             split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
@@ -174,6 +187,11 @@ async fn executed(
 
 async fn install(cluster: &Cluster, namespace: &str) -> Result<(Site, String)> {
     let site = Site::install(cluster, namespace).await?;
+    // `make images` may have pushed another one under the same tag since it started.
+    let interceptor = "deployment/cloudevent-interceptor";
+    site.kubectl(["rollout", "restart", interceptor])?;
+    site.kubectl(["rollout", "status", interceptor, "--timeout=2m"])?;
+    site.set("ladder", LADDER).await?;
     site.delete_runs().await?;
     site.delete_service(SERVICE).await?;
     let detail = format!("in namespace {namespace}, EventListener at {}", site.listener);
@@ -181,13 +199,15 @@ async fn install(cluster: &Cluster, namespace: &str) -> Result<(Site, String)> {
 }
 
 /// The params of a promotion that the gate has under the same names.
-const GATE_PARAMS: [&str; 14] = [
+const GATE_PARAMS: [&str; 16] = [
     "service",
     "canary-revision",
     "baseline-revision",
     "canary-image",
     "baseline-image",
     "percent",
+    "ladder",
+    "climbed",
     "criteria",
     "min-requests",
     "max-ratio",
@@ -203,7 +223,8 @@ const GATE_PARAMS: [&str; 14] = [
 async fn report(site: &Site, run: &Run) -> Result<((), String)> {
     let params = run.params().await?;
     let param = |name: &str| params.get(name).cloned().unwrap_or_default();
-    let page = demo::tree()?.join("target/demo").join(format!("{SERVICE}-{}", param("version")));
+    let name = format!("{SERVICE}-{}-{}-percent", param("version"), param("percent"));
+    let page = demo::tree()?.join("target/demo").join(name);
     let asked = Command::new(demo::built("prometheus-gate")?)
         .arg(format!("--prometheus-url={}", site.cluster.prometheus.host))
         .arg(format!("--namespace={}", site.namespace))
@@ -265,12 +286,19 @@ async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -
 fn outcome(task: &TaskRun) -> String {
     let result =
         |name: &str| task.results.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let words: Vec<_> =
-        ["outcome", "verdict", "reason", "canary-revision", "status-code", "restored-image"]
-            .into_iter()
-            .filter_map(result)
-            .map(shortened)
-            .collect();
+    let words: Vec<_> = [
+        "outcome",
+        "percent",
+        "verdict",
+        "reason",
+        "canary-revision",
+        "status-code",
+        "restored-image",
+    ]
+    .into_iter()
+    .filter_map(|name| Some((name, result(name)?)))
+    .map(|(name, value)| if name == "percent" { format!("{value} %") } else { shortened(value) })
+    .collect();
     match words.is_empty() {
         true if task.succeeded => String::new(),
         true => task.message.lines().next().unwrap_or_default().to_owned(),
@@ -334,10 +362,14 @@ mod tests {
     #[test]
     fn a_task_is_shown_by_its_results_in_the_order_in_which_they_are_read() {
         let digest = format!("r/iris@sha256:{}", "b7e7a897fd1c".repeat(5));
-        let results =
-            [("restored-image", digest.as_str()), ("outcome", "rolled-back"), ("reason", "")];
+        let results = [
+            ("restored-image", digest.as_str()),
+            ("percent", "0"),
+            ("outcome", "rolled-back"),
+            ("reason", ""),
+        ];
         let shown = outcome(&task(true, "", &results));
-        assert_eq!(shown, "rolled-back · r/iris@sha256:b7e7a897fd1c…");
+        assert_eq!(shown, "rolled-back · 0 % · r/iris@sha256:b7e7a897fd1c…");
     }
 
     #[test]

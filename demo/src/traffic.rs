@@ -28,6 +28,7 @@ const MOST_OPEN: usize = 600;
 struct Seen {
     answers: Answers,
     failed: Vec<FailedRequest>,
+    durations: Vec<Duration>,
 }
 
 /// Requests at a steady rate, until it is dropped.
@@ -61,6 +62,11 @@ impl Traffic {
         take(&mut lock(&self.seen).failed)
     }
 
+    /// How long each request took since the start or the last call, also those that failed.
+    pub fn take_durations(&self) -> Vec<Duration> {
+        take(&mut lock(&self.seen).durations)
+    }
+
     /// Answers so far.
     pub fn seen(&self) -> Answers {
         lock(&self.seen).answers.clone()
@@ -83,8 +89,10 @@ async fn send_on(client: Client, rate: u32, seen: Arc<Mutex<Seen>>) {
         }
         let (client, seen) = (client.clone(), Arc::clone(&seen));
         open.spawn(async move {
+            let begun = Instant::now();
             let answer = client.send().await;
             let mut seen = lock(&seen);
+            seen.durations.push(begun.elapsed());
             let failed = seen.answers.count(answer, Instant::now());
             seen.failed.extend(failed);
         });

@@ -27,12 +27,16 @@ use crate::{image, stand_ins::BUSYBOX};
 pub(crate) enum Model {
     Good,
     Failing,
+    /// Answers with status 500 above 3 or 4 requests a second, which is less than a quarter of 20
+    Overloaded,
     /// Answers each prediction with status 422
     Refusing,
     /// Takes a hundred times as long as a good one: 2 s
     Slow,
     /// Takes five times as long again: 10 s
     Late,
+    /// Takes half a second, as a model of some size does
+    Heavy,
     /// Never answers every other prediction
     Hanging,
     /// Resets the connection of every other prediction
@@ -48,8 +52,9 @@ impl Model {
     /// The variables that make the server behave so.
     pub(crate) fn variables(self, version: &str) -> Vec<String> {
         let behaviour = match self {
-            Self::Good | Self::Loading(_) => "good",
+            Self::Good | Self::Heavy | Self::Loading(_) => "good",
             Self::Failing => "failing",
+            Self::Overloaded => "overloaded",
             Self::Refusing => "refusing",
             Self::Slow | Self::Late => "slow",
             Self::Hanging => "hanging",
@@ -62,6 +67,7 @@ impl Model {
         match self {
             Self::Crashing(seconds) => variables.push(format!("MODEL_LIFETIME={seconds}")),
             Self::Loading(seconds) => variables.push(format!("MODEL_LOADING={seconds}")),
+            Self::Heavy => variables.push("MODEL_LATENCY=500".to_owned()),
             Self::Late => variables.push("MODEL_LATENCY=100".to_owned()),
             _ => {}
         }

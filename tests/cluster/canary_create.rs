@@ -12,7 +12,7 @@ use crate::{
 async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_after_that() {
     in_namespace("ladder", async |site| {
         let canary = Canary::of(site).await;
-        let live = canary.create_live("v2", Model::Good, &[("percent", "20")]).await;
+        let live = canary.create_live("v2", Model::Good, &[("ladder", "20")]).await;
         let (new, old) = (live.result("canary-revision"), live.result("baseline-revision"));
         assert_eq!(canary.traffic().await, [(new.to_owned(), 20), (old.to_owned(), 80)]);
         assert!(live.result("canary-url").starts_with("http://latest-iris-predictor."), "{live:?}");
@@ -28,9 +28,12 @@ async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_a
             "{other:?}"
         );
 
-        let promoted = canary.promote(&[named(new)[0], ("ladder", "50"), ("pause", "2s")]).await;
+        let rung = |percent| [named(new)[0], ("ladder", "20,50"), ("percent", percent)];
+        let advanced = canary.promote(&rung("20")).await;
+        assert_eq!(advanced.result("outcome"), "advanced", "{advanced:?}");
+        assert_eq!(advanced.result("percent"), "50", "{advanced:?}");
+        let promoted = canary.promote(&rung("50")).await;
         assert_eq!(promoted.result("outcome"), "promoted", "{promoted:?}");
-        assert!(promoted.log.contains("set 50 %"), "{promoted:?}");
         canary.assert_serves("v2").await;
         assert_eq!(canary.create("v2", Model::Good, &[]).await.result("outcome"), "unchanged");
 
@@ -132,7 +135,7 @@ async fn a_task_run_that_is_killed_half_way_and_run_again_ends_in_the_same_place
 async fn a_canary_that_has_not_ended_can_be_replaced_by_another_one() {
     in_namespace("replaced", async |site| {
         let canary = Canary::of(site).await;
-        let first = canary.create("v2", Model::Good, &[("percent", "20")]).await;
+        let first = canary.create("v2", Model::Good, &[("ladder", "20")]).await;
         let second = canary.create("v3", Model::Good, &[("when-busy", "replace")]).await;
         assert_eq!(second.result("outcome"), "canary", "{second:?}");
         assert_eq!(second.result("baseline-image"), first.result("baseline-image"));

@@ -13,7 +13,7 @@ use crate::{
 async fn a_live_canary_that_crashes_with_a_long_back_off_is_taken_back() {
     in_namespace("backoff", async |site| {
         let canary = Canary::of(site).await;
-        let live = canary.create_live("v2", Model::Crashing(25), &[("percent", "50")]).await;
+        let live = canary.create_live("v2", Model::Crashing(25), &[("ladder", "50")]).await;
         let new = live.result("canary-revision");
         canary.long_back_off(new).await;
 
@@ -94,7 +94,7 @@ async fn a_rollback_frees_the_canary_s_room_before_the_old_image_needs_it() {
                 revision == "iris-predictor-00002"
             })
             .await;
-        let live = canary.create_live("v2", Model::Crashing(20), &[("percent", "20")]).await;
+        let live = canary.create_live("v2", Model::Crashing(20), &[("ladder", "20")]).await;
         let new = live.result("canary-revision");
         canary.long_back_off(new).await;
 
@@ -111,7 +111,7 @@ async fn a_rollback_frees_the_canary_s_room_before_the_old_image_needs_it() {
 async fn a_rollback_that_a_full_quota_holds_up_goes_on_when_there_is_room() {
     in_namespace("quota", async |site| {
         let canary = Canary::of(site).await;
-        let live = canary.create_live("v2", Model::Good, &[("percent", "20")]).await;
+        let live = canary.create_live("v2", Model::Good, &[("ladder", "20")]).await;
         let new = live.result("canary-revision");
         canary.kubectl(&["delete", "taskrun", "--all"]).unwrap();
         let running = ["get", "pods", "--field-selector=status.phase=Running", "-o", "name"];

@@ -43,12 +43,14 @@ pub(crate) struct Campaign {
     /// Each releases one version after the other, all of them at the same time.
     pub(crate) services: &'static [&'static str],
     pub(crate) faults: &'static [Fault],
+    /// Begins with [`PERCENT`]
+    pub(crate) ladder: &'static str,
 }
 
 /// Requests a second, to all services together.
 const RATE: u32 = 50;
 
-/// The canary's share: enough of so few requests for a gate to see them.
+/// The canary's first share: enough of so few requests for a gate to see them.
 const PERCENT: u32 = 20;
 
 /// A first version takes a build and a pod; all services do so at once.
@@ -115,7 +117,7 @@ impl Campaign {
         for (name, value) in SETTINGS {
             site.set(name, value).await.unwrap();
         }
-        site.set("percent", &PERCENT.to_string()).await.unwrap();
+        site.set("ladder", self.ladder).await.unwrap();
         environment::shorten_progress_deadline(site).await.unwrap();
         if !site.sweep_every_minute().await.unwrap() {
             log("this catalog has no sweep: what falls through stays");
@@ -162,6 +164,7 @@ async fn four_releases_under_faults_end_at_all_or_nothing() {
         releases: 4,
         services: &["oak", "elm"],
         faults: &LOCAL,
+        ladder: "20",
     };
     campaign.run().await;
 }

@@ -4,6 +4,7 @@
 
 mod chart;
 mod measured;
+mod room;
 
 use std::{env, fmt::Write as _, fs};
 

@@ -37,7 +37,7 @@ struct Bad {
 impl Bad {
     /// With the catalog's own settings, and 20 requests a second by patient clients.
     fn new(namespace: &'static str, model: Model, criterion: &'static str) -> Self {
-        let (rate, timeout, percent) = (20, PATIENT, setting("percent"));
+        let (rate, timeout, percent) = (20, PATIENT, first_percent());
         Self { namespace, model, rate, timeout, percent, service: Value::Null, criterion }
     }
 
@@ -65,7 +65,7 @@ impl Bad {
     async fn judged(&self, canary: &Canary) -> (String, String) {
         let site = &canary.site;
         let image = image::push(site, "v2", self.model).await;
-        let live = canary.create_live("v2", self.model, &[("percent", &self.percent)]).await;
+        let live = canary.create_live("v2", self.model, &[("ladder", &self.percent)]).await;
         let created = Event {
             r#type: "build.canary.release.canary.created.v1".into(),
             data: json!({
@@ -97,6 +97,11 @@ pub(crate) fn setting(name: &str) -> String {
     let params = settings["spec"]["params"].as_array().unwrap();
     let param = params.iter().find(|param| param["name"] == name).unwrap();
     param["value"].as_str().unwrap().to_owned()
+}
+
+/// What a canary begins at by the catalog's own ladder.
+pub(crate) fn first_percent() -> String {
+    setting("ladder").split(',').next().unwrap().to_owned()
 }
 
 /// Changes the service, which makes another revision of v1, and waits until that has all requests.

@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// The longest that a canary may be left which no run will end.
-const TAKEN_BACK: Duration = Duration::from_mins(5);
+pub(crate) const TAKEN_BACK: Duration = Duration::from_mins(5);
 
 /// A run starts within seconds of its event; on two busy cores that takes its time.
-const STARTS: Duration = Duration::from_mins(2);
+pub(crate) const STARTS: Duration = Duration::from_mins(2);
 
 /// A sink before the site's listener, and models that ask for little of a node that many tests share.
-async fn watch(site: &mut Site) -> Sink {
+pub(crate) async fn watch(site: &mut Site) -> Sink {
     for (name, value) in [("cpu", "10m"), ("memory", "64Mi")] {
         site.set(name, value).await.unwrap();
     }
@@ -30,7 +30,7 @@ async fn watch(site: &mut Site) -> Sink {
 }
 
 /// A gate that says yes after a little traffic.
-async fn quicken(site: &Site) {
+pub(crate) async fn quicken(site: &Site) {
     let quick =
         [("criteria", "errors"), ("hold", "20s"), ("min-requests", "20"), ("deadline", "3m")];
     for (name, value) in quick {
@@ -39,7 +39,7 @@ async fn quicken(site: &Site) {
 }
 
 /// Saves a model and asks for its release.
-async fn ask(site: &Site, service: &str, version: &str, model: Model) {
+pub(crate) async fn ask(site: &Site, service: &str, version: &str, model: Model) {
     bento::save(site, service, version, model).await;
     ask_again(site, &format!("{service}-{version}"), service, version).await;
 }
@@ -50,7 +50,7 @@ async fn ask_again(site: &Site, id: &str, service: &str, version: &str) {
 }
 
 /// The newest run of a Pipeline for a version of a service, as soon as there is one.
-async fn run_of(site: &Site, pipeline: &str, service: &str, version: &str) -> Run {
+pub(crate) async fn run_of(site: &Site, pipeline: &str, service: &str, version: &str) -> Run {
     let labels = format!(
         "tekton.dev/pipeline={pipeline},kanaria.dev/service={service},kanaria.dev/version={version}"
     );
@@ -68,7 +68,7 @@ async fn run_of(site: &Site, pipeline: &str, service: &str, version: &str) -> Ru
 }
 
 /// A run whose every task did what it is for, or was not needed.
-async fn ends_well(run: &Run) {
+pub(crate) async fn ends_well(run: &Run) {
     let ended = run.wait(LIMIT).await.unwrap();
     assert!(
         ["Succeeded", "Completed"].contains(&&ended[..]),
@@ -78,7 +78,7 @@ async fn ends_well(run: &Run) {
 }
 
 /// A service on v1.
-async fn first(site: &Site, service: &str) {
+pub(crate) async fn first(site: &Site, service: &str) {
     ask(site, service, "v1", Model::Good).await;
     let run = run_of(site, "canary-release", service, "v1").await;
     run.wait(LIMIT).await.unwrap();
@@ -86,7 +86,7 @@ async fn first(site: &Site, service: &str) {
 }
 
 /// Waits until the spec has no percent and the route one revision, and then this version serves all requests.
-async fn settles_on(site: &Site, service: &str, version: &str, limit: Duration) {
+pub(crate) async fn settles_on(site: &Site, service: &str, version: &str, limit: Duration) {
     within(limit, &format!("{service} at 100 % of one revision"), async || {
         let Some(found) = site.service(service).await? else { return Ok(None) };
         let predictor = &found.data["spec"]["predictor"];

@@ -15,6 +15,8 @@ pub(crate) async fn in_namespace(name: &str, scenario: impl AsyncFnOnce(Site)) {
     let site = Site::install(cluster, &unused(name)).await.unwrap();
     // What takes a canary back is what a test looks at, unless it is about the sweep.
     site.suspend_sweep().await.unwrap();
+    // Each rung is a run of its own, and most tests are about one.
+    site.set("ladder", "10").await.unwrap();
     let namespace = site.namespace.clone();
     scenario(site).await;
     cluster.kubectl(["delete", "namespace", &namespace, "--wait=false"]).unwrap();

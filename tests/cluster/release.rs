@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     bento::{self, Model},
     canary::assert_serves,
-    gate::setting,
+    gate::{first_percent, setting},
     namespace::in_namespace,
 };
 
@@ -105,7 +105,7 @@ async fn a_good_release_passes_its_gate_and_gets_all_requests() {
         for criterion in setting("criteria").split(',') {
             assert!(reason.contains(&format!("{criterion}: ")), "`{criterion}` held: {reason}");
         }
-        assert_eq!(run.params().await.unwrap()["percent"], setting("percent"));
+        assert_eq!(run.params().await.unwrap()["percent"], first_percent());
         assert_eq!(during.by_error, BTreeMap::new(), "{during}");
         assert!(
             during.by_version["v1"] > during.by_version["v2"],

@@ -51,6 +51,9 @@ async fn canary_create_misses_each_of_its_rights() {
         step.misses(("create", "leases"), &next).await;
         step.misses(("patch", "inferenceservices"), &next).await;
         step.misses(("patch", "leases"), &images.create("v3")).await;
+        step.misses(("get", "configmaps"), &next).await;
+        step.leave_a_minimum("iris-predictor-00001");
+        step.misses(("patch", "revisions"), &next).await;
         step.succeeds(&next).await;
 
         let wait = format!("{next} --when-busy=wait");
@@ -77,10 +80,13 @@ async fn canary_promote_misses_each_of_its_rights() {
         releaser.succeeds(&images.create("v2")).await;
 
         let mut step = Step::new(&site, "canary-promote", PROMOTE);
+        step.leaves_to_others(("get", "pipelineruns")); // which cloudevent-send has tests for
         let promote = format!("--service={SERVICE} --canary-revision={}", step.latest());
         let look = format!("{promote} --dry-run");
         step.misses_each(&SERVICE_READS, &look).await;
         step.misses(("patch", "inferenceservices"), &promote).await;
+        step.leave_a_minimum("iris-predictor-00001");
+        step.misses(("patch", "revisions"), &promote).await;
         step.succeeds(&promote).await;
 
         releaser.leaves_pending(&images.create("v3")).await;
@@ -217,6 +223,18 @@ impl<'a> Step<'a> {
         }
         let folder = tempfile::tempdir().unwrap();
         Self { site, binary, rules, missed: Vec::new(), silent: Vec::new(), folder }
+    }
+
+    /// A right of the Role that another step of the Task needs.
+    fn leaves_to_others(&mut self, right: Right) {
+        self.rules.retain(|rule| !is(rule, right));
+    }
+
+    /// Has a revision look like one whose promotion was killed while it had more pods.
+    fn leave_a_minimum(&self, revision: &str) {
+        let minima = ["autoscaling.knative.dev/min-scale=2", "kanaria.dev/min-scale=1"];
+        let annotate = ["annotate", "--overwrite", "revision", revision];
+        self.kubectl(&[&annotate[..], &minima].concat()).unwrap();
     }
 
     async fn succeeds(&self, arguments: &str) {

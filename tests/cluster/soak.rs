@@ -12,7 +12,7 @@ use crate::{
     bento::Model,
     canary::{Canary, SERVICE},
     fault_injection::{Campaign, Fault, from_env},
-    gate::setting,
+    gate::{first_percent, setting},
     namespace::in_namespace,
 };
 
@@ -26,7 +26,7 @@ async fn a_good_canary_passes_twenty_gates_of_twenty() {
         let canary = Canary::of(site).await;
         let host = canary.site.host(SERVICE).await.unwrap();
         let _traffic = Traffic::start(&canary.site, &host, 20).unwrap();
-        let live = canary.create_live("v2", Model::Good, &[("percent", &setting("percent"))]).await;
+        let live = canary.create_live("v2", Model::Good, &[("ladder", &setting("ladder"))]).await;
         let mut gates = JoinSet::new();
         for _ in 0..GATES {
             let mut gate = Command::new(demo::built("prometheus-gate").unwrap());
@@ -34,8 +34,9 @@ async fn a_good_canary_passes_twenty_gates_of_twenty() {
                 .arg(format!("--namespace={}", canary.site.namespace))
                 .arg(format!("--canary-revision={}", live.result("canary-revision")))
                 .arg(format!("--baseline-revision={}", live.result("baseline-revision")))
+                .arg(format!("--percent={}", first_percent()))
                 .args(
-                    ["criteria", "percent", "hold", "deadline"]
+                    ["criteria", "hold", "deadline"]
                         .map(|name| format!("--{name}={}", setting(name))),
                 )
                 .stdin(Stdio::null());
@@ -64,6 +65,7 @@ async fn twenty_releases_under_faults_end_at_all_or_nothing() {
         releases: usize::try_from(from_env("SOAK_RELEASES", 20)).unwrap(),
         services: &["oak", "elm", "ash", "fir"],
         faults: &Fault::ALL,
+        ladder: "20,50",
     };
     campaign.run().await;
 }

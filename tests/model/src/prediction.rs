@@ -1,14 +1,23 @@
 //! What the model does with a request.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
 
 /// How many times longer a `slow` model takes.
 const SLOWER: u32 = 100;
+
+/// What an `overloaded` model bears: so many requests in a stretch. Of 20 a second 10 % are about 20 in 10 s and stay
+/// below it, and 25 % are about 50 and do not, in whatever way they come.
+const BEARABLE: usize = 38;
+const STRETCH: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Behaviour {
@@ -18,6 +27,8 @@ pub(crate) enum Behaviour {
     Failing,
     /// Answers one prediction in five with status 500
     Flaky,
+    /// Answers with status 500 where it was asked more often than it can bear
+    Overloaded,
     /// Answers each prediction with status 422
     Refusing,
     /// Answers a hundred times later than a good one
@@ -39,6 +50,8 @@ pub(crate) struct Model {
     behaviour: Behaviour,
     latency: Duration,
     predictions: AtomicU64,
+    /// When the last ones came
+    recent: Mutex<VecDeque<Instant>>,
 }
 
 /// What goes back over the connection.
@@ -56,7 +69,13 @@ pub(crate) enum Reply {
 
 impl Model {
     pub(crate) fn new(version: String, behaviour: Behaviour, latency: Duration) -> Self {
-        Self { version, behaviour, latency, predictions: AtomicU64::new(0) }
+        Self {
+            version,
+            behaviour,
+            latency,
+            predictions: AtomicU64::new(0),
+            recent: Mutex::default(),
+        }
     }
 
     /// Takes as long as the answer does, which may be for ever.
@@ -65,6 +84,7 @@ impl Model {
             return self.probed();
         }
         let number = 1 + self.predictions.fetch_add(1, Ordering::Relaxed);
+        let is_too_much = self.behaviour == Behaviour::Overloaded && self.recent() > BEARABLE;
         tokio::time::sleep(self.duration()).await;
         match self.behaviour {
             Behaviour::Hanging if number.is_multiple_of(2) => std::future::pending().await,
@@ -76,9 +96,21 @@ impl Model {
             Behaviour::Flaky if number.is_multiple_of(5) => {
                 self.error("500 Internal Server Error", "flaky")
             }
+            _ if is_too_much => self.error("500 Internal Server Error", "overloaded"),
             Behaviour::Refusing => self.error("422 Unprocessable Content", "refused"),
             _ => Reply::Whole { status: "200 OK", body: self.species() },
         }
+    }
+
+    /// How many requests came in the last stretch, this one included.
+    fn recent(&self) -> usize {
+        let now = Instant::now();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_back(now);
+        while recent.front().is_some_and(|first| now.duration_since(*first) > STRETCH) {
+            recent.pop_front();
+        }
+        recent.len()
     }
 
     fn probed(&self) -> Reply {
