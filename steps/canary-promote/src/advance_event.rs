@@ -38,20 +38,19 @@ impl AdvanceEvent<'_> {
     }
 
     fn draft(&self) -> Draft {
-        let (observed, context, run) = (self.observed, self.context, self.run);
+        let (observed, chain, run) = (self.observed, &self.context.chain, self.run);
         let release = &observed.mark.release;
         let uid = first(&[run.uid(), &release.run_uid]);
-        let given = context.correlation_id.as_deref().unwrap_or_default();
-        let causation = context.causation_id.as_deref();
+        let given = chain.correlation_id.as_deref().unwrap_or_default();
         let event = RunEvent {
             source: &source_of(&observed.namespace, run, "canary-promote"),
             ty: ADVANCED,
             subject: observed.full_name(),
             correlation: first(&[given, &release.correlation, uid, &observed.name]),
-            causation,
+            causation: chain.causation_id.as_deref(),
             // Not one more than the cause has: the weights of these events ascend, so that a ladder ends by
             // itself, and a long one is no chain that runs in circles.
-            hops: causation.map_or(0, |_| i64::from(context.chainhops.unwrap_or(0))),
+            hops: chain.hops_of_cause().unwrap_or(0),
             run: uid,
             revision: &self.desired.canary,
             weight: self.weight,
@@ -151,6 +150,7 @@ impl AdvanceEvent<'_> {
 mod tests {
     use std::fs;
 
+    use cloudevent::run_event::ChainArgs;
     use inference_service::{Release, simulator::Simulator};
     use proptest::prelude::*;
 
@@ -168,8 +168,11 @@ mod tests {
             started_at: started_at.parse().ok(),
             climbed: climbed.parse().ok(),
             reason: Some("errors: 0.2 %\nof at most 1 %".into()),
-            causation_id: Some("created 7".into()),
-            chainhops: Some(1),
+            chain: ChainArgs {
+                causation_id: Some("created 7".into()),
+                chainhops: Some(1),
+                ..ChainArgs::default()
+            },
             ..EventArgs::default()
         }
     }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
+use cloudevent::run_event::ChainArgs;
 use jiff::Timestamp;
 use ladder::{Climbed, Ladder};
 use step::OwnRun;
@@ -12,9 +13,10 @@ use crate::results::Results;
 /// Give a live canary the next percent of its ladder
 ///
 /// It climbs one rung: from the percent that was judged to the next one, or to all requests where there
-/// is none. It never lowers a percent: a canary that somebody has raised meanwhile keeps what it has. Only the revision that was judged is promoted: if another
-/// one is the latest by now, this fails and changes nothing. It ends when the route says so. Run again, or
-/// killed and run again, it ends the same, one rung higher.
+/// is none. It never lowers a percent: a canary that somebody has raised meanwhile keeps what it has. Only
+/// the revision that was judged is promoted: if another one is the latest by now, this fails and changes
+/// nothing. It ends when the route says so. Run again, or killed and run again, it ends the same, one rung
+/// higher.
 ///
 /// Before the percent grows, the canary gets the pods that it needs for it.
 #[derive(Parser)]
@@ -85,15 +87,8 @@ pub(crate) struct EventArgs {
     /// What the gate's verdict rests on
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// What all events of one release have in common [default: what canary-create was given, or the uid of the run]
-    #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
-    pub(crate) correlation_id: Option<String>,
-    /// Id of the event that led to this run
-    #[arg(long, value_name = "ID", env = "CAUSATION_ID")]
-    pub(crate) causation_id: Option<String>,
-    /// The attribute `chainhops` of that event
-    #[arg(long, value_name = "NUMBER", env = "CHAINHOPS")]
-    pub(crate) chainhops: Option<u16>,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
+use cloudevent::run_event::ChainArgs;
 use step::OwnRun;
 
 use crate::results::Results;
@@ -86,15 +87,8 @@ pub(crate) struct EventArgs {
     /// Version of the service that the canary brought [default: the one that canary-create was given]
     #[arg(long, value_name = "VERSION")]
     pub(crate) service_version: Option<String>,
-    /// What all events of one release have in common [default: what canary-create was given, or the uid of the run]
-    #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
-    pub(crate) correlation_id: Option<String>,
-    /// Id of the event that led to this run
-    #[arg(long, value_name = "ID", env = "CAUSATION_ID")]
-    pub(crate) causation_id: Option<String>,
-    /// The attribute `chainhops` of that event
-    #[arg(long, value_name = "NUMBER", env = "CHAINHOPS")]
-    pub(crate) chainhops: Option<u16>,
+    #[command(flatten)]
+    pub(crate) chain: ChainArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -55,18 +55,17 @@ impl OutcomeEvent {
         let (ty, details) = self.type_and_details(ended);
         let weight = if ty == PROMOTED { 100 } else { 0 };
         let uid = first(&[self.run.uid(), &self.mark().release.run_uid]);
-        let given = self.context.correlation_id.as_deref().unwrap_or_default();
+        let chain = &self.context.chain;
+        let given = chain.correlation_id.as_deref().unwrap_or_default();
         let correlation =
             first(&[given, &self.mark().release.correlation, uid, &self.observed.name]);
-        let cause = self.context.causation_id.as_deref();
-        let hops = cause.map_or(0, |_| i64::from(self.context.chainhops.unwrap_or(0)) + 1);
         let event = RunEvent {
             source: &self.source,
             ty,
             subject: self.observed.full_name(),
             correlation,
-            causation: cause,
-            hops,
+            causation: chain.causation_id.as_deref(),
+            hops: chain.hops_of_cause().map_or(0, |hops| hops + 1),
             run: uid,
             revision: self.revision(),
             weight,
@@ -165,6 +164,7 @@ mod tests {
     use std::{collections::BTreeMap, fs};
 
     use anyhow::anyhow;
+    use cloudevent::run_event::ChainArgs;
     use inference_service::Release;
 
     use super::*;
@@ -198,9 +198,11 @@ mod tests {
             context: EventArgs {
                 event_folder: None,
                 service_version: None,
-                correlation_id: None,
-                causation_id: Some("größe 7".into()),
-                chainhops: Some(1),
+                chain: ChainArgs {
+                    causation_id: Some("größe 7".into()),
+                    chainhops: Some(1),
+                    ..ChainArgs::default()
+                },
             },
             run: OwnRun {
                 pipeline: Some("canary-promotion".into()),

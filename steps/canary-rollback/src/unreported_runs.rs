@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use cloudevent::run_event::ChainArgs;
 use inference_service::{PIPELINE_RUN, Run, Service, TASK_RUN, runs, same_image};
 use kube::Client;
 use step::OwnRun;
@@ -82,9 +83,11 @@ async fn unreported(
     let context = EventArgs {
         event_folder: None,
         service_version: Some(run.param("version").to_owned()),
-        correlation_id: given(run.label("kanaria.dev/correlation-id")),
-        causation_id: given(run.annotation("kanaria.dev/causation-id")),
-        chainhops: run.annotation("kanaria.dev/chainhops").parse().ok(),
+        chain: ChainArgs {
+            correlation_id: given(run.label("kanaria.dev/correlation-id")),
+            causation_id: given(run.annotation("kanaria.dev/causation-id")),
+            chainhops: run.annotation("kanaria.dev/chainhops").parse().ok(),
+        },
     };
     let own = OwnRun {
         pipeline: given(run.pipeline()),

@@ -12,6 +12,28 @@ use crate::{
     id::derived_id,
 };
 
+/// The release that a run is of, and what led to the run: a Task reads it from its pod.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Event")]
+pub struct ChainArgs {
+    /// What all events of one release have in common [default: what canary-create was given, or the uid of the run]
+    #[arg(long, value_name = "ID", env = "CORRELATION_ID")]
+    pub correlation_id: Option<String>,
+    /// Id of the event that led to this run
+    #[arg(long, value_name = "ID", env = "CAUSATION_ID")]
+    pub causation_id: Option<String>,
+    /// The attribute `chainhops` of that event
+    #[arg(long, value_name = "NUMBER", env = "CHAINHOPS")]
+    pub chainhops: Option<u16>,
+}
+
+impl ChainArgs {
+    /// None where no event led to the run, and 0 where it did not say.
+    pub fn hops_of_cause(&self) -> Option<i64> {
+        self.causation_id.as_ref().map(|_| self.chainhops.unwrap_or(0).into())
+    }
+}
+
 /// What an event of a run says of itself, beside its data.
 #[derive(Clone, Debug)]
 pub struct RunEvent<'a> {
