@@ -136,6 +136,9 @@ impl Run {
 
     /// What the steps of a TaskRun logged; the last lines of each.
     pub async fn log(&self, task: &TaskRun, lines: i64) -> Result<String> {
+        if task.pod.is_empty() {
+            return Ok(String::new()); // Tekton makes the TaskRun first, and then its pod
+        }
         let pods: Api<Pod> = Api::namespaced(self.site.client.clone(), &self.site.namespace);
         let Some(pod) = pods.get_opt(&task.pod).await? else { return Ok(String::new()) };
         let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! People in a release: they approve, hold, hurry and stop it, by one line of kubectl or by an event; who may is RBAC.
 
-use demo::{Event, Mode, Site, within};
+use demo::{Event, Mode, Site, Traffic, within};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::{
@@ -57,6 +58,20 @@ async fn send(site: &Site, id: &str, service: &str, decision: Value) {
         data,
     };
     assert_eq!(site.send(&event, Mode::Structured).await.unwrap(), 202);
+}
+
+/// A canary of 10 % that has no requests yet: people come before its verdict, however slow the node is.
+async fn unjudged(site: &mut Site, service: &str) -> Sink {
+    let (sink, traffic) = climbing(site, service, "10").await;
+    drop(traffic);
+    site.set("deadline", "10m").await.unwrap();
+    ask(site, service, "v2", Model::Good).await;
+    rung(site, service, "v2", 10).await;
+    sink
+}
+
+async fn requests(site: &Site, service: &str) -> Traffic {
+    Traffic::start(site, &site.host(service).await.unwrap(), 20).unwrap()
 }
 
 /// What the route gives the canary.
@@ -117,11 +132,10 @@ async fn an_approval_that_nobody_gives_in_time_is_a_no() {
 #[ignore = "needs the cluster"]
 async fn a_release_that_is_held_stays_where_it_is_until_it_is_resumed() {
     in_namespace("held", async |mut site| {
-        let (sink, _traffic) = climbing(&mut site, "held", "10").await;
+        let sink = unjudged(&mut site, "held").await;
         accounts(&site, "held");
-        ask(&site, "held", "v2", Model::Good).await;
-        rung(&site, "held", "v2", 10).await;
         decide(&site, "approver", "held", "kanaria.dev/hold=v2 ada: I look at it").unwrap();
+        let _traffic = requests(&site, "held").await;
         gate_says(&site, "held", 10, "held by ada").await;
         assert!(has_percent(&site, "held", 10).await);
         decide(&site, "approver", "held", "kanaria.dev/hold-").unwrap();
@@ -134,10 +148,15 @@ async fn a_release_that_is_held_stays_where_it_is_until_it_is_resumed() {
 #[ignore = "needs the cluster"]
 async fn signed_events_hold_a_release_and_abort_it() {
     in_namespace("aborted", async |mut site| {
-        let (sink, _traffic) = climbing(&mut site, "aborted", "10").await;
-        ask(&site, "aborted", "v2", Model::Good).await;
-        rung(&site, "aborted", "v2", 10).await;
+        let sink = unjudged(&mut site, "aborted").await;
         send(&site, "hold-it", "aborted", json!({"decision": "hold"})).await;
+        within(LIMIT, "the hold on the Lease", async || {
+            let lease = site.objects("Lease").get("aborted-canary-decision").await?;
+            Ok(lease.annotations().contains_key("kanaria.dev/hold").then_some(()))
+        })
+        .await
+        .unwrap();
+        let _traffic = requests(&site, "aborted").await;
         gate_says(&site, "aborted", 10, "held by ada").await;
         send(&site, "abort-it", "aborted", json!({"decision": "abort"})).await;
         let message = taken_back(&sink, &site, "aborted").await;
@@ -167,15 +186,14 @@ async fn a_person_promotes_a_canary_that_has_no_requests_to_be_judged_by() {
 #[ignore = "needs the cluster"]
 async fn a_stop_of_all_releases_holds_them_or_takes_them_back_as_it_says() {
     in_namespace("stopped", async |mut site| {
-        let (sink, _traffic) = climbing(&mut site, "stopped", "10").await;
-        ask(&site, "stopped", "v2", Model::Good).await;
-        rung(&site, "stopped", "v2", 10).await;
+        let sink = unjudged(&mut site, "stopped").await;
         let stop = |releases: &str| {
             let releases = format!("--from-literal=releases={releases}");
             let by = "--from-literal=by=ada: incident 42";
             site.kubectl(["create", "configmap", "canary-stop", &releases, by]).unwrap();
         };
         stop("hold");
+        let _traffic = requests(&site, "stopped").await;
         gate_says(&site, "stopped", 10, "incident 42").await;
         site.kubectl(["delete", "configmap", "canary-stop"]).unwrap();
         stop("rollback");
