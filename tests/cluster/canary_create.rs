@@ -17,11 +17,10 @@ async fn a_canary_gets_its_percent_a_ladder_and_all_requests_and_is_taken_back_a
         assert_eq!(canary.traffic().await, [(new.to_owned(), 20), (old.to_owned(), 80)]);
         assert!(live.result("canary-url").starts_with("http://latest-iris-predictor."), "{live:?}");
 
-        let again = canary.create("v2", Model::Good, &[]).await;
-        assert_eq!(
-            again.results, live.results,
-            "a repeated release says the same and lowers nothing"
-        );
+        let mut again = canary.create("v2", Model::Good, &[]).await.results;
+        let ladder = again.insert("ladder".into(), live.result("ladder").into());
+        assert_eq!(ladder.as_deref(), Some("10,25,50,100"), "each release has a ladder of its own");
+        assert_eq!(again, live.results, "a repeated release says the same and lowers nothing");
         let other = canary.create("v3", Model::Good, &[("when-busy", "refuse")]).await;
         assert!(
             !other.succeeded && other.log.contains("another canary is in progress"),

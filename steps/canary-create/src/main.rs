@@ -71,6 +71,7 @@ async fn create(args: Args) -> Result<Outcome> {
         service.preview(|observed| next(&desired, observed, &now())).await?;
         return Ok(Outcome::Done);
     }
+    results.begin(&args.ladder)?;
     let ended = release(&service, desired, args.wait_timeout, &results).await;
     let ended = results.result_error.write_error(ended)?;
     tracing::info!("{}: {ended}", service.full_name());
@@ -86,7 +87,6 @@ async fn release(
     wait_timeout: Duration,
     results: &Results,
 ) -> Result<Released> {
-    results.begin()?;
     let latest_turn = Instant::now() + wait_timeout;
     loop {
         if desired.when_busy == WhenBusy::Wait {

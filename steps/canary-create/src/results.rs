@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use inference_service::Observed;
+use ladder::Ladder;
 use step::ResultFile;
 
 use crate::{desired::Desired, plan::Released};
@@ -25,6 +26,9 @@ pub(crate) struct Results {
     /// Percent of the requests that it has; 100 where the outcome is first or unchanged
     #[arg(long)]
     pub(crate) result_percent: ResultFile,
+    /// Percents that it climbs, the default ones where none were given
+    #[arg(long)]
+    pub(crate) result_ladder: ResultFile,
     /// When the canary got its first requests, or was out at 0 %, RFC 3339
     #[arg(long)]
     pub(crate) result_started_at: ResultFile,
@@ -38,7 +42,7 @@ pub(crate) struct Results {
 
 impl Results {
     /// A result that was never written would keep Tekton from running whatever reads it.
-    pub(crate) fn begin(&self) -> Result<()> {
+    pub(crate) fn begin(&self, ladder: &Ladder) -> Result<()> {
         let all = [
             &self.result_canary_revision,
             &self.result_baseline_revision,
@@ -49,7 +53,8 @@ impl Results {
             &self.result_outcome,
             &self.result_error,
         ];
-        all.into_iter().try_for_each(|result| result.write(""))
+        all.into_iter().try_for_each(|result| result.write(""))?;
+        self.result_ladder.write(ladder.to_string())
     }
 
     pub(crate) fn write_what_is_known(&self, desired: &Desired, observed: &Observed) -> Result<()> {
