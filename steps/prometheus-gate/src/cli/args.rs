@@ -46,9 +46,9 @@ pub(crate) enum Command {
     Replay {
         /// What `--record` has written
         record: PathBuf,
-        /// Folder for the evidence: verdict.json and report.html
+        /// Folder for the evidence: verdict.json and report.html; may be given several times
         #[arg(long, value_name = "DIR")]
-        report: Option<PathBuf>,
+        report: Vec<PathBuf>,
     },
     /// Run a spec on written series, and compare the verdict with the one that is expected
     Simulate {
@@ -126,10 +126,10 @@ pub(crate) struct WatchArgs {
     #[arg(long, hide = true)]
     pub(crate) service_account: Option<PathBuf>,
 
-    /// Folder for the evidence: verdict.json, report.html to look at, and record.ndjson
+    /// Folder for the evidence: verdict.json, report.html to look at, and record.ndjson; may be given several times
     #[arg(long, value_name = "DIR", help_heading = "Results")]
-    pub(crate) report: Option<PathBuf>,
-    /// File that keeps every answer, for `prometheus-gate replay` [default: record.ndjson in the folder of `--report`]
+    pub(crate) report: Vec<PathBuf>,
+    /// File that keeps every answer, for `prometheus-gate replay` [default: record.ndjson in each folder of `--report`]
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) record: Option<PathBuf>,
     /// File for the verdict: `pass`, `fail` or `inconclusive`

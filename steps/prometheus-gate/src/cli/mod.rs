@@ -4,7 +4,7 @@ pub(crate) mod args;
 mod check;
 mod promtool_series;
 mod replay;
-mod resolve;
+pub(crate) mod resolve;
 pub(crate) mod simulate;
 
 use anyhow::Result;
@@ -28,7 +28,7 @@ pub async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {
         Some(Command::Check { spec, server, rollout }) => {
             check::check(&spec, &server, &rollout).await
         }
-        Some(Command::Replay { record, report }) => replay_record(&record, report.as_deref()),
+        Some(Command::Replay { record, report }) => replay_record(&record, &report),
         Some(Command::Simulate { tests, report }) => simulate::simulate(&tests, report.as_deref()),
     }
 }
@@ -51,8 +51,10 @@ async fn judge(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
     );
 
     let watched = watch(gate, &mut terminated).await.inspect_err(|error| results.explain(error))?;
-    if let Err(error) = write_report(args.report.as_deref(), &watched) {
-        without_report(&error, watched.1.file_failed());
+    for folder in &args.report {
+        if let Err(error) = write_report(folder, &watched) {
+            without_report(&error, watched.1.failed_in(folder));
+        }
     }
     let Judgement { verdict, reason, message, .. } = &watched.0.judgement;
     let described = format!("{reason}: {message}");

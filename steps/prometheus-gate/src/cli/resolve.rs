@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{
+    Url,
+    header::{HeaderName, HeaderValue},
+};
 use step::{Failure, SecretFolder, secret, text};
 
 use crate::cli::args::{ServerArgs, WatchArgs, address, header, region};
@@ -22,10 +25,19 @@ use crate::watch::gate::{Gate, in_the_future};
 
 /// The gate that the flags ask for.
 pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
-    let mut file = match &args.spec {
-        Some(spec) => parse(&spec_text(spec)?)?,
-        None => from_flags(args),
-    };
+    gate(args, asked(args)?)
+}
+
+/// The spec that the flags name, or what they ask by themselves.
+pub(crate) fn asked(args: &WatchArgs) -> Result<SpecFile> {
+    match &args.spec {
+        Some(spec) => parse(&spec_text(spec)?),
+        None => Ok(from_flags(args)),
+    }
+}
+
+/// The gate of a spec, with the flags that go before it.
+pub(crate) fn gate(args: &WatchArgs, mut file: SpecFile) -> Result<Gate> {
     overlay(&mut file, args);
     fill_in(&mut file, &args.rollout);
     if file.criteria.is_empty() {
@@ -37,7 +49,7 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
     refuse_impossible(timing, &questions)?;
     let permission = file.permission.at(file.rollout.percent, file.rollout.ladder.as_ref())?;
     let (prometheus, address) =
-        server(&file, &args.server, args.record.is_some() || args.report.is_some())?;
+        server(&file, &args.server, args.record.is_some() || !args.report.is_empty())?;
     Ok(Gate {
         prometheus,
         address,
@@ -51,11 +63,11 @@ pub(crate) fn resolve(args: &WatchArgs) -> Result<Gate> {
         subject: Subject::from(&file.rollout),
         permission,
         people: people(args, &file),
-        report: args.report.clone(),
-        record: args
-            .record
-            .clone()
-            .or_else(|| args.report.as_ref().map(|folder| folder.join("record.ndjson"))),
+        reports: args.report.clone(),
+        records: match &args.record {
+            Some(file) => vec![file.clone()],
+            None => args.report.iter().map(|folder| folder.join("record.ndjson")).collect(),
+        },
     })
 }
 
@@ -119,17 +131,7 @@ pub(crate) fn server(
     flags: &ServerArgs,
     keeps_bodies: bool,
 ) -> Result<(Prometheus, String)> {
-    let written = file.prometheus.url.as_ref().map(|url| {
-        address(url).map_err(|hint| usage("`prometheus.url` is not a valid address", &hint))
-    });
-    let url = match (&flags.prometheus_url, written.transpose()?) {
-        (Some(url), _) => url.clone(),
-        (None, Some(url)) => url,
-        (None, None) => {
-            let hint = "give it as `--prometheus-url`, or in the variable PROMETHEUS_URL";
-            return Err(usage("the address of Prometheus is not known", hint));
-        }
-    };
+    let url = url(file, flags)?;
     let mut headers = headers(&file.prometheus.headers)?;
     headers.extend(flags.header.iter().cloned());
     let timeout = flags.timeout.or(file.prometheus.timeout);
@@ -150,6 +152,21 @@ pub(crate) fn server(
                 .to_owned(),
     })?;
     Ok((prometheus, address))
+}
+
+/// Whom it asks.
+pub(crate) fn url(file: &SpecFile, flags: &ServerArgs) -> Result<Url> {
+    let written = file.prometheus.url.as_ref().map(|url| {
+        address(url).map_err(|hint| usage("`prometheus.url` is not a valid address", &hint))
+    });
+    match (&flags.prometheus_url, written.transpose()?) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Some(url)) => Ok(url),
+        (None, None) => {
+            let hint = "give it as `--prometheus-url`, or in the variable PROMETHEUS_URL";
+            Err(usage("the address of Prometheus is not known", hint))
+        }
+    }
 }
 
 fn sigv4_region(file: &SpecFile, flags: &ServerArgs) -> Result<Option<String>> {

@@ -11,7 +11,7 @@ use std::{
 use crate::record::line::Line;
 
 pub(crate) struct RecordFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     file: File,
 }
 
@@ -29,16 +29,16 @@ impl RecordFile {
         }
     }
 
-    /// Adds a line. After one that failed there is no record any more; what stands in the file ends
-    /// with a whole line and has no end, so that `replay` refuses it.
-    pub(crate) fn add(mut self, line: &Line) -> Option<Self> {
+    /// Adds a line; says whether it could. After one that failed there is no record any more; what stands in
+    /// the file ends with a whole line and has no end, so that `replay` refuses it.
+    pub(crate) fn add(&mut self, line: &Line) -> bool {
         let whole = self.file.stream_position();
-        let Err(cause) = self.write(line) else { return Some(self) };
+        let Err(cause) = self.write(line) else { return true };
         let what = format!("failed to write record `{}`: {cause}", self.path.display());
         warn(format!("{what}; nothing more is recorded"), cause.kind());
         // Not all that can be written can be cut.
         let _ = whole.and_then(|length| self.file.set_len(length));
-        None
+        false
     }
 
     /// Writes a line without a second copy of it in memory.

@@ -1,6 +1,6 @@
 //! All that has come in, in the form that the verdict takes; kept, and read again, line by line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -25,8 +25,9 @@ pub(crate) struct Record {
     /// When the canary got its first request at this percent.
     pub(crate) t0: Timestamp,
     pub(crate) samples: Samples,
-    file: Option<RecordFile>,
-    file_failed: bool,
+    files: Vec<RecordFile>,
+    /// Where a record was wanted that is not whole. There was a warning then.
+    failed: Vec<PathBuf>,
 }
 
 impl Record {
@@ -35,7 +36,7 @@ impl Record {
         let material = |criterion| Material::new(criterion, begun);
         let criteria = spec.criteria.iter().map(material).collect();
         let samples = Samples { criteria, ..Samples::default() };
-        Self { spec, subject, t0, samples, file: None, file_failed: false }
+        Self { spec, subject, t0, samples, files: Vec::new(), failed: Vec::new() }
     }
 
     /// Begins anew at another start, before the first answer.
@@ -52,12 +53,16 @@ impl Record {
         self.spec.rungs.first_start(self.t0)
     }
 
-    /// Keeps everything from now on in a file, a line of JSON each. A file that cannot be written
-    /// is a warning: the verdict does not depend on it.
-    pub(crate) fn keep_in(&mut self, path: &Path) {
-        self.file = RecordFile::create(path);
+    /// Keeps everything from now on in files, a line of JSON each. One that cannot be written is a warning: neither
+    /// the verdict nor the others depend on it.
+    pub(crate) fn keep_in(&mut self, paths: &[PathBuf]) {
+        for path in paths {
+            match RecordFile::create(path) {
+                Some(file) => self.files.push(file),
+                None => self.failed.push(path.clone()),
+            }
+        }
         let (version, spec) = (env!("CARGO_PKG_VERSION").to_owned(), Box::new(self.spec.clone()));
-        self.file_failed = self.file.is_none();
         let (t0, subject) = (self.t0, Box::new(self.subject.clone()));
         self.note(&Line::Gate { format: FORMAT.to_owned(), version, t0, spec, subject });
         // A person may have decided before the server told the time.
@@ -66,9 +71,9 @@ impl Record {
         }
     }
 
-    /// Whether a record was wanted and is not whole. There was a warning then.
-    pub(crate) const fn file_failed(&self) -> bool {
-        self.file_failed
+    /// Whether the record in a folder was wanted and is not whole. There was a warning then.
+    pub(crate) fn failed_in(&self, folder: &Path) -> bool {
+        self.failed.iter().any(|path| path.parent() == Some(folder))
     }
 
     /// Settles by which series a preset is asked. What was asked before is forgotten.
@@ -164,11 +169,14 @@ impl Record {
         }
     }
 
-    /// Keeps a line. After one that failed, nothing more is kept.
+    /// Keeps a line. Where one could not be written, nothing more is kept.
     fn note(&mut self, line: &Line) {
-        if let Some(file) = self.file.take() {
-            self.file = file.add(line);
-            self.file_failed = self.file.is_none();
+        for mut file in std::mem::take(&mut self.files) {
+            if file.add(line) {
+                self.files.push(file);
+            } else {
+                self.failed.push(file.path);
+            }
         }
     }
 }

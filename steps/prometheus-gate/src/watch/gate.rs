@@ -30,9 +30,9 @@ pub(crate) struct Gate {
     pub(crate) permission: Permission,
     /// Whoever may decide about the release.
     pub(crate) people: Option<People>,
-    /// The folder of the evidence.
-    pub(crate) report: Option<PathBuf>,
-    pub(crate) record: Option<PathBuf>,
+    /// The folders of the evidence.
+    pub(crate) reports: Vec<PathBuf>,
+    pub(crate) records: Vec<PathBuf>,
 }
 
 /// What is wrong with a start that is to come.

@@ -17,9 +17,9 @@ use crate::watch::gate::{Gate, in_the_future};
 /// A start may be by a clock that is this much ahead; more is a mistake.
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
-pub(super) struct Watch {
+pub(crate) struct Watch {
     pub(super) gate: Gate,
-    pub(super) record: Record,
+    pub(crate) record: Record,
     /// Whoever may decide about the release, while nobody is asked just now.
     pub(super) people: Option<People>,
     /// What it was said to wait for.
@@ -59,7 +59,12 @@ pub(super) enum Round {
 }
 
 impl Watch {
-    pub(super) fn new(mut gate: Gate) -> Self {
+    pub(super) fn new(gate: Gate) -> Self {
+        let view = View::new(gate.timing);
+        Self::shown_by(view, gate)
+    }
+
+    pub(super) fn shown_by(view: View, mut gate: Gate) -> Self {
         let criteria: Vec<Criterion> =
             gate.questions.iter().map(|question| question.criterion().clone()).collect();
         let refusals = vec![0; criteria.len()];
@@ -75,7 +80,6 @@ impl Watch {
         let others = vec![Vec::new(); spec.criteria.len()];
         let start = gate.start.unwrap_or_else(local_clock);
         let record = Record::new(spec, gate.subject.clone(), start);
-        let view = View::new(gate.timing);
         let people = gate.people.take();
         Self {
             gate,
@@ -110,13 +114,11 @@ impl Watch {
             self.record.restart(start);
             self.record.samples.failing_since = None;
         }
-        if let Some(path) = self.gate.record.clone() {
-            self.record.keep_in(&path);
-        }
+        self.record.keep_in(&self.gate.records);
         Ok(())
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         local_clock() + self.clock.map_or(SignedDuration::ZERO, |clock| clock.offset)
     }
 }

@@ -79,14 +79,17 @@ impl Watch {
         }
         self.waits_for = Some(waiting.obstacle.clone());
         self.view.line(&told(waiting, &self.record.spec.permission, &self.record.subject));
-        if let Some(folder) = self.gate.report.clone() {
-            let summary = self.record.summary(&self.end(now));
+        if self.gate.reports.is_empty() {
+            return;
+        }
+        let summary = self.record.summary(&self.end(now));
+        for folder in self.gate.reports.clone() {
             match report::write(&folder, &summary, &self.record) {
                 Ok(()) => self.view.line(&format!(
                     "how it stands is in `{}`",
                     folder.join("report.html").display()
                 )),
-                Err(error) => without_report(&error, self.record.file_failed()),
+                Err(error) => without_report(&error, self.record.failed_in(&folder)),
             }
         }
     }

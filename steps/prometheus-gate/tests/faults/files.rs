@@ -49,6 +49,31 @@ fn a_report_below_a_file_is_one_warning_for_record_and_report() {
 }
 
 #[test]
+fn one_folder_that_cannot_be_written_takes_nothing_from_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = format!("--report={}", folder.path().display());
+    let more = ["--report=/dev/null/evidence", "--report=", &report];
+    let (output, results) = gate_with_results(&sound_server(), &more);
+    let what = "failed to create record `/dev/null/evidence/record.ndjson`";
+    passed_without(&output, results.path(), what, "fsGroup");
+    for name in ["verdict.json", "report.html", "record.ndjson"] {
+        assert!(folder.path().join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn all_folders_get_the_same() {
+    let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let reports = [&one, &other].map(|folder| format!("--report={}", folder.path().display()));
+    let (output, _) = gate_with_results(&sound_server(), &reports.each_ref().map(String::as_str));
+    assert_eq!(output.status.code(), Some(0), "{}", log(&output));
+    for name in ["verdict.json", "report.html", "record.ndjson"] {
+        let [one, other] = [&one, &other].map(|folder| fs::read(folder.path().join(name)).unwrap());
+        assert!(!one.is_empty() && one == other, "{name}");
+    }
+}
+
+#[test]
 fn a_report_that_fails_at_the_end_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("report.html")).unwrap();
