@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{summary::CriterionSummary, waiting::Waiting};
+use crate::time::rfc3339;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,7 +62,7 @@ pub(crate) struct Judgement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting: Option<Waiting>,
     /// When it is decided at the latest, as far as that is known now.
-    #[serde(skip)]
+    #[serde(rename = "deadline", serialize_with = "to_the_second")]
     pub(crate) end: Timestamp,
     pub(crate) criteria: Vec<CriterionSummary>,
 }
@@ -74,7 +75,7 @@ impl Judgement {
     }
 
     /// The same where nothing is missing but permission.
-    pub(super) fn waiting(self, waiting: Waiting) -> Self {
+    pub(crate) fn waiting(self, waiting: Waiting) -> Self {
         let message = format!("{}; {}", self.message, waiting.words);
         Self { message, waiting: Some(waiting), ..self }
     }
@@ -84,6 +85,10 @@ impl Judgement {
         let message = format!("{who}; until then {}", self.message);
         Self { verdict, reason: Reason::Override, message, waiting: None, ..self }
     }
+}
+
+fn to_the_second<S: serde::Serializer>(moment: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&rfc3339(*moment))
 }
 
 impl fmt::Display for Verdict {

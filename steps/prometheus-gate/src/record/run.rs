@@ -159,6 +159,7 @@ impl Record {
             t0: rfc3339(self.t0),
             climbed: self.spec.rungs.climbed().to_string(),
             decided_at: rfc3339(judgement.decided_at),
+            hold_seconds: self.spec.timing.hold.as_secs_f64(),
             clock_offset_ms: end.clock_offset.as_millis(),
             polls: end.polls,
             queries: end.queries,

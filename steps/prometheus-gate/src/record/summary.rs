@@ -19,6 +19,8 @@ pub(crate) struct Summary {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) climbed: String,
     pub(crate) decided_at: String,
+    /// How long each criterion has to hold.
+    pub(crate) hold_seconds: f64,
     pub(super) clock_offset_ms: i128,
     pub(crate) polls: u64,
     pub(crate) queries: u64,
