@@ -13,10 +13,12 @@ use anyhow::{Context, Result};
 use step::Failure;
 
 use crate::decisions::decision::Kind;
-use crate::judge::{decided::SeenDecision, verdict::Verdict};
+use crate::judge::decided::SeenDecision;
+use crate::judge::verdict::{Judgement, Verdict};
 use crate::output::point_style::Shade;
 use crate::output::report::card::card;
-use crate::output::report::chart::{HATCHES, block};
+pub(crate) use crate::output::report::chart::HATCHES;
+use crate::output::report::chart::block;
 use crate::output::report::escape::{escaped, escaped_lines};
 use crate::record::{run::Record, summary::Summary};
 use crate::spec::rollout::{Subject, Version};
@@ -44,28 +46,33 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-const STYLE: &str = include_str!("report/report.css");
+/// What the cards need, wherever they stand: all of it is about what is within `class="gate"`.
+pub const STYLE: &str = include_str!("report/cards.css");
+
+/// The rest of the page.
+const PAGE_STYLE: &str = include_str!("report/report.css");
+
+/// What there is to see of each criterion, as markup, every text escaped.
+pub(crate) fn cards(judgement: &Judgement, record: &Record) -> String {
+    let all = judgement.criteria.iter().zip(&record.spec.criteria);
+    all.map(|(state, criterion)| card(state, criterion, record, judgement.decided_at)).collect()
+}
 
 fn page(summary: &Summary, record: &Record) -> String {
     let judgement = &summary.judgement;
-    let cards: String = judgement
-        .criteria
-        .iter()
-        .zip(&record.spec.criteria)
-        .map(|(state, criterion)| card(state, criterion, record, judgement.decided_at))
-        .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{verdict}: {name}</title>\n<style>\n{STYLE}</style></head>\n<body class=\"{verdict}\">\n{HATCHES}\
-         {header}<main>\n{cards}</main>\n{legend}{again}\
+         <title>{verdict}: {name}</title>\n<style>\n{STYLE}{PAGE_STYLE}</style></head>\n<body class=\"gate {verdict}\">\n{HATCHES}\
+         {header}<main class=\"cards\">\n{cards}</main>\n{legend}{again}\
          <details><summary>verdict.json</summary><pre>{json}</pre></details>\n\
          <footer>prometheus-gate {version}</footer>\n</body></html>\n",
         verdict = judgement.verdict,
         name = name(&summary.subject),
         header = header(summary, record),
+        cards = cards(judgement, record),
         legend = legend(),
         again = AGAIN,
         json = escaped_lines(&summary.json()),

@@ -11,6 +11,7 @@ fn shown(series: &[(&str, &str)]) -> String {
     let (_, after) = rest.split_once("</pre>").unwrap();
     format!("{before}<summary>verdict.json</summary><pre>…</pre>{after}")
         .replace(STYLE, "…")
+        .replace(PAGE_STYLE, "")
         .replace(&format!("prometheus-gate {}<", summary.version), "prometheus-gate VERSION<")
 }
 
