@@ -10,12 +10,14 @@
 //! - `decisions`: what people decided about the release, and where that is read
 //! - `judge`: the verdict, a pure function over the answers and the decisions
 //! - `record`: every answer in a file, and the verdict again from there
+//! - `observer`: a gate that runs elsewhere, looked at from outside
 //! - `output`: results, report and terminal
 //! - `time`: timestamps, durations, and the points at which series are evaluated
 
 mod cli;
 mod decisions;
 mod judge;
+mod observer;
 mod output;
 mod prometheus;
 mod record;
@@ -30,3 +32,5 @@ pub use judge::{
     e_process::{Process, Ratio},
     restarted::Restarted,
 };
+pub use observer::{Observer, ObserverOptions, Seen};
+pub use output::report::STYLE;

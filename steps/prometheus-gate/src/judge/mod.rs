@@ -15,7 +15,7 @@ mod error_rates;
 pub(crate) mod evidence;
 mod hanging_requests;
 mod latency_bounds;
-mod permission;
+pub(crate) mod permission;
 pub(crate) mod restarted;
 pub(crate) mod rung_times;
 pub(crate) mod samples;

@@ -19,6 +19,16 @@ pub(crate) enum Answer {
     Expired(String),
 }
 
+/// What a canary waits for at a moment, whatever people decided: an open window, or an approval.
+pub(crate) fn blocked(rules: &Permission, moment: Timestamp) -> Option<Waiting> {
+    let rules = Permission { decisions: false, ..rules.clone() };
+    let mut permits = Permits::new(&rules, &NOBODY);
+    permits.ask(moment, moment);
+    permits.waiting()
+}
+
+static NOBODY: Decided = Decided::none();
+
 /// Permission on its way over the points.
 pub(crate) struct Permits<'a> {
     rules: &'a Permission,

@@ -28,9 +28,15 @@ pub(crate) struct View {
     standing: Vec<Standing>,
     logged_at: Option<Timestamp>,
     error: String,
+    is_silent: bool,
 }
 
 impl View {
+    /// One that nobody sees.
+    pub(crate) fn silent(timing: Timing) -> Self {
+        Self { terminal: None, is_silent: true, ..Self::new(timing) }
+    }
+
     pub(crate) fn new(timing: Timing) -> Self {
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb")
             || env::var_os("NO_COLOR").is_some();
@@ -44,6 +50,7 @@ impl View {
             standing: Vec::new(),
             logged_at: None,
             error: String::new(),
+            is_silent: false,
         }
     }
 
@@ -72,13 +79,16 @@ impl View {
 
     /// One more line for the log.
     pub(crate) fn line(&mut self, text: &str) {
+        if self.is_silent {
+            return;
+        }
         self.draw(&[]);
         tracing::info!("{}", clean(text));
     }
 
     /// An error is logged once, until another comes.
     pub(crate) fn log_once(&mut self, text: &str) {
-        if self.error != text {
+        if self.error != text && !self.is_silent {
             self.draw(&[]);
             tracing::warn!("{}", clean(text));
             text.clone_into(&mut self.error);

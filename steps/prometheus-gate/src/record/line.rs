@@ -20,16 +20,20 @@ pub(crate) enum QueryKind {
 }
 
 /// How a gate ended, as far as that does not follow from the answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Last {
+    #[default]
     Judged,
     Aborted,
-    Overridden { verdict: Verdict, who: String },
+    Overridden {
+        verdict: Verdict,
+        who: String,
+    },
 }
 
 /// What cannot be derived from the answers again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) now: Timestamp,
     pub(crate) clock_offset: SignedDuration,

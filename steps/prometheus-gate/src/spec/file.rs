@@ -262,9 +262,14 @@ pub(crate) enum OnInconclusive {
     Fail,
 }
 
-/// Reads a spec: a file, or the text itself, which has several lines or is JSON.
+/// Whether a spec is there itself, and not the name of a file: it has several lines, or is JSON.
+pub(crate) fn is_text(spec: &str) -> bool {
+    spec.contains('\n') || spec.trim_start().starts_with('{')
+}
+
+/// Reads a spec: a file, or the text itself.
 pub(crate) fn spec_text(spec: &str) -> Result<String> {
-    if spec.contains('\n') || spec.trim_start().starts_with('{') {
+    if is_text(spec) {
         return Ok(spec.to_owned());
     }
     std::fs::read_to_string(spec).with_context(|| Failure {

@@ -2,6 +2,7 @@
 
 mod forecast;
 pub(crate) mod gate;
+pub(crate) mod looking;
 mod polling;
 mod second_source;
 mod state;
@@ -112,8 +113,7 @@ impl Watch {
             polls: self.polls,
             queries: self.queries,
             failing_since: self.record.samples.failing_since,
-            last: Last::Judged,
-            remarks: Vec::new(),
+            ..End::default()
         }
     }
 
