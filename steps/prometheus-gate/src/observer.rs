@@ -95,7 +95,7 @@ impl Observer {
         let mut summary = record.summary(&End { now, last: Last::Judged, ..End::default() });
         let holds =
             summary.judgement.waiting.is_some() || summary.judgement.verdict == Verdict::Pass;
-        summary.judgement = self.without_people(summary.judgement, now);
+        summary.judgement = without_people(&self.permission, summary.judgement, now);
         let judgement = &summary.judgement;
         Ok(Seen {
             cards: format!(
@@ -112,19 +112,19 @@ impl Observer {
             summary: serde_json::to_value(&summary)?,
         })
     }
+}
 
-    /// Nobody asked people here, and what they decided is not what it waits for.
-    fn without_people(&self, judgement: Judgement, now: Timestamp) -> Judgement {
-        let Some(Waiting { since, words, obstacle: Obstacle::Unknown }) = &judgement.waiting else {
-            return judgement;
-        };
-        let message = judgement.message.strip_suffix(&format!("; {words}"));
-        let message = message.unwrap_or(&judgement.message).to_owned();
-        let without = Judgement { message, waiting: None, ..judgement.clone() };
-        match blocked(&self.permission, now) {
-            Some(waiting) => without.waiting(Waiting { since: *since, ..waiting }),
-            None => without,
-        }
+/// Nobody asked people here, and what they decided is not what it waits for.
+fn without_people(permission: &Permission, judgement: Judgement, now: Timestamp) -> Judgement {
+    let Some(Waiting { since, words, obstacle: Obstacle::Unknown }) = &judgement.waiting else {
+        return judgement;
+    };
+    let message = judgement.message.strip_suffix(&format!("; {words}"));
+    let message = message.unwrap_or(&judgement.message).to_owned();
+    let without = Judgement { message, waiting: None, ..judgement.clone() };
+    match blocked(permission, now) {
+        Some(waiting) => without.waiting(Waiting { since: *since, ..waiting }),
+        None => without,
     }
 }
 

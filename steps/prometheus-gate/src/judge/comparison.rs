@@ -26,8 +26,9 @@ const PART_OF_BASELINE: f64 = 0.2;
 const PART_UNCOMPARED: f64 = 0.25;
 
 /// The evidence that has been collected, and what it has been collected from.
-pub(crate) struct Comparison<'a> {
-    counters: &'a Counters,
+pub(crate) struct Comparison {
+    /// New series whose first value had to be left out.
+    left_out: usize,
     method: Method,
     terms: Terms,
     times: RungTimes,
@@ -43,17 +44,17 @@ pub(crate) struct Comparison<'a> {
     highest: f64,
 }
 
-impl<'a> Comparison<'a> {
+impl Comparison {
     /// A comparison for a test of counters; none for a condition on a value.
     pub(crate) fn new(
         test: &Test,
-        material: &'a Material,
+        material: &Material,
         rungs: &Rungs,
         times: &RungTimes,
     ) -> Option<Self> {
         let (method, terms) = Method::new(test, &material.history, rungs)?;
         Some(Self {
-            counters: &material.counters,
+            left_out: material.counters.left_out,
             method,
             terms,
             times: times.clone(),
@@ -67,13 +68,18 @@ impl<'a> Comparison<'a> {
         })
     }
 
+    /// Takes note of what is known of its series by now, apart from any point.
+    pub(crate) fn meet(&mut self, counters: &Counters) {
+        self.left_out = counters.left_out;
+    }
+
     /// Follows the counters to a point. What they grew by counts only when all of it is judged: the
     /// warm-up is where the series are met.
-    pub(crate) fn step(&mut self, point: Timestamp) {
+    pub(crate) fn step(&mut self, point: Timestamp, counters: &Counters) {
         while self.rung < self.times.rung(point) {
             self.begin_rung();
         }
-        let Some(growth) = self.counters.at(point) else { return };
+        let Some(growth) = counters.at(point) else { return };
         self.since += u32::from(self.looks > 0);
         let since = growth.since.or(growth.gap.then_some(point));
         if since.is_none_or(|since| !self.times.judges(since, point)) {
@@ -107,8 +113,13 @@ impl<'a> Comparison<'a> {
 
     /// Whether a point shows what is compared: counters that were sampled recently, of the canary,
     /// and of the baseline where there is one. A canary that has all traffic is alone.
-    pub(crate) fn sees(&self, point: Timestamp, has_all_traffic: bool) -> bool {
-        self.counters.at(point).is_some_and(|growth| {
+    pub(crate) fn sees(
+        &self,
+        counters: &Counters,
+        point: Timestamp,
+        has_all_traffic: bool,
+    ) -> bool {
+        counters.at(point).is_some_and(|growth| {
             let is_alone = has_all_traffic || self.method.is_alone();
             growth.is_fresh(Revision::Canary) && (is_alone || growth.is_fresh(Revision::Baseline))
         })

@@ -19,9 +19,10 @@ pub(crate) struct Failed {
     pub(crate) message: String,
 }
 
-pub(crate) struct CriterionState<'a> {
-    pub(crate) criterion: &'a Criterion,
-    material: &'a Material,
+pub(crate) struct CriterionState {
+    pub(crate) criterion: Criterion,
+    /// Whether the server has ever given a sample.
+    has_samples: bool,
     hold: SignedDuration,
     step: SignedDuration,
     /// When the rungs of the release began, and from when on each is judged.
@@ -43,7 +44,7 @@ pub(crate) struct CriterionState<'a> {
     last: Option<Sample>,
     worst: Option<Sample>,
     class: Class,
-    comparison: Option<Comparison<'a>>,
+    comparison: Option<Comparison>,
     /// A criterion that has failed stays so.
     pub(crate) failed: Option<Failed>,
     trail: Vec<TrailPoint>,
@@ -52,12 +53,12 @@ pub(crate) struct CriterionState<'a> {
 /// What the value of another criterion is at the same point.
 pub(crate) type Other<'a> = &'a dyn Fn(&str) -> Option<f64>;
 
-impl<'a> CriterionState<'a> {
+impl CriterionState {
     /// Before the first point; `t0` is the start of the rung that is judged.
     pub(crate) fn new(
         spec: &Spec,
-        criterion: &'a Criterion,
-        material: &'a Material,
+        criterion: &Criterion,
+        material: &Material,
         t0: Timestamp,
     ) -> Self {
         let times = RungTimes::new(spec, t0, criterion.window);
@@ -66,8 +67,8 @@ impl<'a> CriterionState<'a> {
             times,
             baked_at: spec.rungs.bake.map(|bake| t0 + bake),
             at: Timestamp::MIN,
-            criterion,
-            material,
+            criterion: criterion.clone(),
+            has_samples: material.has_samples(),
             hold: spec.timing.hold,
             step: spec.timing.step,
             judged: Vec::new(),
@@ -84,13 +85,22 @@ impl<'a> CriterionState<'a> {
         }
     }
 
-    pub(crate) fn step(&mut self, point: Timestamp, other: Other) {
+    /// Takes note of what is known of its series by now, apart from any point.
+    pub(crate) fn meet(&mut self, material: &Material) {
+        self.has_samples = material.has_samples();
+        self.points.unknown = 0;
+        if let Some(comparison) = &mut self.comparison {
+            comparison.meet(&material.counters);
+        }
+    }
+
+    pub(crate) fn step(&mut self, point: Timestamp, material: &Material, other: Other) {
         self.at = point;
         let warm = point >= self.times.judged_from();
         if let Some(comparison) = &mut self.comparison {
-            comparison.step(point);
+            comparison.step(point, &material.counters);
         }
-        let (class, value) = self.classify(point, other);
+        let (class, value) = self.classify(point, material, other);
         // On a later rung a bad point counts at any time, and a good one after the warm-up.
         let is_early = !warm || class == Class::Good && self.times.warms_up(point);
         self.class = if is_early { Class::Warmup } else { class };
@@ -135,15 +145,23 @@ impl<'a> CriterionState<'a> {
     }
 
     /// Counts the final points from `from` to `to` that the server has not answered for.
-    pub(crate) fn miss(&mut self, from: Timestamp, to: Timestamp) {
-        let from = self.material.next(self.criterion, from, self.step);
-        self.points.unknown += Grid { from, to, step: self.step }.points().count();
+    pub(crate) fn miss(&mut self, material: &Material, from: Timestamp, to: Timestamp) {
+        let from = material.next(&self.criterion, from, self.step);
+        self.points.unknown = Grid { from, to, step: self.step }.points().count();
     }
 
-    fn classify(&self, point: Timestamp, other: Other) -> (Class, Option<f64>) {
+    fn classify(
+        &self,
+        point: Timestamp,
+        material: &Material,
+        other: Other,
+    ) -> (Class, Option<f64>) {
+        let has_all_traffic = self.baked_at.is_some();
         match (&self.criterion.test, &self.comparison) {
-            (Test::Value(test), _) => self.classify_value(test, point, other),
-            (_, Some(comparison)) if comparison.sees(point, self.baked_at.is_some()) => {
+            (Test::Value(test), _) => self.classify_value(test, point, material, other),
+            (_, Some(comparison))
+                if comparison.sees(&material.counters, point, has_all_traffic) =>
+            {
                 (Class::Good, None)
             }
             _ => (Class::Missing, None),
@@ -154,6 +172,7 @@ impl<'a> CriterionState<'a> {
         &self,
         test: &ValueTest,
         point: Timestamp,
+        material: &Material,
         other: Other,
     ) -> (Class, Option<f64>) {
         let one = |value: f64| match test.when.holds(value, other) {
@@ -164,7 +183,7 @@ impl<'a> CriterionState<'a> {
             Some(false) => Class::Bad,
             None => Class::Missing,
         };
-        let answers = &self.material.points;
+        let answers = &material.points;
         if answers.is_stale(point, self.step, self.criterion.max_gap) {
             return (Class::Missing, None);
         }
@@ -174,8 +193,7 @@ impl<'a> CriterionState<'a> {
                 Missing::Pending => (Class::Missing, None),
                 Missing::Bad => (Class::Bad, None),
                 Missing::Zero => {
-                    let present =
-                        self.material.presence.at(point).iter().any(|value| !value.is_nan());
+                    let present = material.presence.at(point).iter().any(|value| !value.is_nan());
                     if present { (one(0.0), Some(0.0)) } else { (Class::Missing, None) }
                 }
             };

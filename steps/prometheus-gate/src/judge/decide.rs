@@ -9,64 +9,103 @@
 
 use jiff::Timestamp;
 
-use crate::judge::permission::{Answer, Permits};
+use crate::judge::permission::{Answer, Ground, Permits};
 use crate::judge::verdict::{Judgement, Reason, Verdict};
 use crate::judge::{criterion::CriterionState, samples::Samples, summary::Class};
 use crate::spec::expression::Truth;
-use crate::spec::resolved::{Role, Spec};
+use crate::spec::resolved::{Role, Spec, Timing};
 use crate::time::{Grid, length};
 
-/// Judges all that is final at `now`. `t0` is the start of the rung that is judged; evidence begins with
-/// the first rung that was climbed.
-pub(crate) fn verdict(spec: &Spec, t0: Timestamp, samples: &Samples, now: Timestamp) -> Judgement {
-    let timing = spec.timing;
-    let mut end = t0 + timing.deadline;
-    let mut tracks: Vec<CriterionState> = spec
-        .criteria
-        .iter()
-        .zip(&samples.criteria)
-        .map(|(criterion, material)| CriterionState::new(spec, criterion, material, t0))
-        .collect();
-    let mut permits = Permits::new(&spec.permission, &samples.decided);
-    let from = spec.rungs.first_start(t0);
-    let mut next = timing.first_from(from);
-    // Nothing is decided beyond a point that has not been answered: the next answer fills it in.
-    let answered = |point: Timestamp| {
-        spec.criteria
-            .iter()
-            .zip(&samples.criteria)
-            .all(|(criterion, material)| material.covers(point, criterion, from, &timing))
-    };
-    let grid = Grid { from: next, to: timing.last_final(now), step: timing.step };
-    for point in grid.points().take_while(|point| answered(*point)) {
-        if point + timing.settle > end {
-            break;
+/// The walk over the points, as far as it has come: what they have shown is kept, and none is looked at twice.
+pub(crate) struct Walk {
+    tracks: Vec<CriterionState>,
+    permits: Permits,
+    /// Where evidence begins: with the first rung that was climbed.
+    begun: Timestamp,
+    /// The start of the rung that is judged.
+    t0: Timestamp,
+    /// The first point that was not looked at.
+    next: Timestamp,
+    /// When it is decided at the latest.
+    end: Timestamp,
+    /// What was decided at a point, and in which moment.
+    decided: Option<(Decision, Timestamp)>,
+}
+
+impl Walk {
+    /// Before the first point.
+    pub(crate) fn new(spec: &Spec, t0: Timestamp, samples: &Samples) -> Self {
+        let track = |(criterion, material)| CriterionState::new(spec, criterion, material, t0);
+        let begun = spec.rungs.first_start(t0);
+        Self {
+            tracks: spec.criteria.iter().zip(&samples.criteria).map(track).collect(),
+            permits: Permits::default(),
+            begun,
+            t0,
+            next: spec.timing.first_from(begun),
+            end: t0 + spec.timing.deadline,
+            decided: None,
         }
-        let other = |name: &str| value_of(spec, samples, name, point);
-        for track in &mut tracks {
-            track.step(point, &other);
+    }
+
+    /// The first point that was not looked at; none before any was.
+    pub(crate) fn reached(&self, timing: &Timing) -> Option<Timestamp> {
+        Some(self.next).filter(|next| *next > timing.first_from(self.begun))
+    }
+
+    /// Judges all that is final at `now`. Samples are those of before and what came since.
+    pub(crate) fn judge(&mut self, spec: &Spec, samples: &Samples, now: Timestamp) -> Judgement {
+        let last = spec.timing.last_final(now);
+        for (track, material) in self.tracks.iter_mut().zip(&samples.criteria) {
+            track.meet(material);
         }
-        if let Some(decision) = decide(spec, &tracks, &mut permits, point, end) {
+        let ground = Ground { rules: &spec.permission, decided: &samples.decided };
+        self.go_on(spec, samples, ground, last);
+        if let Some((decision, moment)) = &self.decided {
+            return judgement(spec, &self.tracks, decision.clone(), *moment, self.end);
+        }
+        for (track, material) in self.tracks.iter_mut().zip(&samples.criteria) {
+            track.miss(material, self.next, last);
+        }
+        let waiting = self.permits.waiting(ground);
+        // One that waits is not late.
+        let due = if waiting.is_some() { Timestamp::MAX } else { self.end };
+        let (decision, at) =
+            decide_at_deadline(spec, &self.tracks, samples.failing_since, now, due);
+        let judgement = judgement(spec, &self.tracks, decision, at, self.end);
+        match waiting.filter(|_| judgement.verdict == Verdict::Pending) {
+            Some(waiting) => judgement.waiting(waiting),
+            None => judgement,
+        }
+    }
+
+    /// Walks on to the last point, or to where something is decided.
+    fn go_on(&mut self, spec: &Spec, samples: &Samples, ground: Ground, last: Timestamp) {
+        let timing = spec.timing;
+        // Nothing is decided beyond a point that has not been answered: the next answer fills it in.
+        let answered = |point: Timestamp| {
+            let mut all = spec.criteria.iter().zip(&samples.criteria);
+            all.all(|(criterion, material)| material.covers(point, criterion, self.begun, &timing))
+        };
+        let grid = Grid { from: self.next, to: last, step: timing.step };
+        let points: Vec<Timestamp> = grid.points().take_while(|point| answered(*point)).collect();
+        for point in points {
+            if self.decided.is_some() || point + timing.settle > self.end {
+                break;
+            }
+            let other = |name: &str| value_of(spec, samples, name, point);
+            for (track, material) in self.tracks.iter_mut().zip(&samples.criteria) {
+                track.step(point, material, &other);
+            }
+            self.next = point + timing.step;
             // What came to light between two gates is said by the later one.
-            let moment = (point + timing.settle).max(t0);
-            return judgement(spec, &tracks, decision, moment, end);
+            let moment = (point + timing.settle).max(self.t0);
+            self.decided = decide(spec, &self.tracks, (&mut self.permits, ground), point, self.end)
+                .map(|decision| (decision, moment));
+            if self.decided.is_none() && self.permits.waits_at(point) {
+                self.end = self.end.max(self.next + timing.deadline);
+            }
         }
-        next = point + timing.step;
-        if permits.waits_at(point) {
-            end = end.max(next + timing.deadline);
-        }
-    }
-    for track in &mut tracks {
-        track.miss(next, timing.last_final(now));
-    }
-    let waiting = permits.waiting();
-    // One that waits is not late.
-    let due = if waiting.is_some() { Timestamp::MAX } else { end };
-    let (decision, at) = decide_at_deadline(spec, &tracks, samples.failing_since, now, due);
-    let judgement = judgement(spec, &tracks, decision, at, end);
-    match waiting.filter(|_| judgement.verdict == Verdict::Pending) {
-        Some(waiting) => judgement.waiting(waiting),
-        None => judgement,
     }
 }
 
@@ -82,7 +121,7 @@ type Decision = (Verdict, Reason, String);
 fn decide(
     spec: &Spec,
     tracks: &[CriterionState],
-    permits: &mut Permits,
+    (permits, ground): (&mut Permits, Ground),
     point: Timestamp,
     end: Timestamp,
 ) -> Option<Decision> {
@@ -111,7 +150,7 @@ fn decide(
                 Some(bake) => format!("nothing failed for {} at 100 %: {held}", length(bake)),
                 None => format!("held for {}: {held}", length(spec.timing.hold)),
             };
-            return permitted(permits.ask(point, point + spec.timing.settle), message);
+            return permitted(permits.ask(ground, point, point + spec.timing.settle), message);
         }
         Truth::Unknown => {}
     }
@@ -208,6 +247,12 @@ fn judgement(
         end,
         criteria: tracks.iter().map(CriterionState::state).collect(),
     }
+}
+
+/// The same all at once.
+#[cfg(test)]
+fn verdict(spec: &Spec, t0: Timestamp, samples: &Samples, now: Timestamp) -> Judgement {
+    Walk::new(spec, t0, samples).judge(spec, samples, now)
 }
 
 #[cfg(test)]

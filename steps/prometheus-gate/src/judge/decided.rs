@@ -24,11 +24,6 @@ pub(crate) struct SeenDecision {
 }
 
 impl Decided {
-    /// Before anybody has looked.
-    pub(crate) const fn none() -> Self {
-        Self(Vec::new())
-    }
-
     /// Takes in what is in force at a moment; says whether that is news. Time does not go back, whatever
     /// a clock does.
     pub(crate) fn add(&mut self, now: Timestamp, decisions: Vec<Decision>) -> bool {

@@ -21,18 +21,23 @@ pub(crate) enum Answer {
 
 /// What a canary waits for at a moment, whatever people decided: an open window, or an approval.
 pub(crate) fn blocked(rules: &Permission, moment: Timestamp) -> Option<Waiting> {
-    let rules = Permission { decisions: false, ..rules.clone() };
-    let mut permits = Permits::new(&rules, &NOBODY);
-    permits.ask(moment, moment);
-    permits.waiting()
+    let rules = &Permission { decisions: false, ..rules.clone() };
+    let ground = Ground { rules, decided: &Decided::default() };
+    let mut permits = Permits::default();
+    permits.ask(ground, moment, moment);
+    permits.waiting(ground)
 }
 
-static NOBODY: Decided = Decided::none();
+/// What permission rests on.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) rules: &'a Permission,
+    pub(crate) decided: &'a Decided,
+}
 
 /// Permission on its way over the points.
-pub(crate) struct Permits<'a> {
-    rules: &'a Permission,
-    decided: &'a Decided,
+#[derive(Default)]
+pub(crate) struct Permits {
     /// What it waits for, and since when, as of the point that was looked at last.
     waiting: Option<(Obstacle, Timestamp)>,
     /// The point that was looked at last.
@@ -41,17 +46,13 @@ pub(crate) struct Permits<'a> {
     unapproved: SignedDuration,
 }
 
-impl<'a> Permits<'a> {
-    pub(crate) fn new(rules: &'a Permission, decided: &'a Decided) -> Self {
-        Self { rules, decided, waiting: None, last: None, unapproved: SignedDuration::ZERO }
-    }
-
+impl Permits {
     /// Asks at a point at which all criteria hold, which is looked at in the moment in which it is final.
-    pub(crate) fn ask(&mut self, point: Timestamp, moment: Timestamp) -> Answer {
+    pub(crate) fn ask(&mut self, ground: Ground, point: Timestamp, moment: Timestamp) -> Answer {
         let last = self.last.replace(point);
-        let Some(obstacle) = self.obstacle(moment) else {
+        let Some(obstacle) = ground.obstacle(moment) else {
             self.waiting = None;
-            return Answer::Granted(self.approver(moment));
+            return Answer::Granted(ground.approver(moment));
         };
         let before = self.waiting.take();
         if obstacle == Obstacle::Approval {
@@ -59,11 +60,11 @@ impl<'a> Permits<'a> {
             if let (Some((Obstacle::Approval, _)), Some(last)) = (&before, last) {
                 self.unapproved += point.duration_since(last);
             }
-            if self.unapproved >= self.rules.approval_timeout {
+            if self.unapproved >= ground.rules.approval_timeout {
                 return Answer::Expired(format!(
                     "nobody approved {} % within {}",
-                    self.rules.next,
-                    length(self.rules.approval_timeout)
+                    ground.rules.next,
+                    length(ground.rules.approval_timeout)
                 ));
             }
         }
@@ -82,11 +83,13 @@ impl<'a> Permits<'a> {
     }
 
     /// What is waited for now.
-    pub(crate) fn waiting(&self) -> Option<Waiting> {
+    pub(crate) fn waiting(&self, ground: Ground) -> Option<Waiting> {
         let (obstacle, since) = self.waiting.clone()?;
-        Some(Waiting { since, words: self.words(&obstacle, since), obstacle })
+        Some(Waiting { since, words: ground.words(&obstacle, since), obstacle })
     }
+}
 
+impl<'a> Ground<'a> {
     fn obstacle(&self, moment: Timestamp) -> Option<Obstacle> {
         if self.rules.decisions {
             let Some(decisions) = self.decided.at(moment) else { return Some(Obstacle::Unknown) };

@@ -9,11 +9,11 @@ use step::text::hex;
 
 use crate::decisions::decision::Decision;
 use crate::judge::samples::{Material, Samples};
-use crate::judge::{decide::verdict, verdict::Judgement};
+use crate::judge::{decide::Walk, verdict::Judgement};
 use crate::record::line::{End, FORMAT, Last, Line, QueryKind};
 use crate::record::{file::RecordFile, summary::Summary};
 use crate::series::Series;
-use crate::spec::resolved::{Criterion, Spec};
+use crate::spec::resolved::{Criterion, Spec, Timing};
 use crate::spec::rollout::Subject;
 use crate::time::{Grid, rfc3339};
 
@@ -25,6 +25,8 @@ pub(crate) struct Record {
     /// When the canary got its first request at this percent.
     pub(crate) t0: Timestamp,
     pub(crate) samples: Samples,
+    /// What the points so far have come to; nothing where they have to be looked at again.
+    walk: Option<Walk>,
     files: Vec<RecordFile>,
     /// Where a record was wanted that is not whole. There was a warning then.
     failed: Vec<PathBuf>,
@@ -36,12 +38,13 @@ impl Record {
         let material = |criterion| Material::new(criterion, begun);
         let criteria = spec.criteria.iter().map(material).collect();
         let samples = Samples { criteria, ..Samples::default() };
-        Self { spec, subject, t0, samples, files: Vec::new(), failed: Vec::new() }
+        Self { spec, subject, t0, samples, walk: None, files: Vec::new(), failed: Vec::new() }
     }
 
     /// Begins anew at another start, before the first answer.
     pub(crate) fn restart(&mut self, t0: Timestamp) {
         self.t0 = t0;
+        self.walk = None;
         let begun = self.begun();
         for (criterion, material) in self.spec.criteria.iter().zip(&mut self.samples.criteria) {
             *material = Material::new(criterion, begun);
@@ -83,6 +86,7 @@ impl Record {
             source: source.to_owned(),
             question: Box::new(question.clone()),
         });
+        self.walk = None;
         self.samples.criteria[at] = Material::new(&question, self.begun());
         self.spec.criteria[at] = question;
     }
@@ -102,7 +106,15 @@ impl Record {
 
     /// Takes in what people have decided by now; says whether that is news.
     pub(crate) fn decide(&mut self, now: Timestamp, decisions: Vec<Decision>) -> bool {
+        let is_first = self.samples.decided.changes().is_empty();
         let is_news = self.samples.decided.add(now, decisions);
+        // What was there at the first look was there before; and a clock that was set back says that what is decided
+        // now was decided before points that were looked at.
+        let Timing { settle, step, .. } = self.spec.timing;
+        let reached = self.walk.as_ref().and_then(|walk| walk.reached(&self.spec.timing));
+        if is_news && reached.is_some_and(|next| is_first || now <= next - step + settle) {
+            self.walk = None;
+        }
         if let Some((now, decisions)) = self.samples.decided.changes().last().filter(|_| is_news) {
             let line = Line::Decisions { now: *now, decisions: decisions.clone() };
             self.note(&line);
@@ -120,8 +132,13 @@ impl Record {
         self.summary(end)
     }
 
-    pub(crate) fn judge(&self, now: Timestamp) -> Judgement {
-        verdict(&self.spec, self.t0, &self.samples, now)
+    /// Judges all that is final at `now`: what came since the last time, and no point twice.
+    pub(crate) fn judge(&mut self, now: Timestamp) -> Judgement {
+        // Before the first point the past is not known yet that a comparison begins with.
+        let walk = self.walk.take().filter(|walk| walk.reached(&self.spec.timing).is_some());
+        let new = || Walk::new(&self.spec, self.t0, &self.samples);
+        let walk = self.walk.insert(walk.unwrap_or_else(new));
+        walk.judge(&self.spec, &self.samples, now)
     }
 
     pub(crate) fn take(&mut self, at: usize, of: QueryKind, grid: Grid, series: &[Series]) {
@@ -137,7 +154,7 @@ impl Record {
     }
 
     /// The verdict as it would be written down now.
-    pub(crate) fn summary(&self, end: &End) -> Summary {
+    pub(crate) fn summary(&mut self, end: &End) -> Summary {
         let mut judgement = self.judge(end.now);
         for remark in &end.remarks {
             judgement.message = format!("{}; {remark}", judgement.message);
@@ -187,3 +204,6 @@ impl Record {
         criterion < self.spec.criteria.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

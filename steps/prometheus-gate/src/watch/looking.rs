@@ -32,8 +32,8 @@ impl Looking {
         })
     }
 
-    pub(crate) const fn record(&self) -> &Record {
-        &self.watch.record
+    pub(crate) const fn record(&mut self) -> &mut Record {
+        &mut self.watch.record
     }
 
     pub(crate) const fn address(&self) -> &str {

@@ -82,7 +82,8 @@ impl Watch {
         if self.gate.reports.is_empty() {
             return;
         }
-        let summary = self.record.summary(&self.end(now));
+        let end = self.end(now);
+        let summary = self.record.summary(&end);
         for folder in self.gate.reports.clone() {
             match report::write(&folder, &summary, &self.record) {
                 Ok(()) => self.view.line(&format!(

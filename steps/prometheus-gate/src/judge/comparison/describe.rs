@@ -7,7 +7,7 @@ use crate::judge::e_process::{Ratio, Share};
 use crate::judge::evidence::{Evidence, excluded_above};
 use crate::judge::hanging_requests::Unended;
 
-impl Comparison<'_> {
+impl Comparison {
     /// What keeps a pass from resting on what was seen, as a clause.
     pub(crate) fn describe_missing(&self) -> Option<String> {
         if let Some(unended) = self.unended().and_then(Unended::describe) {
@@ -153,7 +153,7 @@ impl Comparison<'_> {
             dispersion,
             overdispersion,
             counts_clusters,
-            left_out: self.counters.left_out,
+            left_out: self.left_out,
         }
     }
 }

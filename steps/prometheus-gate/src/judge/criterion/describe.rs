@@ -5,7 +5,7 @@ use crate::judge::{comparison::Comparison, counts::percent, criterion::Criterion
 use crate::spec::resolved::{Criterion, Test};
 use crate::time::length;
 
-impl CriterionState<'_> {
+impl CriterionState {
     fn standing(&self) -> Standing {
         match self.class {
             _ if self.failed.is_some() => Standing::Failed,
@@ -20,7 +20,7 @@ impl CriterionState<'_> {
     /// What it shows, in a few words with numbers and units.
     pub(crate) fn describe(&self) -> String {
         let name = &self.criterion.name;
-        let seen = self.material.has_samples();
+        let seen = self.has_samples;
         let described = match (&self.criterion.test, &self.comparison, self.last) {
             _ if !seen && self.points.unknown > 0 => "no answer from Prometheus".to_owned(),
             (_, Some(_), _) if !seen && self.class != Class::Warmup => {
@@ -77,7 +77,7 @@ impl CriterionState<'_> {
             has_looked: self.comparison.as_ref().is_some_and(Comparison::has_looked),
             notes: self.criterion.notes.clone(),
             description: self.describe(),
-            good_means: good_means(self.criterion),
+            good_means: good_means(&self.criterion),
             trail: self.trail.clone(),
         }
     }

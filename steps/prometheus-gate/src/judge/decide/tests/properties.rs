@@ -124,7 +124,7 @@ fn could_hold(answers: Answers, from: usize) -> bool {
     let mut track = CriterionState::new(&spec, &spec.criteria[0], &samples.criteria[0], T0);
     let last = (TIMING.deadline - TIMING.settle).as_secs() / STEP.as_secs();
     (0..=last).any(|k| {
-        track.step(T0 + STEP * i32::try_from(k).unwrap(), &|_| None);
+        track.step(T0 + STEP * i32::try_from(k).unwrap(), &samples.criteria[0], &|_| None);
         k + 1 >= i64::from(count(from)) && track.holds()
     })
 }
