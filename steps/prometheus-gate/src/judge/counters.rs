@@ -107,6 +107,13 @@ impl Counters {
         self.points.last_key_value().map_or(from, |(newest, _)| (*newest + step).max(from))
     }
 
+    /// Forgets what the points before one showed, but for the newest of all.
+    pub(crate) fn forget(&mut self, next: Timestamp) {
+        if let Some((newest, _)) = self.points.last_key_value() {
+            self.points = self.points.split_off(&next.min(*newest));
+        }
+    }
+
     pub(crate) fn at(&self, point: Timestamp) -> Option<&Growth> {
         self.points.get(&point)
     }

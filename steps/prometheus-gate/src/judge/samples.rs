@@ -76,6 +76,14 @@ impl Material {
         }
     }
 
+    /// Forgets what nobody asks for any more once all points before `next` were judged.
+    pub(crate) fn forget(&mut self, next: Timestamp) {
+        self.points.forget(next);
+        self.presence.forget(next);
+        self.counters.forget(next);
+        self.history.forget(Timestamp::MAX);
+    }
+
     /// Whether the server has ever given a sample.
     pub(crate) fn has_samples(&self) -> bool {
         self.points.has_samples() || self.counters.has_samples()
@@ -102,6 +110,8 @@ pub(crate) struct Answers {
     points: BTreeMap<Timestamp, Vec<(usize, f64)>>,
     /// The newest scrape that the server had made of anything.
     scraped: BTreeMap<Timestamp, Timestamp>,
+    /// What was before this was answered, and is forgotten.
+    forgotten: Option<Timestamp>,
     /// How many series the last answer had.
     pub(crate) breadth: usize,
 }
@@ -134,6 +144,7 @@ impl Answers {
 
     /// The first point from `from` on that no answer has covered.
     pub(crate) fn next(&self, from: Timestamp, step: SignedDuration) -> Timestamp {
+        let from = from.max(self.forgotten.unwrap_or(from));
         let mut next = from;
         for point in self.points.range(from..).map(|(point, _)| *point) {
             if point != next {
@@ -142,6 +153,16 @@ impl Answers {
             next += step;
         }
         next
+    }
+
+    /// Forgets the points before one, but for the scrapes that tell how far apart they are.
+    fn forget(&mut self, next: Timestamp) {
+        self.points = self.points.split_off(&next);
+        self.forgotten = Some(next);
+        let kept = self.scraped.range(..next).rev().nth(2 * Cadence::KEPT).map(|(at, _)| *at);
+        if let Some(kept) = kept {
+            self.scraped = self.scraped.split_off(&kept);
+        }
     }
 
     /// Whether the server has answered for a point.

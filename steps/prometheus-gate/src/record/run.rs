@@ -27,6 +27,8 @@ pub(crate) struct Record {
     pub(crate) samples: Samples,
     /// What the points so far have come to; nothing where they have to be looked at again.
     walk: Option<Walk>,
+    /// Whether answers are forgotten whose points were judged.
+    forgets: bool,
     files: Vec<RecordFile>,
     /// Where a record was wanted that is not whole. There was a warning then.
     failed: Vec<PathBuf>,
@@ -38,10 +40,19 @@ impl Record {
         let material = |criterion| Material::new(criterion, begun);
         let criteria = spec.criteria.iter().map(material).collect();
         let samples = Samples { criteria, ..Samples::default() };
-        Self { spec, subject, t0, samples, walk: None, files: Vec::new(), failed: Vec::new() }
+        Self {
+            spec,
+            subject,
+            t0,
+            samples,
+            walk: None,
+            forgets: false,
+            files: Vec::new(),
+            failed: Vec::new(),
+        }
     }
 
-    /// Begins anew at another start, before the first answer.
+    /// Begins anew, before the first answer or as if before it.
     pub(crate) fn restart(&mut self, t0: Timestamp) {
         self.t0 = t0;
         self.walk = None;
@@ -49,6 +60,11 @@ impl Record {
         for (criterion, material) in self.spec.criteria.iter().zip(&mut self.samples.criteria) {
             *material = Material::new(criterion, begun);
         }
+    }
+
+    /// Keeps no more of the answers than the next points need: there is no record to make of them.
+    pub(crate) const fn forget(&mut self) {
+        self.forgets = true;
     }
 
     /// When evidence begins: with the first rung of the release.
@@ -86,9 +102,14 @@ impl Record {
             source: source.to_owned(),
             question: Box::new(question.clone()),
         });
-        self.walk = None;
-        self.samples.criteria[at] = Material::new(&question, self.begun());
         self.spec.criteria[at] = question;
+        if self.forgets {
+            self.restart(self.t0); // what all others were answered is needed again
+        } else {
+            self.walk = None;
+            let begun = self.begun();
+            self.samples.criteria[at] = Material::new(&self.spec.criteria[at], begun);
+        }
     }
 
     /// Takes an answer in, with the text that it came as.
@@ -138,7 +159,11 @@ impl Record {
         let walk = self.walk.take().filter(|walk| walk.reached(&self.spec.timing).is_some());
         let new = || Walk::new(&self.spec, self.t0, &self.samples);
         let walk = self.walk.insert(walk.unwrap_or_else(new));
-        walk.judge(&self.spec, &self.samples, now)
+        let judgement = walk.judge(&self.spec, &self.samples, now);
+        if let Some(next) = walk.reached(&self.spec.timing).filter(|_| self.forgets) {
+            self.samples.criteria.iter_mut().for_each(|material| material.forget(next));
+        }
+        judgement
     }
 
     pub(crate) fn take(&mut self, at: usize, of: QueryKind, grid: Grid, series: &[Series]) {
@@ -165,10 +190,11 @@ impl Record {
             Last::Overridden { verdict, who } => judgement.overridden(*verdict, who),
         };
         let spec = serde_json::to_vec(&self.spec).unwrap_or_default();
-        let mut input = Sha256::new();
-        for material in &self.samples.criteria {
-            material.digest(&mut input);
-        }
+        let input = (!self.forgets).then(|| {
+            let mut input = Sha256::new();
+            self.samples.criteria.iter().for_each(|material| material.digest(&mut input));
+            hex(&input.finalize())
+        });
         Summary {
             api_version: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
@@ -181,7 +207,7 @@ impl Record {
             polls: end.polls,
             queries: end.queries,
             spec_sha256: hex(&Sha256::digest(spec)),
-            input_sha256: hex(&input.finalize()),
+            input_sha256: input,
             decisions: self.samples.decided.seen(),
             judgement,
         }

@@ -25,7 +25,9 @@ pub(crate) struct Summary {
     pub(crate) polls: u64,
     pub(crate) queries: u64,
     pub(super) spec_sha256: String,
-    pub(super) input_sha256: String,
+    /// Of all answers, where they were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) input_sha256: Option<String>,
     /// What people decided meanwhile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) decisions: Vec<SeenDecision>,

@@ -19,7 +19,9 @@ pub(crate) struct Looking {
 
 impl Looking {
     pub(crate) fn new(gate: Gate, within: Duration) -> Self {
-        Self { watch: Watch::shown_by(View::silent(gate.timing), gate), within }
+        let mut watch = Watch::shown_by(View::silent(gate.timing), gate);
+        watch.record.forget();
+        Self { watch, within }
     }
 
     /// Asks for the points that have become final, as far as there is time; what is left is asked for by the

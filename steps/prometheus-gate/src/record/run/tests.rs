@@ -201,12 +201,13 @@ struct Gate<'a> {
     world: &'a World,
     record: Record,
     answered: [usize; 3],
+    has_past: bool,
     now: usize,
 }
 
 impl<'a> Gate<'a> {
     fn new(world: &'a World) -> Self {
-        Self { world, record: world.record(), answered: [0; 3], now: 0 }
+        Self { world, record: world.record(), answered: [0; 3], has_past: false, now: 0 }
     }
 
     fn now(&self) -> Timestamp {
@@ -215,7 +216,10 @@ impl<'a> Gate<'a> {
 
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Past => self.world.past(&mut self.record),
+            Event::Past => {
+                self.has_past = true;
+                self.world.past(&mut self.record);
+            }
             Event::Decide(decisions, late) => {
                 let now = self.now() + seconds(4) - seconds(*late);
                 self.record.decide(now, decisions.clone());
@@ -225,16 +229,30 @@ impl<'a> Gate<'a> {
                 let question = self.record.spec.criteria[*at].clone();
                 self.record.choose(*at, "", question);
                 self.answered[*at] = 0;
+                self.has_past &= *at != 1;
+                if self.record.forgets {
+                    self.answer_again(*at);
+                }
             }
             Event::Judge(points, but) => {
                 self.now = (self.now + points).min(POINTS - 1);
-                (0..3).filter(|at| at != but).for_each(|at| self.answer(at));
+                let to = self.now + 1;
+                (0..3).filter(|at| at != but).for_each(|at| self.answer(at, to));
             }
         }
     }
 
-    fn answer(&mut self, at: usize) {
-        let (from, to) = (self.answered[at], self.now + 1);
+    /// One that has forgotten asks all anew.
+    fn answer_again(&mut self, but: usize) {
+        let before = std::mem::take(&mut self.answered);
+        (0..3).filter(|at| *at != but).for_each(|at| self.answer(at, before[at]));
+        if self.has_past {
+            self.world.past(&mut self.record);
+        }
+    }
+
+    fn answer(&mut self, at: usize, to: usize) {
+        let from = self.answered[at];
         if from < to {
             let grid = Grid { from: point(from), to: point(to - 1), step: STEP };
             let series = self.world.series(at, from, to);
@@ -244,23 +262,57 @@ impl<'a> Gate<'a> {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-    #[test]
-    fn judging_from_poll_to_poll_comes_to_what_judging_once_comes_to(world in world()) {
-        let mut gate = Gate::new(&world);
-        for (last, event) in world.events.iter().enumerate() {
-            gate.take(event);
-            if !matches!(event, Event::Judge(..)) {
-                continue;
-            }
-            let mut once = Gate::new(&world);
+/// The last judgement from poll to poll, and that of judging once, at the first poll where they differ.
+fn judged(world: &World, forgets: bool) -> (Option<Judgement>, Option<Judgement>) {
+    let mut gate = Gate::new(world);
+    gate.record.forgets = forgets;
+    let mut judged = (None, None);
+    for (last, event) in world.events.iter().enumerate() {
+        gate.take(event);
+        if matches!(event, Event::Judge(..)) {
+            let mut once = Gate::new(world);
             world.events[..=last].iter().for_each(|event| once.take(event));
-            let judged = gate.record.judge(gate.now());
-            prop_assert_eq!(&judged, &once.record.judge(once.now()));
-            if judged.verdict != Verdict::Pending {
+            let now = gate.now();
+            judged = (Some(gate.record.judge(now)), Some(once.record.judge(now)));
+            let is_open = judged.0.as_ref().is_some_and(|one| one.verdict == Verdict::Pending);
+            if !is_open || judged.0 != judged.1 {
                 break;
             }
         }
     }
+    judged
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+    #[test]
+    fn judging_from_poll_to_poll_comes_to_what_judging_once_comes_to(world in world()) {
+        let (step_by_step, once) = judged(&world, false);
+        prop_assert_eq!(step_by_step, once);
+    }
+
+    #[test]
+    fn what_was_judged_may_be_forgotten(mut world in world()) {
+        world.events.retain(|event| !matches!(event, Event::Decide(..)));
+        let (forgetful, once) = judged(&world, true);
+        prop_assert_eq!(forgetful, once);
+    }
+}
+
+#[test]
+fn what_people_had_decided_at_the_first_look_counts_for_points_that_were_judged() {
+    let world = World {
+        points: vec![(Some(0.0), [0, 15, 0, 60], false); POINTS],
+        climbs: false,
+        decides: Permission { decisions: true, ..Permission::default() },
+        events: vec![
+            Event::Past,
+            Event::Judge(40, 9),
+            Event::Decide(Vec::new(), 0),
+            Event::Judge(0, 9),
+        ],
+    };
+    let (step_by_step, once) = judged(&world, false);
+    assert_eq!(step_by_step.as_ref().map(|one| one.verdict), Some(Verdict::Pass));
+    assert_eq!(step_by_step, once);
 }
