@@ -10,6 +10,8 @@ mod ladders;
 mod people;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/replays.rs"]
+mod replays;
 #[path = "cli/server.rs"]
 mod server;
 #[path = "cli/verdicts.rs"]

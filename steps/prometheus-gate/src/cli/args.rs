@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bento_retrieve::request::AccessArgs;
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use reqwest::{
@@ -42,10 +43,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         rollout: Box<RolloutSpec>,
     },
-    /// Come to the verdict of a record again, without a network, and print it as JSON
+    /// Come to the verdict of a record again, without Prometheus, and print it as JSON
     Replay {
-        /// What `--record` has written
-        record: PathBuf,
+        /// What `--record` has written, packed by gzip or not: a path, `s3://BUCKET/KEY` or `https://…`
+        record: String,
+        #[command(flatten)]
+        from: Box<AccessArgs>,
         /// Folder for the evidence: verdict.json and report.html; may be given several times
         #[arg(long, value_name = "DIR")]
         report: Vec<PathBuf>,
@@ -180,6 +183,7 @@ Examples:
       --approval last --windows 'Mon-Fri 09:00-17:00 Europe/Berlin'
   What a gate saw, and a gate's own tests:
     prometheus-gate replay record.ndjson --report evidence
+    prometheus-gate replay s3://bentos/releases/iris/v2/models.RUN/record.ndjson.gz --report evidence
     prometheus-gate simulate gate-tests.yaml
 
 Exit codes:

@@ -22,13 +22,15 @@ use crate::time::{length, rfc3339};
 use crate::watch::watch;
 
 /// Runs what was typed to its exit code.
-pub async fn start(args: Args, terminated: Terminated) -> Result<Outcome> {
+pub async fn start(args: Args, mut terminated: Terminated) -> Result<Outcome> {
     match args.command {
         None => Box::pin(judge(args.watch, terminated)).await,
         Some(Command::Check { spec, server, rollout }) => {
             check::check(&spec, &server, &rollout).await
         }
-        Some(Command::Replay { record, report }) => replay_record(&record, &report),
+        Some(Command::Replay { record, from, report }) => {
+            replay_record(record, &from, &report, &mut terminated).await
+        }
         Some(Command::Simulate { tests, report }) => simulate::simulate(&tests, report.as_deref()),
     }
 }

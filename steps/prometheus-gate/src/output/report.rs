@@ -215,7 +215,8 @@ fn legend() -> String {
 }
 
 const AGAIN: &str = "<section class=\"again\"><p>The same verdict and page from what was recorded:</p>\
-                     <pre>prometheus-gate replay record.ndjson --report again</pre></section>\n";
+                     <pre>prometheus-gate replay record.ndjson --report again</pre>\
+                     <p>The record may also lie in a store: <code>s3://BUCKET/…/record.ndjson.gz</code></p></section>\n";
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,9 @@ use std::{
 
 use crate::record::line::Line;
 
+/// A record may have so many bytes: a pod whose volume of its own fills up is ended before its verdict.
+pub(super) const LARGEST: u64 = 512 << 20;
+
 pub(crate) struct RecordFile {
     pub(super) path: PathBuf,
     file: File,
@@ -33,7 +36,10 @@ impl RecordFile {
     /// the file ends with a whole line and has no end, so that `replay` refuses it.
     pub(crate) fn add(&mut self, line: &Line) -> bool {
         let whole = self.file.stream_position();
-        let Err(cause) = self.write(line) else { return true };
+        let is_full = whole.as_ref().is_ok_and(|length| *length >= LARGEST);
+        let written =
+            if is_full { Err(io::ErrorKind::FileTooLarge.into()) } else { self.write(line) };
+        let Err(cause) = written else { return true };
         let what = format!("failed to write record `{}`: {cause}", self.path.display());
         warn(format!("{what}; nothing more is recorded"), cause.kind());
         // Not all that can be written can be cut.
@@ -76,6 +82,9 @@ fn hint(kind: io::ErrorKind) -> &'static str {
             "make the volume writable for user 65532: set `fsGroup: 65532` in the `securityContext` of the run's `podTemplate`"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the volume",
+        io::ErrorKind::FileTooLarge => {
+            "a record has 512 MiB at most; ask less often, as by `--step`, or for fewer series"
+        }
         io::ErrorKind::ReadOnlyFilesystem => "bind a volume that is not read-only",
         _ => {
             "name a folder that can be written; for a volume set `fsGroup: 65532` in the `securityContext` of the run's `podTemplate`"

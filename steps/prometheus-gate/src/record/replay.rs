@@ -1,12 +1,9 @@
 //! Comes to the verdict of a record again, without a network.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader},
-    path::Path,
-};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Error, Result};
+use flate2::read::MultiGzDecoder;
 use step::Failure;
 
 use crate::prometheus::answer::parse;
@@ -14,20 +11,82 @@ use crate::record::line::{FORMAT, Line};
 use crate::record::{run::Record, summary::Summary};
 use crate::spec::file::usage;
 
-/// Comes to the verdict again from a record, without a network.
-pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
-    let file = File::open(path).with_context(|| Failure {
-        what: format!("failed to open record `{}`", path.display()),
-        hint: "`--record FILE` writes one".to_owned(),
-    })?;
+/// Twice what a gate writes: what unpacks to more was not written by one.
+const LARGEST: u64 = 2 * crate::record::file::LARGEST;
+
+/// Several times the largest answer that a gate takes.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// What every file that gzip has packed begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Comes to the verdict again from a record, packed by gzip or not; `shown` is its name for people.
+pub(crate) fn replay(record: impl Read + 'static, shown: &str) -> Result<(Summary, Record)> {
+    let mut lines = Lines { reader: unpacked(record, shown)?, shown, left: LARGEST };
+    let judged = judged(&mut lines, shown)?;
+    while lines.next()?.is_some() {} // only then is it known that all came, and as it was written
+    Ok(judged)
+}
+
+fn unpacked(mut record: impl Read + 'static, shown: &str) -> Result<Box<dyn BufRead>> {
+    let mut start = Vec::new();
+    let read = record.by_ref().take(2).read_to_end(&mut start);
+    read.map_err(|cause| unreadable(cause.into(), shown))?;
+    let is_packed = start == GZIP;
+    let whole = Cursor::new(start).chain(record);
+    Ok(if is_packed {
+        Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(whole))))
+    } else {
+        Box::new(BufReader::new(whole))
+    })
+}
+
+fn unreadable(cause: Error, shown: &str) -> Error {
+    cause.context(Failure {
+        what: format!("failed to read record `{shown}`"),
+        hint: "a record is what `--record FILE` wrote, packed by gzip or not".to_owned(),
+    })
+}
+
+/// The lines of a record, none of them longer than there is memory for.
+struct Lines<'a> {
+    reader: Box<dyn BufRead>,
+    shown: &'a str,
+    /// So many bytes may still come.
+    left: u64,
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let most = LONGEST_LINE.min(self.left);
+        let read = self.reader.by_ref().take(most).read_until(b'\n', &mut line);
+        let read = match read {
+            Ok(read) => read as u64,
+            // Its writer was killed, or its download cut, which the download tells.
+            Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            Err(cause) => return Err(unreadable(cause.into(), self.shown)),
+        };
+        if read == most {
+            let what = format!("record `{}` is larger than a gate writes", self.shown);
+            return Err(usage(what, "name what a gate's `--record` has written"));
+        }
+        self.left -= read;
+        line.pop_if(|last| *last == b'\n');
+        Ok(Some(line).filter(|_| read > 0))
+    }
+}
+
+fn judged(lines: &mut Lines, shown: &str) -> Result<(Summary, Record)> {
     let mut record: Option<Record> = None;
-    for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
+    let mut number = 0;
+    while let Some(line) = lines.next()? {
+        number += 1;
         let wrong = |why: &str| {
-            let (number, path) = (number + 1, path.display());
-            let what = format!("line {number} of `{path}` is not that of a gate's record: {why}");
+            let what = format!("line {number} of `{shown}` is not that of a gate's record: {why}");
             usage(what, "a record is what `--record FILE` wrote, whole and unchanged")
         };
-        let line: Line = match serde_json::from_slice(&line?) {
+        let line: Line = match serde_json::from_slice(&line) {
             Ok(line) => line,
             Err(cut) if cut.is_eof() => break, // killed while it wrote
             Err(error) => return Err(wrong(&error.to_string())),
@@ -66,7 +125,7 @@ pub(crate) fn replay(path: &Path) -> Result<(Summary, Record)> {
             _ => return Err(wrong("it does not fit what stands before it")),
         }
     }
-    let what = format!("record `{}` has no end", path.display());
+    let what = format!("record `{shown}` has no end");
     let hint = "the gate that wrote it was killed before its verdict, or could not write all";
     Err(usage(what, hint))
 }
