@@ -100,7 +100,8 @@ async fn seen(value: &'static str, more: &[&str]) -> Seen {
     let home = tempfile::tempdir().unwrap();
     let server = Server::with(value).await;
     let mut observer = Observer::new(&args(&server, home.path(), more), options()).unwrap();
-    observer.look().await.unwrap()
+    // As a server does that looks at several.
+    tokio::spawn(async move { observer.look().await }).await.unwrap().unwrap()
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::counts::part;
-use crate::judge::summary::{Class, Points, Sample, TrailPoint};
+use crate::judge::summary::{Points, Sample};
+use crate::judge::trail::{Class, Trail, TrailPoint};
 use crate::judge::{
     comparison::Comparison, rung_times::RungTimes, samples::Material, verdict::Reason,
 };
@@ -47,7 +48,7 @@ pub(crate) struct CriterionState {
     comparison: Option<Comparison>,
     /// A criterion that has failed stays so.
     pub(crate) failed: Option<Failed>,
-    trail: Vec<TrailPoint>,
+    trail: Trail,
 }
 
 /// What the value of another criterion is at the same point.
@@ -81,7 +82,7 @@ impl CriterionState {
             worst: None,
             class: Class::Warmup,
             failed: None,
-            trail: Vec::new(),
+            trail: Trail::default(),
         }
     }
 
@@ -135,6 +136,7 @@ impl CriterionState {
         let baseline_rate = self.comparison.as_ref().and_then(Comparison::baseline_rate);
         self.trail.push(TrailPoint {
             at: point,
+            count: 1,
             class: self.class,
             value,
             baseline_rate,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::judge::permission::{Answer, Ground, Permits};
 use crate::judge::verdict::{Judgement, Reason, Verdict};
-use crate::judge::{criterion::CriterionState, samples::Samples, summary::Class};
+use crate::judge::{criterion::CriterionState, samples::Samples, trail::Class};
 use crate::spec::expression::Truth;
 use crate::spec::resolved::{Role, Spec, Timing};
 use crate::time::{Grid, length};

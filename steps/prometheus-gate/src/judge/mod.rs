@@ -21,6 +21,7 @@ pub(crate) mod rung_times;
 pub(crate) mod samples;
 mod shortfall;
 pub(crate) mod summary;
+pub(crate) mod trail;
 mod under_way;
 pub(crate) mod verdict;
 pub(crate) mod waiting;

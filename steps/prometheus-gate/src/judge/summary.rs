@@ -3,19 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::judge::evidence::Evidence;
+use crate::judge::{evidence::Evidence, trail::Trail};
 use crate::spec::resolved::Role;
-
-/// What one point shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The value may still reach back to before the canary, or to its cold start.
-    Warmup,
-    Good,
-    Bad,
-    /// The server answered, and there was no number.
-    Missing,
-}
 
 /// Where one criterion stands, as it is written down.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,7 +49,7 @@ pub(crate) struct CriterionSummary {
     pub(crate) good_means: String,
     /// What each point showed, for a picture.
     #[serde(skip)]
-    pub(crate) trail: Vec<TrailPoint>,
+    pub(crate) trail: Trail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,20 +79,6 @@ pub(crate) struct Sample {
     pub(crate) t: Timestamp,
     #[serde(serialize_with = "number")]
     pub(crate) v: f64,
-}
-
-/// What one point showed, and what was known then.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct TrailPoint {
-    pub(crate) at: Timestamp,
-    pub(crate) class: Class,
-    /// The value, or the canary's share of errors so far.
-    pub(crate) value: Option<f64>,
-    /// The baseline's share of errors so far.
-    pub(crate) baseline_rate: Option<f64>,
-    pub(crate) log_e: Option<f64>,
-    pub(crate) log_good: Option<f64>,
-    pub(crate) held: SignedDuration,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]

@@ -1,6 +1,7 @@
 //! What the points of a criterion look like, on the page and on a terminal alike.
 
-use crate::judge::summary::{Class, CriterionSummary, Standing};
+use crate::judge::summary::{CriterionSummary, Standing};
+use crate::judge::trail::Class;
 
 /// How one point is drawn. A comparison's point is good by itself wherever counters were seen; what
 /// all points together say against the canary is its evidence, and that is what its lane shows.
@@ -37,7 +38,7 @@ pub(crate) fn shades(state: &CriterionSummary) -> Vec<Shade> {
     let mut proven = false;
     let mut before = Class::Warmup;
     let mut shades = Vec::with_capacity(state.trail.len());
-    for step in &state.trail {
+    for step in state.trail.iter() {
         let part = against(step.log_e);
         // A criterion that has failed stays so.
         proven |= part.is_some_and(|part| part >= 1.0);

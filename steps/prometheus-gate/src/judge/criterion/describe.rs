@@ -1,6 +1,7 @@
 //! A criterion in words and as a summary.
 
-use crate::judge::summary::{Class, CriterionSummary, Sample, Standing};
+use crate::judge::summary::{CriterionSummary, Sample, Standing};
+use crate::judge::trail::Class;
 use crate::judge::{comparison::Comparison, counts::percent, criterion::CriterionState};
 use crate::spec::resolved::{Criterion, Test};
 use crate::time::length;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::judge::evidence::Evidence;
-use crate::judge::summary::{CriterionSummary, TrailPoint};
+use crate::judge::summary::CriterionSummary;
+use crate::judge::trail::TrailPoint;
 use crate::output::point_style::standing;
 use crate::output::report::chart::{Axis, Chart, Curve, counted, held, points};
 use crate::output::report::escape::{escaped, escaped_lines};

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::judge::counts::percent;
-use crate::judge::summary::{CriterionSummary, Points, Standing, TrailPoint};
+use crate::judge::summary::{CriterionSummary, Points, Standing};
+use crate::judge::trail::TrailPoint;
 use crate::output::point_style::{Shade, shades, standing};
 use crate::time::{length, part};
 
@@ -91,14 +92,19 @@ impl Axis {
 /// Neighbouring points of one shade are one block; a cross ends the lane of what has failed.
 pub(super) fn points(state: &CriterionSummary, step: SignedDuration, axis: &Axis) -> String {
     let mut text = String::new();
-    let points: Vec<(Timestamp, Shade)> =
-        state.trail.iter().map(|step| step.at).zip(shades(state)).collect();
+    let place = |point: &TrailPoint| {
+        let points = i32::try_from(point.count).unwrap_or(i32::MAX);
+        (point.at, point.at + step * points)
+    };
+    let points: Vec<_> = state.trail.iter().map(place).zip(shades(state)).collect();
     for run in points.chunk_by(|a, b| a.1 == b.1) {
-        let (Some((first, shade)), Some((last, _))) = (run.first(), run.last()) else { continue };
-        let (x, end) = (axis.x(*first), axis.x(*last + step).min(RIGHT));
+        let (Some(((first, _), shade)), Some(((_, last), _))) = (run.first(), run.last()) else {
+            continue;
+        };
+        let (x, end) = (axis.x(*first), axis.x(*last).min(RIGHT));
         text += &block(*shade, x, (end - x).max(1.0), BLOCK);
     }
-    let end = points.last().map_or(RIGHT, |(at, _)| axis.x(*at + step).min(RIGHT));
+    let end = points.last().map_or(RIGHT, |((_, end), _)| axis.x(*end).min(RIGHT));
     if state.standing == Standing::Failed {
         text += &cross((end - BLOCK / 2.0).max(LEFT), BLOCK / 2.0);
     }
@@ -117,9 +123,12 @@ pub(super) fn counted(state: &CriterionSummary) -> String {
         return format!("{good} good, {bad} bad, {missing} missing, {warmup} warm-up{unknown}");
     }
     let shades = shades(state);
-    let of = |wanted: Shade| shades.iter().filter(|shade| **shade == wanted).count();
-    let (missing, warmup) = (of(Shade::Missing), of(Shade::Warmup));
-    let counted = shades.len() - missing - warmup;
+    let of = |wanted: &[Shade]| -> usize {
+        let shown = shades.iter().zip(state.trail.iter());
+        shown.filter(|(shade, _)| wanted.contains(shade)).map(|(_, point)| point.count).sum()
+    };
+    let (missing, warmup) = (of(&[Shade::Missing]), of(&[Shade::Warmup]));
+    let counted = of(&[Shade::Good, Shade::Suspect, Shade::Bad]);
     format!("{counted} counted, {missing} with nothing to count, {warmup} warm-up{unknown}")
 }
 

@@ -50,6 +50,9 @@ fn criteria() -> Vec<Criterion> {
     ]
 }
 
+/// A value, and counters: the canary's errors and total, the baseline's.
+type Shown = (Option<f64>, [u32; 4]);
+
 #[derive(Clone, Debug)]
 struct World {
     /// At each point: the value; and by how much counters grew, or that the canary's begin anew.
@@ -70,7 +73,7 @@ enum Event {
 }
 
 fn points(is_calm: bool) -> impl Strategy<Value = Vec<(Option<f64>, [u32; 4], bool)>> {
-    let strange = if is_calm { 0 } else { 1 };
+    let strange = u32::from(!is_calm);
     let value = prop_oneof![
         9 => Just(Some(0.0)),
         strange => Just(Some(1.0)),
@@ -139,7 +142,7 @@ impl World {
     /// What the server answers a criterion about points.
     fn series(&self, criterion: usize, from: usize, to: usize) -> Vec<Series> {
         let mut sums = [0; 4];
-        let mut all: Vec<(Option<f64>, [u32; 4])> = Vec::new();
+        let mut all: Vec<Shown> = Vec::new();
         for (value, more, anew) in &self.points {
             if *anew {
                 (sums[0], sums[1]) = (0, 0);
@@ -149,7 +152,7 @@ impl World {
             }
             all.push((*value, sums));
         }
-        let shown = |of: &dyn Fn(&(Option<f64>, [u32; 4])) -> Option<f64>| {
+        let shown = |of: &dyn Fn(&Shown) -> Option<f64>| {
             let one = |at: usize| Some((point(at), of(&all[at])?));
             (from..to).filter_map(one).collect::<Vec<_>>()
         };
@@ -175,25 +178,25 @@ impl World {
             ],
         }
     }
+}
 
-    /// The baseline's counters of the hour before.
-    fn past(&self, record: &mut Record) {
-        let hour = record.spec.timing.history(T0);
-        let points: Vec<Timestamp> = hour.points().collect();
-        let values = |per_point: f64| {
-            let at = |(number, point): (usize, &Timestamp)| {
-                (*point, (f64::from(u32::try_from(number).unwrap()) * per_point).floor())
-            };
-            points.iter().enumerate().map(at).collect()
+/// The baseline's counters of the hour before.
+fn past(record: &mut Record) {
+    let hour = record.spec.timing.history(T0);
+    let points: Vec<Timestamp> = hour.points().collect();
+    let values = |per_point: f64| {
+        let at = |(number, point): (usize, &Timestamp)| {
+            (*point, (f64::from(u32::try_from(number).unwrap()) * per_point).floor())
         };
-        let of = |role: &str, per_point: f64| Series {
-            labels: Labels::from([(ROLE.to_owned(), role.to_owned())]),
-            values: values(per_point),
-        };
-        let series = [of("baseline_errors", 0.7), of("baseline_total", 60.0)];
-        assert_eq!(hour.step, HISTORY_STEP);
-        record.take(1, QueryKind::History, hour, &series);
-    }
+        points.iter().enumerate().map(at).collect()
+    };
+    let of = |role: &str, per_point: f64| Series {
+        labels: Labels::from([(ROLE.to_owned(), role.to_owned())]),
+        values: values(per_point),
+    };
+    let series = [of("baseline_errors", 0.7), of("baseline_total", 60.0)];
+    assert_eq!(hour.step, HISTORY_STEP);
+    record.take(1, QueryKind::History, hour, &series);
 }
 
 /// One that takes in what comes, and knows how far it has come.
@@ -218,7 +221,7 @@ impl<'a> Gate<'a> {
         match event {
             Event::Past => {
                 self.has_past = true;
-                self.world.past(&mut self.record);
+                past(&mut self.record);
             }
             Event::Decide(decisions, late) => {
                 let now = self.now() + seconds(4) - seconds(*late);
@@ -247,7 +250,7 @@ impl<'a> Gate<'a> {
         let before = std::mem::take(&mut self.answered);
         (0..3).filter(|at| *at != but).for_each(|at| self.answer(at, before[at]));
         if self.has_past {
-            self.world.past(&mut self.record);
+            past(&mut self.record);
         }
     }
 
