@@ -1,7 +1,9 @@
 //! How releases went: what their runs show, and what of it outlives them in the store.
 //!
+//! - `tekton`: `PipelineRuns` and `TaskRuns` of releases, as the API server has them
 //! - `run`: one PipelineRun with its `TaskRuns`, as it is kept
 //! - `release`: the runs of one release in the order of its time line, and how it ended
 
 pub mod release;
 pub mod run;
+pub mod tekton;

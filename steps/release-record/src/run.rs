@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How far a run or a task is
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     #[default]
@@ -31,6 +31,8 @@ pub struct RunRecord {
     pub created: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub state: State,
+    /// Somebody has asked for its end, with or without its `finally`
+    pub cancelled: bool,
     /// `Succeeded`, `Completed`, `Failed`, `Cancelled` …
     pub reason: String,
     pub message: String,
@@ -47,10 +49,37 @@ pub struct TaskRecord {
     /// Its name in the Pipeline, such as `prometheus-gate`
     pub task: String,
     pub name: String,
+    /// The first of its tries
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub state: State,
+    /// `FailureIgnored` for a failure that its Pipeline goes on after
     pub reason: String,
     pub message: String,
     pub results: BTreeMap<String, String>,
+}
+
+impl RunRecord {
+    /// A param; empty when it was not given.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).map_or("", String::as_str)
+    }
+
+    /// The same with these tasks and no others, in the order in which they started.
+    pub fn with_tasks(mut self, tasks: impl IntoIterator<Item = TaskRecord>) -> Self {
+        self.tasks = tasks.into_iter().collect();
+        // One that waits for its pod comes last.
+        self.tasks.sort_by(|a, b| {
+            let key = |task: &TaskRecord| (task.started.is_none(), task.started);
+            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+        });
+        self
+    }
+}
+
+impl TaskRecord {
+    /// A result; empty when it was not written.
+    pub fn result(&self, name: &str) -> &str {
+        self.results.get(name).map_or("", String::as_str)
+    }
 }

@@ -1,8 +1,8 @@
-//! The runs of one release in the order of its time line, and how it ended.
+//! What a release is: its outcome, its time line, and what it released.
 
 use jiff::Timestamp;
 
-use crate::run::{RunRecord, State};
+use crate::run::State;
 
 /// How a release ended
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,11 +27,12 @@ pub struct Release {
     pub began: Timestamp,
     pub ended: Option<Timestamp>,
     pub outcome: Outcome,
-    /// A word for machines: that of the rollback (`gate-failed`, `manual` …), or empty
+    /// A word for machines: the reason of a rollback's event (`gate-failed`, `manual` …); empty where
+    /// nothing went wrong
     pub cause: String,
     /// A sentence for people: why it ended so, or what it waits for
     pub reason: String,
-    /// Percents to climb
+    /// Percents to climb; empty where there is nothing to climb
     pub ladder: Vec<u8>,
     /// The canary's revision; empty before there is one
     pub revision: String,
@@ -64,6 +65,8 @@ pub enum Step {
     Rollback,
     /// An event is sent
     Event,
+    /// A task that the site has added to a Pipeline
+    Other,
 }
 
 /// A part of a release, of one task of one run
@@ -78,9 +81,4 @@ pub struct Stage {
     pub state: State,
     /// What it came to, in a few words: its verdict and reason, its percent, its error
     pub detail: String,
-}
-
-/// The releases that these runs are of, newest first.
-pub fn releases(_runs: &[RunRecord]) -> Vec<Release> {
-    Vec::new()
 }
