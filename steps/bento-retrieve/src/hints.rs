@@ -92,6 +92,9 @@ fn denied(permission: Option<&Permission>) -> String {
             "the credentials ({SECRET}) need {permission}; without s3:ListBucket on the bucket, a store says this of a missing \
              object too"
         ),
+        Some(permission) if permission.action != "s3:ListBucket" => {
+            format!("the credentials ({SECRET}) need {permission}")
+        }
         Some(permission) => format!(
             "the credentials ({SECRET}) need {permission}, which finds an archive whose name does not end in `.tar.gz`, and tells a \
              missing one from a forbidden one"

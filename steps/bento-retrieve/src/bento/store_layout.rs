@@ -1,10 +1,10 @@
 //! Under which keys a store has bentos: by convention, as `bentoml export` names them, or with another ending.
 
-use aws_smithy_types::date_time::Format;
+use aws_smithy_types::{DateTime, date_time::Format};
 
 use crate::{
     bento::tag::Tag,
-    source::{Object, SourceError, Store},
+    source::{Listed, Object, SourceError, Store},
 };
 
 /// Endings that archives of bentos have, in the order in which they are preferred. The contents decide what they are.
@@ -82,7 +82,7 @@ pub async fn search(store: &Store, tag: &Tag) -> Result<Found, SourceError> {
 
 async fn keys(store: &Store, prefix: &str) -> Result<Vec<String>, SourceError> {
     let (objects, _) = store.list(prefix, LISTED).await?;
-    Ok(objects.into_iter().filter_map(|object| object.key).collect())
+    Ok(objects.into_iter().map(|object| object.key).collect())
 }
 
 /// All archives of bentos, or those that may be of one name: `NAME/VERSION.tar.gz` and `NAME-VERSION.bento`; and whether
@@ -94,14 +94,13 @@ pub async fn archives(
     let root = store.location.key("");
     let prefix = store.location.key(name.unwrap_or_default());
     let (objects, more) = store.list(&prefix, LISTED_IN_ALL).await?;
-    let archive = |object: aws_sdk_s3::types::Object| {
-        let key = object.key?;
+    let archive = |Listed { key, size, modified }: Listed| {
         let below = key.strip_prefix(&root).unwrap_or_default().to_owned();
         let is_archive = below.matches('/').count() <= 1 && ending(&below).is_some();
-        let modified = object.last_modified.and_then(|time| time.fmt(Format::DateTime).ok());
+        let modified = modified.and_then(|time| DateTime::from(time).fmt(Format::DateTime).ok());
         is_archive.then(|| StoredArchive {
             object: store.object(key),
-            size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            size,
             modified: modified.unwrap_or_default(),
             below,
         })

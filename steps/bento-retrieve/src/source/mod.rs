@@ -20,7 +20,7 @@ pub use error::{Permission, SourceError};
 pub use http::HttpSource;
 pub use location::Location;
 pub use range::ByteRange;
-pub use s3::{Access, Object, Store};
+pub use s3::{Access, Listed, Object, Page, Store};
 
 /// Where an archive is.
 #[derive(Clone, Debug)]

@@ -1,6 +1,10 @@
 //! A store that speaks S3: connecting to it, listing keys, reading an object from any byte.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use aws_config::{
     BehaviorVersion, Region, profile::ProfileFileCredentialsProvider,
@@ -9,14 +13,16 @@ use aws_config::{
 };
 use aws_sdk_s3::{
     Client,
-    config::ResponseChecksumValidation,
+    config::{RequestChecksumCalculation, ResponseChecksumValidation},
     operation::get_object::GetObjectOutput,
+    primitives::ByteStream,
     types::{self, ChecksumType},
 };
+use bytes::Bytes;
 
 use crate::source::{
     aws_profile,
-    body::{Alteration, Checksum, Opened},
+    body::{Alteration, BodyError, Checksum, Opened},
     client::{CONNECT, http_client},
     error::{Permission, SourceError},
     error_response::from_sdk,
@@ -67,6 +73,25 @@ pub struct Object {
     pub key: String,
 }
 
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    /// Bytes
+    pub size: u64,
+    /// When it was written, by the store's clock
+    pub modified: Option<SystemTime>,
+}
+
+/// One answer of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of their keys
+    pub objects: Vec<Listed>,
+    /// With which the next one is asked for, if there is one
+    pub next: Option<String>,
+}
+
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{}/{}", self.store.location.bucket, self.key)
@@ -115,27 +140,46 @@ impl Store {
     }
 
     /// The objects whose keys begin with the prefix, page by page until there are `most`; and whether there are more.
-    pub(crate) async fn list(
+    pub async fn list(
         &self,
         prefix: &str,
         most: usize,
-    ) -> Result<(Vec<types::Object>, bool), SourceError> {
-        let request = self.client.list_objects_v2().bucket(&self.location.bucket).prefix(prefix);
-        let page_size = i32::try_from(most).unwrap_or(i32::MAX).min(LARGEST_PAGE);
-        let mut pages = request.into_paginator().page_size(page_size).send();
-        let (mut objects, mut more) = (Vec::new(), false);
-        while let Some(page) = pages.next().await {
-            let to_list =
-                || Permission { action: "s3:ListBucket", resource: self.location.bucket.clone() };
-            let page = page.map_err(|error| from_sdk(&error, to_list()))?;
-            more = page.next_continuation_token.is_some();
-            objects.extend(page.contents.unwrap_or_default());
-            if objects.len() >= most {
-                break;
+    ) -> Result<(Vec<Listed>, bool), SourceError> {
+        let (mut objects, mut next) = (Vec::new(), None);
+        loop {
+            let page = self.page(prefix, next, most).await?;
+            objects.extend(page.objects);
+            next = page.next;
+            if next.is_none() || objects.len() >= most {
+                return Ok((objects, next.is_some()));
             }
         }
-        Ok((objects, more))
     }
+
+    /// The first of these objects, or those after an earlier page: `most` at most, and at most 1,000.
+    pub async fn page(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        most: usize,
+    ) -> Result<Page, SourceError> {
+        let size = i32::try_from(most).unwrap_or(i32::MAX).min(LARGEST_PAGE);
+        let request = self.client.list_objects_v2().bucket(&self.location.bucket).prefix(prefix);
+        let to_list =
+            || Permission { action: "s3:ListBucket", resource: self.location.bucket.clone() };
+        let page = request.max_keys(size).set_continuation_token(after).send().await;
+        let page = page.map_err(|error| from_sdk(&error, to_list()))?;
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(listed).collect();
+        Ok(Page { objects, next: page.next_continuation_token })
+    }
+}
+
+fn listed(object: types::Object) -> Option<Listed> {
+    Some(Listed {
+        key: object.key?,
+        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        modified: object.last_modified.and_then(|time| time.try_into().ok()),
+    })
 }
 
 async fn client(access: &Access) -> Client {
@@ -153,7 +197,9 @@ async fn client(access: &Access) -> Client {
         // Retries, stalls and checksums are ours: they must also hold for a read that was resumed.
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        // The signature covers what is written; not every store takes a checksum behind the body.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     if let Some(name) = &access.profile {
         // It was named, so it goes before keys that the environment may have, as for the AWS tools.
         let provider =
@@ -190,8 +236,6 @@ impl Object {
             .key(&self.key)
             .set_range(range.header())
             .set_if_match(validator.map(str::to_owned));
-        let to_get =
-            || Permission { action: "s3:GetObject", resource: format!("{bucket}/{}", self.key) };
         let answer = request
             .customize()
             .mutate_request(move |request| {
@@ -201,7 +245,7 @@ impl Object {
             })
             .send()
             .await
-            .map_err(|error| from_sdk(&error, to_get()))?;
+            .map_err(|error| from_sdk(&error, self.permission("s3:GetObject")))?;
         let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
         Ok(Opened {
             total: total_length(range, answer.content_range.as_deref(), length)?,
@@ -210,6 +254,52 @@ impl Object {
             validator: answer.e_tag,
             body: answer.body.into(),
         })
+    }
+}
+
+impl Object {
+    /// All of it, if it has at most so many bytes.
+    pub async fn read(&self, most: u64) -> Result<Vec<u8>, SourceError> {
+        let mut opened = self.open(ByteRange::ALL, None).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = opened.body.next().await {
+            let at = bytes.len() as u64;
+            bytes.extend_from_slice(&chunk.map_err(|BodyError| SourceError::Cut(at))?);
+            if bytes.len() as u64 > most {
+                return Err(SourceError::Refused(format!("it has more than {most} bytes")));
+            }
+        }
+        let came = bytes.len() as u64;
+        if opened.total.is_some_and(|total| total != came) {
+            return Err(SourceError::Cut(came));
+        }
+        if let Some(mut checksum) = opened.checksum {
+            checksum.update(&bytes);
+            return if checksum.holds() { Ok(bytes) } else { Err(SourceError::Checksum) };
+        }
+        Ok(bytes)
+    }
+
+    /// Writes it, or replaces it as a whole.
+    pub async fn put(&self, bytes: Bytes, content_type: &str) -> Result<(), SourceError> {
+        let Store { client, location: Location { bucket, .. }, .. } = &self.store;
+        let request = client.put_object().bucket(bucket).key(&self.key).content_type(content_type);
+        let answer = request.body(ByteStream::from(bytes)).send().await;
+        answer.map(drop).map_err(|error| from_sdk(&error, self.permission("s3:PutObject")))
+    }
+
+    /// Deletes it; one that is not there is as good as deleted.
+    pub async fn delete(&self) -> Result<(), SourceError> {
+        let Store { client, location: Location { bucket, .. }, .. } = &self.store;
+        let answer = client.delete_object().bucket(bucket).key(&self.key).send().await;
+        match answer.map_err(|error| from_sdk(&error, self.permission("s3:DeleteObject"))) {
+            Ok(_) | Err(SourceError::NoObject) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn permission(&self, action: &'static str) -> Permission {
+        Permission { action, resource: format!("{}/{}", self.store.location.bucket, self.key) }
     }
 }
 
