@@ -12,7 +12,6 @@
 //! - `delivery`: one POST, its answer, and when to try again
 //! - `sender`: one event after the other, with results and hints
 //! - `await_run`: whether the run that an event should start is there
-//! - `exit_code`: how the step before this one ended
 //!
 //! The rules of events and their HTTP binding are the crate `cloudevent`.
 
@@ -22,7 +21,6 @@ mod credentials;
 mod delivery;
 mod dry_run;
 mod event;
-mod exit_code;
 mod fields;
 mod identity;
 mod pod_info;
@@ -35,7 +33,7 @@ use anyhow::Result;
 use cloudevent::http_binding::{self, Mode};
 use cloudevents::{AttributesReader as _, Event};
 use reqwest::{Url, header::HeaderValue};
-use step::Outcome;
+use step::{Outcome, like_the_step_before};
 
 use crate::{
     args::{Args, DeliveryArgs, ResultArgs},
@@ -78,7 +76,7 @@ async fn send(args: Args) -> Result<Outcome> {
             Outcome::Done
         }
     };
-    match awaiting.exit_code_file.map(|file| exit_code::outcome(&file)).transpose()? {
+    match awaiting.exit_code_file.map(|file| like_the_step_before(&file)).transpose()? {
         Some(failed @ Outcome::Like(_)) => Ok(failed),
         _ => Ok(outcome),
     }

@@ -2,11 +2,11 @@
 
 use std::{fs, num::NonZeroU8, path::Path};
 
+use crate::{error::Failure, run::Outcome, text::short};
 use anyhow::{Context, Result};
-use step::{Failure, Outcome, text::short};
 
 /// How this step ends, which did its own work, so that the Task fails when the other step did.
-pub(crate) fn outcome(file: &Path) -> Result<Outcome> {
+pub fn like_the_step_before(file: &Path) -> Result<Outcome> {
     let text = fs::read_to_string(file).with_context(|| Failure {
         what: format!("failed to read exit code file `{}`", file.display()),
         hint: "a Task passes `$(steps.step-NAME.exitCode.path)`, NAME being a step above this one"

@@ -14,12 +14,14 @@
 //! - `text`: what strangers wrote, made fit for a log, a terminal, a result and a page
 //! - `log`: stderr, a line each
 //! - `error`: a sentence, its causes, and the next move
+//! - `exit_code`: how the step before this one ended
 //! - `output`: what was asked for, on stdout
 //! - `result_file`: what Tekton reads when the step has ended
 
 mod arguments;
 mod clients;
 mod error;
+mod exit_code;
 mod log;
 mod output;
 mod own_run;
@@ -39,6 +41,7 @@ pub use clients::aws;
 pub use clients::http;
 pub use clients::proxies::{Proxies, Proxy, ProxyError};
 pub use error::{Failure, Usage, chain, innermost};
+pub use exit_code::like_the_step_before;
 pub use output::{print, print_line};
 pub use own_run::OwnRun;
 pub use result_file::ResultFile;
