@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// What a record that is kept says of its form
+const API_VERSION: &str = "kanaria.dev/run/v1";
 
 /// How far a run or a task is
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,7 +63,35 @@ pub struct TaskRecord {
     pub results: BTreeMap<String, String>,
 }
 
+/// A record as it is kept
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    api_version: &'static str,
+    #[serde(flatten)]
+    record: &'a RunRecord,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Read {
+    api_version: String,
+    #[serde(flatten)]
+    record: RunRecord,
+}
+
 impl RunRecord {
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&Written { api_version: API_VERSION, record: self })?)
+    }
+
+    /// Fields that are not known are passed over: a later release may have added them.
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        let Read { api_version, record } = serde_json::from_slice(json)?;
+        ensure!(api_version == API_VERSION, "its `apiVersion` is not `{API_VERSION}`");
+        Ok(record)
+    }
+
     /// A param; empty when it was not given.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).map_or("", String::as_str)
