@@ -97,7 +97,8 @@ impl Kept {
     /// Writes a file, or replaces it as a whole.
     pub async fn put(&self, key: &RunKey, file: KeptFile, bytes: Bytes) -> Result<()> {
         let object = self.object(key, file.name());
-        let put = self.retries.ask(|| object.put(bytes.clone(), file.content_type())).await;
+        let put =
+            self.retries.ask(|| Box::pin(object.put(bytes.clone(), file.content_type()))).await;
         put.map_err(|error| hints::source(error, format!("failed to write `{object}`")))
     }
 
