@@ -9,7 +9,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=$TARGETARCH \
     cargo build --release --locked \
-      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
+      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate -p release-record \
       -p cloudevent-interceptor \
  && mkdir -p /out/$TARGETARCH \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \
@@ -78,6 +78,13 @@ COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=rust /out/$TARGETARCH/prometheus-gate /prometheus-gate
 USER 65532:65532
 ENTRYPOINT ["/prometheus-gate"]
+
+FROM scratch AS release-record
+ARG TARGETARCH
+COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=rust /out/$TARGETARCH/release-record /release-record
+USER 65532:65532
+ENTRYPOINT ["/release-record"]
 
 FROM scratch AS cloudevent-interceptor
 ARG TARGETARCH

@@ -45,6 +45,16 @@ pub(crate) fn base(binary: &str, subcommand: &str, flag: &str) -> Vec<String> {
             "--retries=0",
             "--result-error=new/error",
         ],
+        ("release-record", "gate", _) => &[
+            "--folder=new",
+            "--releases=s3://bucket",
+            s3,
+            once,
+            "--service=iris",
+            "--namespace=models",
+            "--pipeline-run=promotion-1",
+        ],
+        ("release-record", "runs", _) => &["--releases=s3://bucket", s3, once],
         // An address for documentation, which no machine has.
         ("cloudevent-interceptor", ..) => &["--listen=192.0.2.1:9"],
         _ => &[],

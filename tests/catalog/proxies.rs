@@ -97,6 +97,9 @@ fn arguments(step: &str, address: &str, home: &TempDir, variables: &[(&str, &str
             fs::write(home.path().join("gate.yaml"), SPEC).unwrap();
             format!("check --prometheus-url={address} gate.yaml")
         }
+        "release-record" => {
+            format!("runs --s3-endpoint={address} --releases=s3://bentos/releases --retries=0")
+        }
         "canary-rollback" => "--service=iris --canary-revision=iris-2 --timeout=0s".into(),
         other => panic!("nothing is known of {other}"),
     };
@@ -124,12 +127,13 @@ const HTTP: (&str, &str) = ("HTTP_PROXY", "PROXY");
 const HTTPS: (&str, &str) = ("https_proxy", "PROXY");
 
 /// Each step, and what else it wants to know before it asks.
-const STEPS: [(&str, &[(&str, &str)]); 6] = [
+const STEPS: [(&str, &[(&str, &str)]); 7] = [
     ("bento-image", &[]),
     ("bento-retrieve", &[]),
     ("bento-retrieve", &[KEY, STORE]),
     ("cloudevent-send", &[]),
     ("prometheus-gate", &[]),
+    ("release-record", &[KEY, STORE]),
     ("canary-rollback", &[]),
 ];
 

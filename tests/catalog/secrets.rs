@@ -311,6 +311,15 @@ fn sending(address: &str) -> Vec<(&'static str, Vec<String>)> {
         send(&[&format!("--sink={plain}"), "--token-file=token"]),
         retrieve(&[&format!("--from={plain}/iris.tar.gz?X-Amz-Signature={MARK}")]),
         retrieve(&[&format!("--s3-endpoint={plain}"), "--store=s3://bucket", "--bento=iris:v1"]),
+        (
+            "release-record",
+            owned(&[
+                "runs",
+                &format!("--s3-endpoint={plain}"),
+                "--releases=s3://bucket",
+                "--retries=0",
+            ]),
+        ),
     ]
 }
 

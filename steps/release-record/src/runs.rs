@@ -34,9 +34,9 @@ async fn keep_and_delete(args: RunsArgs, releases: String) -> Result<()> {
     let retries = patience.within(timeout);
     let place = location("releases", &releases)?;
     let store = Kept::new(place, &access(&reach, retries).await?, retries.policy()).await;
+    let kept = store.runs().await?;
     let client = connect().await?;
     let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-    let kept = store.runs().await?;
     let plan = Plan { namespace: &namespace, kept: &kept, retention, now: SystemTime::now() };
     let missing = ended_runs(&client, &namespace, |run| plan.is_missing(run)).await?;
     let (mut written, mut deleted, mut failed) = (0, 0, None);
