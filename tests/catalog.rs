@@ -8,6 +8,8 @@ mod arguments;
 mod binaries;
 #[path = "catalog/calls.rs"]
 mod calls;
+#[path = "catalog/cron_jobs.rs"]
+mod cron_jobs;
 #[path = "catalog/documents.rs"]
 mod documents;
 #[path = "catalog/echo_server.rs"]

@@ -289,6 +289,12 @@ pub(crate) fn small(faults: &mut Faults, here: &str, field: &str, container: &Va
     }
 }
 
+/// Where a quota demands limits of CPU, runs that have none cannot tell how they end: these must.
+pub(crate) fn limited(faults: &mut Faults, here: &str, container: &Value) {
+    let is_limited = container.pointer("/resources/limits/cpu").is_some();
+    faults.unless(is_limited, here, "set resources.limits.cpu");
+}
+
 /// The context of the *restricted* pod security standard, and a root that nobody writes to.
 pub(crate) fn restricted(faults: &mut Faults, here: &str, name: &str, context: &Value) {
     for (field, wanted) in security(name) {

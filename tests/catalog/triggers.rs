@@ -9,7 +9,7 @@ use crate::{
     calls::call,
     events::sent_events,
     faults::Faults,
-    tasks::{restricted, small},
+    tasks::{limited, restricted, small},
     tree::*,
 };
 
@@ -288,33 +288,6 @@ fn a_service_is_started_with_flags_it_knows_restricted_and_watched() {
         restricted(&mut faults, &here, &name, &container["securityContext"]);
         for probe in ["readinessProbe", "livenessProbe"] {
             faults.unless(container.get(probe).is_some(), &here, format!("set a {probe}"));
-        }
-    }
-    faults.none();
-}
-
-/// Where a quota demands limits of CPU, runs that have none cannot tell how they end: these must.
-fn limited(faults: &mut Faults, here: &str, container: &Value) {
-    let is_limited = container.pointer("/resources/limits/cpu").is_some();
-    faults.unless(is_limited, here, "set resources.limits.cpu");
-}
-
-#[test]
-fn the_listener_and_the_sweep_are_restricted_small_and_run_where_a_quota_demands_limits() {
-    let mut faults = Faults::default();
-    let listener = object("EventListener", "canary");
-    let pod = &listener["spec"]["resources"]["kubernetesResource"]["spec"]["template"]["spec"];
-    let sweep = object("CronJob", "canary-sweep");
-    let swept = &sweep["spec"]["jobTemplate"]["spec"]["template"]["spec"];
-    for (here, pod) in [("triggers, EventListener", pod), ("triggers, CronJob", swept)] {
-        for container in list(pod.get("initContainers")).iter().chain(list(pod.get("containers"))) {
-            let name = text(container, "/name");
-            let here = format!("{here} {name}");
-            small(&mut faults, &here, "resources", container);
-            limited(&mut faults, &here, container);
-            let mut context = pod["securityContext"].as_object().cloned().unwrap_or_default();
-            context.extend(container["securityContext"].as_object().cloned().unwrap_or_default());
-            restricted(&mut faults, &here, name, &Value::Object(context));
         }
     }
     faults.none();
