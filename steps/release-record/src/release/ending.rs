@@ -28,7 +28,10 @@ pub(super) fn ending(
     all: &[Vec<&RunRecord>],
 ) -> Ending {
     let tasks = runs.iter().flat_map(|run| run.tasks.iter().map(move |task| (*run, task)));
-    let ended = tasks.fold(None, |last, (run, task)| end(run, task, last.as_ref(), all).or(last));
+    let ended = tasks.fold(None, |last, (run, task)| {
+        let newer = |at| newer(runs, at, all);
+        end(run, task, last.as_ref(), newer).or(last)
+    });
     if let Some(ended) = ended {
         return ended;
     }
@@ -43,7 +46,7 @@ fn end(
     run: &RunRecord,
     task: &TaskRecord,
     before: Option<&Ending>,
-    all: &[Vec<&RunRecord>],
+    newer: impl Fn(Option<Timestamp>) -> Option<String>,
 ) -> Option<Ending> {
     let at = task.ended.or(run.ended).or_else(|| Some(began(run)));
     let promoted =
@@ -69,7 +72,7 @@ fn end(
             if before.is_none() && run.pipeline != "canary-rollback-now" =>
         {
             let had_canary = run.pipeline == "canary-promotion";
-            match newer(run, at, all).filter(|_| had_canary) {
+            match newer(at).filter(|_| had_canary) {
                 Some(newer) => {
                     let reason = format!("a newer release, {newer}, has taken its place");
                     Some(because(Outcome::Failed, Cause { word: "replaced", reason }))
@@ -87,24 +90,21 @@ fn reason_of_gate(run: &RunRecord) -> &str {
 }
 
 /// The version of a release of the same service that began later and had made a canary by then.
-fn newer(run: &RunRecord, then: Option<Timestamp>, all: &[Vec<&RunRecord>]) -> Option<String> {
-    let is_newer = |other: &RunRecord| {
-        let makes = |task: &TaskRecord| {
-            task.task == "canary-create"
-                && !task.result("canary-revision").is_empty()
-                && task.ended.is_some_and(|made| made >= began(run))
-                && task.started.is_some()
-                && task.started <= then
-        };
-        other.namespace == run.namespace
-            && other.service == run.service
-            && other.version != run.version
+fn newer(runs: &[&RunRecord], then: Option<Timestamp>, all: &[Vec<&RunRecord>]) -> Option<String> {
+    let ours = runs[0];
+    let makes = |task: &TaskRecord| {
+        let is_made = !task.result("canary-revision").is_empty() && task.started.is_some();
+        task.task == "canary-create" && is_made && task.started <= then
+    };
+    let is_newer = |other: &&RunRecord| {
+        other.namespace == ours.namespace
+            && other.service == ours.service
+            && began(other) > began(ours)
             && other.tasks.iter().any(makes)
     };
-    let runs = all.iter().flatten().filter(|other| other.pipeline == "canary-release");
-    runs.filter(|other| is_newer(other))
-        .max_by_key(|other| began(other))
-        .map(|other| other.version.clone())
+    // What comes after canary-release is of a release that has begun before.
+    let begun = all.iter().map(|group| group[0]).filter(|run| run.pipeline == "canary-release");
+    begun.filter(is_newer).max_by_key(|other| began(other)).map(|other| other.version.clone())
 }
 
 /// By its last task that goes on

@@ -18,14 +18,15 @@ pub(super) fn began(run: &RunRecord) -> Timestamp {
 /// correlation, or its version where one of them has none; where that run is gone, the promotions that follow each
 /// other make the release. An undo belongs to the newest release before it that was promoted.
 pub(super) fn group(runs: &[RunRecord]) -> Vec<Vec<&RunRecord>> {
-    let mut groups: Vec<Vec<&RunRecord>> = Vec::new();
+    let mut services = BTreeMap::<_, Vec<Vec<&RunRecord>>>::new();
     for run in in_order(runs) {
-        match home(run, &groups) {
+        let groups = services.entry((&run.namespace, &run.service)).or_default();
+        match home(run, groups) {
             Some(at) => groups[at].push(run),
             None => groups.push(vec![run]),
         }
     }
-    groups
+    services.into_values().flatten().collect()
 }
 
 /// Each run once, and of two looks at it the one that knows more.
@@ -51,14 +52,10 @@ fn in_order(runs: &[RunRecord]) -> Vec<&RunRecord> {
     runs
 }
 
-/// The release that a run belongs to; none if it begins one.
+/// Which of its service's releases a run belongs to; none if it begins one.
 fn home(run: &RunRecord, groups: &[Vec<&RunRecord>]) -> Option<usize> {
-    let newest = |fits: &dyn Fn(&[&RunRecord]) -> bool| {
-        let of_service = |group: &[&RunRecord]| {
-            group[0].namespace == run.namespace && group[0].service == run.service
-        };
-        groups.iter().rposition(|group| of_service(group) && fits(group))
-    };
+    let newest =
+        |fits: &dyn Fn(&[&RunRecord]) -> bool| groups.iter().rposition(|group| fits(group));
     let has_version =
         |group: &[&RunRecord]| group.iter().any(|member| member.version == run.version);
     match run.pipeline.as_str() {
