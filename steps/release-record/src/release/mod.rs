@@ -37,6 +37,8 @@ fn release(runs: &[&RunRecord], all: &[Vec<&RunRecord>]) -> Release {
         _ if digest.is_empty() => String::new(),
         repository => format!("{repository}@{digest}"),
     };
+    // What it took, also where none was given; of a release whose first run is gone, what its gates were told.
+    let ladder = known([result("canary-create", "ladder"), param("ladder")].into_iter());
     let stages = stages::stages(runs, &shares);
     Release {
         namespace: runs[0].namespace.clone(),
@@ -47,7 +49,7 @@ fn release(runs: &[&RunRecord], all: &[Vec<&RunRecord>]) -> Release {
         outcome: ending.outcome,
         cause: ending.cause.to_owned(),
         reason: ending.reason,
-        ladder: if climbs { shares::percents(param("ladder")) } else { Vec::new() },
+        ladder: if climbs { shares::percents(ladder) } else { Vec::new() },
         revision: first(&[result("canary-create", "canary-revision"), param("canary-revision")]),
         baseline_revision: first(&[
             result("canary-create", "baseline-revision"),

@@ -53,6 +53,17 @@ fn the_time_line_has_each_task_in_its_own_words() {
 }
 
 #[test]
+fn the_ladder_is_the_one_that_the_canary_took() {
+    let create = done("canary-create", &[("outcome", "canary"), ("ladder", "10,25,50,100")]);
+    let of = |params: &[(&str, &str)]| {
+        only(&[run("canary-release", "release-1", 0, params, vec![build(), create.clone()])]).ladder
+    };
+    assert_eq!(of(&[]), [10, 25, 50, 100], "none was given");
+    assert_eq!(of(&[("ladder", "")]), [10, 25, 50, 100]);
+    assert_eq!(only(&[release()]).ladder, [10, 50, 100]);
+}
+
+#[test]
 fn a_task_that_failed_without_a_word_has_that_of_its_condition() {
     let run =
         run("canary-release", "release-1", 0, &[], vec![task("bento-build", State::Failed, &[])]);
