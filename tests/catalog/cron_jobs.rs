@@ -9,7 +9,7 @@ use crate::{
     tree::*,
 };
 
-/// The pod of each CronJob, with its name.
+/// The pod of each `CronJob`, with its name.
 fn scheduled() -> Vec<(String, Value)> {
     let pod = |job: &Value| {
         let spec = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
