@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use release_record::release::Release;
 
 /// A picture of the store and of the cluster; a new one is made at each change
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Known {
     /// By namespace and name
     pub services: Vec<Arc<Service>>,
@@ -14,20 +14,55 @@ pub struct Known {
     pub releases: Vec<Arc<Release>>,
     /// Newest first
     pub bentos: Vec<Arc<Bento>>,
-    /// Of gates that are watched, by the name of their run
-    pub gates: BTreeMap<String, Arc<Gate>>,
+    /// Of gates that are watched, by the namespace and the name of their run
+    pub gates: BTreeMap<(String, String), Arc<Gate>>,
     pub api_server: Source,
     pub store: Source,
+    /// What is not shown although its source answers, and why, each a sentence for people: a resource that
+    /// may not be read, a store with more than is looked at
+    pub missing: Vec<String>,
+}
+
+impl Known {
+    pub fn service(&self, namespace: &str, name: &str) -> Option<&Arc<Service>> {
+        let key = (namespace, name);
+        let of =
+            |service: &Arc<Service>| (service.namespace.as_str(), service.name.as_str()).cmp(&key);
+        self.services.binary_search_by(of).ok().map(|at| &self.services[at])
+    }
+
+    /// The releases of a service, newest first
+    pub fn releases_of<'a>(
+        &'a self,
+        namespace: &'a str,
+        service: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Release>> {
+        self.releases
+            .iter()
+            .filter(move |release| release.namespace == namespace && release.service == service)
+    }
+
+    pub fn gate(&self, namespace: &str, run: &str) -> Option<&Arc<Gate>> {
+        self.gates.get(&(namespace.to_owned(), run.to_owned()))
+    }
+
+    pub fn bento(&self, name: &str, version: &str) -> Option<&Arc<Bento>> {
+        self.bentos.iter().find(|bento| bento.name == name && bento.version == version)
+    }
 }
 
 /// Whether what is known of a source is all that there is
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// Nothing was read yet
+    #[default]
     Loading,
     Current,
     /// It cannot be read; what was read before is shown
-    Away { since: Timestamp, error: String },
+    Away {
+        since: Timestamp,
+        error: String,
+    },
     /// It was not given
     Absent,
 }
@@ -62,7 +97,7 @@ pub struct Share {
 }
 
 /// A release that is under way
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Canary {
     pub version: String,
     pub revision: String,
@@ -90,7 +125,7 @@ pub struct Bento {
 }
 
 /// What a gate that has not ended knows
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gate {
     /// As in `verdict.json`
     pub summary: serde_json::Value,

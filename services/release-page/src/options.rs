@@ -1,0 +1,24 @@
+//! The flags that say what is watched: namespaces of the cluster, and a store.
+
+use bento_retrieve::request::AccessArgs;
+use clap::Args;
+
+/// What is watched; the same for the page and for a terminal.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "What is shown")]
+pub struct Options {
+    /// Namespace whose services are shown, may be given again [default: the pod's own, or the kubeconfig's]
+    #[arg(long = "namespace", value_name = "NAME", env = "NAMESPACE", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+    /// Show the services of all namespaces, which takes rights in all of them
+    #[arg(long, conflicts_with = "namespaces")]
+    pub all_namespaces: bool,
+    /// Store of the bentos; without it no models are shown
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", env = "STORE")]
+    pub store: Option<String>,
+    /// Where release-record keeps what outlives a release's runs [default: `releases` in the store]
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", env = "RELEASES")]
+    pub releases: Option<String>,
+    #[command(flatten)]
+    pub access: AccessArgs,
+}
