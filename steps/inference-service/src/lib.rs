@@ -58,11 +58,11 @@ pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
 pub use model_container::Fields;
 pub use objects::{
-    CONTAINER, Condition, DEPLOYMENT_MODE, InferenceService, KNATIVE, LONGEST_NAME,
-    PROGRESS_DEADLINE, Revision, TAG_ROUTING,
+    CONTAINER, Component, Condition, DEPLOYMENT_MODE, InferenceService, KNATIVE, LONGEST_NAME,
+    PROGRESS_DEADLINE, Revision, TAG_ROUTING, Target, inference_services, revisions,
 };
 pub use observed::Observed;
-pub use owner_lease::{Mark, Release};
+pub use owner_lease::{Mark, Release, lease_name};
 pub use patch::GuardedPatch;
 pub use reconcile::SETTLES_WITHIN;
 pub use room::{MissingRoom, ScalePatch};

@@ -130,7 +130,7 @@ pub struct ContainerStatus {
     pub image_digest: String,
 }
 
-pub(crate) fn inference_services() -> ApiResource {
+pub fn inference_services() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(
         "serving.kserve.io",
         "v1beta1",
@@ -138,7 +138,7 @@ pub(crate) fn inference_services() -> ApiResource {
     ))
 }
 
-pub(crate) fn revisions() -> ApiResource {
+pub fn revisions() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("serving.knative.dev", "v1", "Revision"))
 }
 

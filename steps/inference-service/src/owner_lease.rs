@@ -177,7 +177,7 @@ impl Mark {
     }
 
     /// Reads the Lease; one of an earlier service of the same name says nothing.
-    pub(crate) fn read(lease: &Lease, uid: &str) -> Self {
+    pub fn read(lease: &Lease, uid: &str) -> Self {
         let version = lease.metadata.resource_version.clone();
         let owned = lease.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid);
         if !owned {
@@ -226,7 +226,8 @@ fn is_of(entry: &str, image: &str, release: &Release) -> bool {
     same_image(rejected, image) && brought == release.brought
 }
 
-pub(crate) fn lease_name(service: &str) -> String {
+/// Name of the Lease that holds a service's mark
+pub fn lease_name(service: &str) -> String {
     format!("{service}-canary")
 }
 

@@ -18,14 +18,18 @@ pub struct StopSwitch {
     pub by: String,
 }
 
+impl StopSwitch {
+    /// What the `ConfigMap` says
+    pub fn of(found: &ConfigMap) -> Self {
+        let by = found.data.as_ref().and_then(|data| data.get("by"));
+        Self { by: by.map(|by| short(by, LONGEST)).unwrap_or_default() }
+    }
+}
+
 pub(crate) async fn read(
     client: &Client,
     namespace: &str,
 ) -> Result<Option<StopSwitch>, kube::Error> {
     let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
-    let found = config_maps.get_opt(STOP_SWITCH).await?;
-    Ok(found.map(|found| {
-        let by = found.data.unwrap_or_default().remove("by").unwrap_or_default();
-        StopSwitch { by: short(&by, LONGEST) }
-    }))
+    Ok(config_maps.get_opt(STOP_SWITCH).await?.as_ref().map(StopSwitch::of))
 }
