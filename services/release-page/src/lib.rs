@@ -3,16 +3,24 @@
 //!
 //! - `options`: the flags that say what is watched
 //! - `counts`: what this server itself has asked and seen
+//! - `shared`: what one task changes and another reads
+//! - `runs`: the runs of releases, of the cluster and of the store, and the releases that they make
 //! - `known`: all that is known just now, in the form in which it is shown
+//! - `cluster`: services, their canaries and the runs of their releases, by watches
 //! - `interest`: which services somebody looks at
 //! - `store`: the bentos of the store, and what is kept beside them of releases
+//! - `picture`: all that is known, put together anew when a part of it has changed
 //! - `sources`: starts all that reads, and gives what is known, again at each change
 //! - `metrics`: the same for Prometheus
 
+mod cluster;
 pub mod counts;
 pub mod interest;
 pub mod known;
 pub mod metrics;
 pub mod options;
+mod picture;
+mod runs;
+mod shared;
 pub mod sources;
 pub mod store;

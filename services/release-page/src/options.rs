@@ -10,8 +10,8 @@ pub struct Options {
     /// Namespace whose services are shown, may be given again [default: the pod's own, or the kubeconfig's]
     #[arg(long = "namespace", value_name = "NAME", env = "NAMESPACE", value_delimiter = ',')]
     pub namespaces: Vec<String>,
-    /// Show the services of all namespaces, which takes rights in all of them
-    #[arg(long, conflicts_with = "namespaces")]
+    /// Show the services of all namespaces, whatever --namespace says; this takes rights in all of them
+    #[arg(long, env = "ALL_NAMESPACES")]
     pub all_namespaces: bool,
     /// Store of the bentos; without it no models are shown
     #[arg(long, value_name = "s3://BUCKET/PREFIX", env = "STORE")]

@@ -1,11 +1,26 @@
 //! Starts all that reads, and gives what is known, again at each change.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use anyhow::Result;
-use tokio::sync::watch;
+use anyhow::{Context as _, Result, anyhow};
+use kube::Client;
+use step::{Failure, api_server, chain};
+use tokio::sync::{Notify, watch};
 
-use crate::{counts::Counts, interest::Interest, known::Known, options::Options, store::Reader};
+use crate::{
+    cluster::{Cluster, Scope},
+    counts::Counts,
+    interest::Interest,
+    known::Known,
+    options::Options,
+    picture::{self, Parts},
+    runs::Runs,
+    shared::Shared,
+    store::Reader,
+};
+
+/// A watch brings at least a bookmark a minute; one that brings nothing for longer is cut.
+const SILENT_FOR: Duration = Duration::from_secs(100);
 
 /// All that pages, terminals and metrics need.
 #[derive(Clone)]
@@ -20,7 +35,35 @@ pub struct Sources {
 
 /// Begins to read, and returns at once: what is known grows from nothing. Errors are of what was typed, or
 /// of a cluster that is not named anywhere; they have their hint. It reads on until the runtime ends.
-pub async fn start(_options: Options) -> Result<Sources> {
-    let (_sender, known) = watch::channel(Arc::default());
-    Ok(Sources { known, store: None, interest: Interest::default(), counts: Arc::default() })
+pub async fn start(options: Options) -> Result<Sources> {
+    start_with(connect().await?, options).await
+}
+
+/// The same with a client of the cluster.
+pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
+    let Options { namespaces, all_namespaces, store: _, releases: _, access: _ } = options;
+    let scope = match namespaces {
+        _ if all_namespaces => Scope::All,
+        namespaces if namespaces.is_empty() => {
+            Scope::Namespaces(vec![client.default_namespace().to_owned()])
+        }
+        namespaces => {
+            let each: BTreeSet<_> = namespaces.into_iter().collect();
+            Scope::Namespaces(each.into_iter().collect())
+        }
+    };
+    let (counts, interest, changed) = <(Arc<Counts>, Interest, Arc<Notify>)>::default();
+    let runs = Shared::new(Runs::default(), &changed);
+    let cluster = Cluster::start(client, &scope, runs, &counts, &changed);
+    let (sender, known) = watch::channel(Arc::default());
+    tokio::spawn(picture::publish(Parts { cluster }, changed, sender));
+    Ok(Sources { known, store: None, interest, counts })
+}
+
+async fn connect() -> Result<Client> {
+    let hint = "in a pod, set a serviceAccount; at a terminal, let KUBECONFIG name a file that `kubectl` can use";
+    let failure =
+        || Failure { what: "failed to find a Kubernetes cluster".into(), hint: hint.into() };
+    let client = api_server::client(SILENT_FOR).await;
+    client.map_err(|error| anyhow!(chain(error.as_ref()))).with_context(failure)
 }
