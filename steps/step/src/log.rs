@@ -36,6 +36,7 @@ pub(crate) fn start(step: &str) {
             ])
             // What failed is told, once and in a line, by whoever asked for it.
             .with_target("kube_client", LevelFilter::OFF)
+            .with_target("kube_runtime", LevelFilter::OFF)
             .with_target("aws_config", LevelFilter::OFF)
     };
     let filter = wanted.and_then(|level| level.parse().ok()).unwrap_or_else(default);
