@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use anyhow::{Context, Result};
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use step::Failure;
 
 use crate::{
@@ -46,15 +46,13 @@ pub async fn list_newest_first(
     name: Option<&str>,
     retries: RetryPolicy,
 ) -> Result<Vec<ListedBento>> {
-    let what = || format!("failed to list `{}`", store.location);
-    let listed = retries.ask(|| archives(store, name)).await;
-    let (archives, more) = listed.map_err(|error| hints::source(error, what()))?;
+    let (archives, more) = list_archives(store, name, retries).await?;
     if more {
         tracing::warn!(
             "there are more archives than are looked at; give a name or a longer prefix to see others"
         );
     }
-    let mut bentos = read_manifests(archives, retries).await;
+    let mut bentos: Vec<_> = read_manifests(archives, AT_ONCE, retries).collect().await;
     if let Some(name) = name {
         // A key may begin with the name and mean another: `iris-v1.bento` lies beside `iris/`.
         bentos.retain(|bento| {
@@ -80,9 +78,24 @@ pub async fn newest(store: &Store, tag: &Tag, retries: RetryPolicy) -> Result<(O
     })
 }
 
-/// The manifest of each archive, a few at once.
-async fn read_manifests(archives: Vec<StoredArchive>, retries: RetryPolicy) -> Vec<ListedBento> {
-    let read = |archive: StoredArchive| async move {
+/// All archives of bentos, or those that may be of one name; and whether there are more. Errors have their hint.
+pub async fn list_archives(
+    store: &Store,
+    name: Option<&str>,
+    retries: RetryPolicy,
+) -> Result<(Vec<StoredArchive>, bool)> {
+    let what = || format!("failed to list `{}`", store.location);
+    let listed = retries.ask(|| archives(store, name)).await;
+    listed.map_err(|error| hints::source(error, what()))
+}
+
+/// The manifest of each archive, in the order in which they come.
+pub fn read_manifests(
+    archives: Vec<StoredArchive>,
+    at_once: usize,
+    retries: RetryPolicy,
+) -> impl Stream<Item = ListedBento> {
+    let read = move |archive: StoredArchive| async move {
         let source = Source::Object(archive.object.clone());
         let files = peek(&source, retries).await.map_err(anyhow::Error::from);
         let details = files
@@ -90,10 +103,10 @@ async fn read_manifests(archives: Vec<StoredArchive>, retries: RetryPolicy) -> V
             .with_context(|| format!("failed to read `{source}`"));
         ListedBento { archive, details }
     };
-    stream::iter(archives).map(read).buffer_unordered(AT_ONCE).collect().await
+    stream::iter(archives).map(read).buffer_unordered(at_once)
 }
 
 /// Times of all generations, so that they sort: `2026-11-24T06:00:00`, whatever follows.
-fn comparable(created: &str) -> String {
+pub fn comparable(created: &str) -> String {
     created.replace(' ', "T").chars().take(26).collect()
 }

@@ -24,6 +24,8 @@ const ENDINGS: [&str; 12] = [
 ];
 /// Keys that a listing reads at most, ten answers of a store. Each archive costs another request.
 const LISTED_IN_ALL: usize = 10_000;
+/// Below the store's prefix: what is kept of releases, a few objects for each of their runs
+const RELEASES: &str = "releases/";
 /// Keys looked at when the archive is not where it should be; a version has one or two.
 const LISTED: usize = 200;
 
@@ -52,6 +54,13 @@ pub struct StoredArchive {
 }
 
 impl StoredArchive {
+    /// Name and version as its key has them: `NAME/VERSION.tar.gz`. One that lies elsewhere has its whole key for a name.
+    pub fn named(&self) -> (&str, &str) {
+        let stem = |name: &'static str| self.below.strip_suffix(name);
+        let below = ending(&self.below).and_then(stem).unwrap_or(&self.below);
+        below.split_once('/').unwrap_or((below, ""))
+    }
+
     /// Whether its key says so: `NAME/VERSION.tar.gz`.
     pub fn is_of(&self, name: &str) -> bool {
         self.below.split_once('/').is_some_and(|(folder, _)| folder == name)
@@ -93,7 +102,9 @@ pub async fn archives(
 ) -> Result<(Vec<StoredArchive>, bool), SourceError> {
     let root = store.location.key("");
     let prefix = store.location.key(name.unwrap_or_default());
-    let (objects, more) = store.list(&prefix, LISTED_IN_ALL).await?;
+    // A bento of that name is found by its name.
+    let releases = name.is_none().then(|| store.location.key(RELEASES));
+    let (objects, more) = store.list_without(&prefix, releases.as_deref(), LISTED_IN_ALL).await?;
     let archive = |Listed { key, size, modified }: Listed| {
         let below = key.strip_prefix(&root).unwrap_or_default().to_owned();
         let is_archive = below.matches('/').count() <= 1 && ending(&below).is_some();

@@ -7,6 +7,7 @@ mod error;
 mod error_response;
 mod file;
 mod http;
+mod listed;
 mod location;
 mod range;
 mod s3;
@@ -18,9 +19,10 @@ pub use body::{Alteration, Opened};
 pub(crate) use body::{BodyError, Checksum};
 pub use error::{Permission, SourceError};
 pub use http::HttpSource;
+pub use listed::{Listed, Page};
 pub use location::Location;
 pub use range::ByteRange;
-pub use s3::{Access, Listed, Object, Page, Store};
+pub use s3::{Access, Object, Store};
 
 /// Where an archive is.
 #[derive(Clone, Debug)]

@@ -1,10 +1,6 @@
 //! A store that speaks S3: connecting to it, listing keys, reading an object from any byte.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use aws_config::{
     BehaviorVersion, Region, profile::ProfileFileCredentialsProvider,
@@ -16,7 +12,7 @@ use aws_sdk_s3::{
     config::{RequestChecksumCalculation, ResponseChecksumValidation},
     operation::get_object::GetObjectOutput,
     primitives::ByteStream,
-    types::{self, ChecksumType},
+    types::ChecksumType,
 };
 use bytes::Bytes;
 
@@ -26,6 +22,7 @@ use crate::source::{
     client::{CONNECT, http_client},
     error::{Permission, SourceError},
     error_response::from_sdk,
+    listed::{Listed, Page},
     location::Location,
     range::{ByteRange, total_length},
 };
@@ -73,24 +70,8 @@ pub struct Object {
     pub key: String,
 }
 
-/// An object as a listing shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    pub key: String,
-    /// Bytes
-    pub size: u64,
-    /// When it was written, by the store's clock
-    pub modified: Option<SystemTime>,
-}
-
-/// One answer of a listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    /// In the order of their keys
-    pub objects: Vec<Listed>,
-    /// With which the next one is asked for, if there is one
-    pub next: Option<String>,
-}
+/// Objects, and whether there are more
+type Found = Result<(Vec<Listed>, bool), SourceError>;
 
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,18 +121,31 @@ impl Store {
     }
 
     /// The objects whose keys begin with the prefix, page by page until there are `most`; and whether there are more.
-    pub async fn list(
+    pub async fn list(&self, prefix: &str, most: usize) -> Found {
+        self.list_without(prefix, None, most).await
+    }
+
+    /// The same without those below another prefix, which may be many: their pages are not asked for.
+    pub(crate) async fn list_without(
         &self,
         prefix: &str,
+        without: Option<&str>,
         most: usize,
-    ) -> Result<(Vec<Listed>, bool), SourceError> {
-        let (mut objects, mut next) = (Vec::new(), None);
+    ) -> Found {
+        let is_left_out =
+            |found: &Listed| without.is_some_and(|without| found.key.starts_with(without));
+        let (mut objects, mut next, mut behind) = (Vec::new(), None, None);
         loop {
-            let page = self.page(prefix, next, most).await?;
-            objects.extend(page.objects);
+            let page = self.page_behind(prefix, next, behind.clone(), most).await?;
+            let ends_left_out = page.objects.last().is_some_and(is_left_out);
+            objects.extend(page.objects.into_iter().filter(|found| !is_left_out(found)));
             next = page.next;
             if next.is_none() || objects.len() >= most {
                 return Ok((objects, next.is_some()));
+            }
+            if let (true, Some(without), None) = (ends_left_out, without, &behind) {
+                // No key below it is greater.
+                (next, behind) = (None, Some(format!("{without}{}", char::MAX)));
             }
         }
     }
@@ -163,23 +157,27 @@ impl Store {
         after: Option<String>,
         most: usize,
     ) -> Result<Page, SourceError> {
+        self.page_behind(prefix, after, None, most).await
+    }
+
+    /// The same, but only of keys behind one, which need not exist.
+    async fn page_behind(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        key: Option<String>,
+        most: usize,
+    ) -> Result<Page, SourceError> {
         let size = i32::try_from(most).unwrap_or(i32::MAX).min(LARGEST_PAGE);
         let request = self.client.list_objects_v2().bucket(&self.location.bucket).prefix(prefix);
+        let request = request.max_keys(size).set_continuation_token(after).set_start_after(key);
         let to_list =
             || Permission { action: "s3:ListBucket", resource: self.location.bucket.clone() };
-        let page = request.max_keys(size).set_continuation_token(after).send().await;
-        let page = page.map_err(|error| from_sdk(&error, to_list()))?;
-        let objects = page.contents.unwrap_or_default().into_iter().filter_map(listed).collect();
+        let page = request.send().await.map_err(|error| from_sdk(&error, to_list()))?;
+        let objects =
+            page.contents.unwrap_or_default().into_iter().filter_map(Listed::of).collect();
         Ok(Page { objects, next: page.next_continuation_token })
     }
-}
-
-fn listed(object: types::Object) -> Option<Listed> {
-    Some(Listed {
-        key: object.key?,
-        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-        modified: object.last_modified.and_then(|time| time.try_into().ok()),
-    })
 }
 
 async fn client(access: &Access) -> Client {

@@ -174,3 +174,28 @@ fn latest_is_refused_with_the_version_that_it_would_have_meant() {
     assert_eq!(code, Some(2));
     insta::assert_snapshot!(stderr);
 }
+
+#[test]
+fn what_is_kept_of_releases_is_not_listed_with_the_bentos_beside_it() {
+    let kept = |run| format!("bentos/releases/iris/v1/run-{run:04}/run.json");
+    let kept: Vec<_> = (0..2_500).map(kept).collect();
+    let bento = |name: &str| {
+        let manifest = format!("name: {name}\nversion: v1\ncreation_time: '2026-11-24T06:00:00'\n");
+        gzip(&archive([file("./bento.yaml", manifest.as_bytes())]))
+    };
+    let objects = kept.iter().map(|key| (key.as_str(), Vec::new()));
+    let server = Server::start(objects.chain([
+        ("bentos/iris/v1.tar.gz", bento("iris")),
+        ("bentos/releases/v1.tar.gz", bento("releases")),
+        ("bentos/wine/v1.tar.gz", bento("wine")),
+    ]));
+    let (code, stdout, stderr) = look(&server, &["list", "--store=s3://bentos"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let listed: Vec<_> = stdout.lines().filter_map(|line| line.split_once(' ')).collect();
+    let names: Vec<_> = listed.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["BENTO", "wine:v1", "iris:v1"]);
+    let lists = server.seen().iter().filter(|line| line.starts_with("list")).count();
+    assert_eq!(lists, 2, "one page ends in what is left out, and the next begins behind it");
+    let (_, stdout, _) = look(&server, &["list", "--store=s3://bentos", "releases"]);
+    assert!(stdout.contains("releases:v1"), "{stdout}");
+}

@@ -305,23 +305,46 @@ fn not_s3(mut stream: TcpStream, status: u16) {
     );
 }
 
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let hex =
+            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut digit = || rest.next().and_then(hex).unwrap_or_default();
+        bytes.push(if byte == b'%' { 16 * digit() + digit() } else { byte });
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
 fn list(state: &State, request: &Request, mut stream: TcpStream) {
     if state.may_not_list {
         return error(stream, 403, "AccessDenied");
     }
-    let prefix =
-        request.query.split('&').find_map(|part| part.strip_prefix("prefix=")).unwrap_or_default();
-    let prefix = format!("{}/{}", request.path.trim_end_matches('/'), prefix.replace("%2F", "/"));
+    let asked = |name: &str| {
+        let found = request.query.split('&').find_map(|part| part.strip_prefix(name));
+        found.map(|value| percent_decode(value.strip_prefix('=').unwrap_or(value)))
+    };
     let bucket = format!("{}/", request.path.trim_end_matches('/'));
-    let keys: Vec<_> = state
+    let prefix = format!("{bucket}{}", asked("prefix").unwrap_or_default());
+    let after = asked("continuation-token").or_else(|| asked("start-after")).unwrap_or_default();
+    let most = asked("max-keys").and_then(|most| most.parse().ok()).unwrap_or(1_000);
+    let mut found: Vec<_> = state
         .objects
         .iter()
         .filter(|(key, _)| key.starts_with(&prefix))
-        .map(|(key, bytes)| {
-            let key = key.strip_prefix(&bucket).unwrap_or(key);
-            format!("<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-11-24T06:00:00.000Z</LastModified></Contents>", bytes.len())
-        })
+        .map(|(key, bytes)| (key.strip_prefix(&bucket).unwrap_or(key), bytes.len()))
+        .filter(|(key, _)| *key > after.as_str())
         .collect();
+    let more = found.len() > most;
+    found.truncate(most);
+    let token = found.last().filter(|_| more);
+    let token =
+        token.map(|(key, _)| format!("<NextContinuationToken>{key}</NextContinuationToken>"));
+    let keys = found.iter().map(|(key, size)| {
+        format!("<Contents><Key>{key}</Key><Size>{size}</Size><LastModified>2026-11-24T06:00:00.000Z</LastModified></Contents>")
+    });
+    let keys: Vec<_> = keys.chain(token).collect();
     let keys = keys.concat();
     let body = format!(
         "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
