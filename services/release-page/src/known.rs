@@ -1,6 +1,9 @@
 //! All that is known just now, in the form in which it is shown.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use release_record::release::Release;
@@ -16,6 +19,8 @@ pub struct Known {
     pub bentos: Vec<Arc<Bento>>,
     /// Of gates that are watched, by the namespace and the name of their run
     pub gates: BTreeMap<(String, String), Arc<Gate>>,
+    /// Runs whose gate's report is kept in the store, by namespace and name
+    pub reports: Arc<BTreeSet<(String, String)>>,
     pub api_server: Source,
     pub store: Source,
     /// What is not shown although its source answers, and why, each a sentence for people: a resource that

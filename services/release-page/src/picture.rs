@@ -7,7 +7,11 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{cluster::Cluster, known::Known};
+use crate::{
+    cluster::Cluster,
+    known::{Known, Source},
+    store::Store,
+};
 
 /// Changes come in bursts, and nobody reads faster.
 const AT_MOST_EVERY: Duration = Duration::from_millis(250);
@@ -15,6 +19,7 @@ const AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// The parts
 pub(crate) struct Parts {
     pub(crate) cluster: Cluster,
+    pub(crate) store: Option<Store>,
 }
 
 /// Gives a new picture at each change, until nobody looks any more.
@@ -28,8 +33,8 @@ pub(crate) async fn publish(parts: Parts, changed: Arc<Notify>, known: watch::Se
 
 impl Parts {
     fn put_together(&self) -> Known {
-        let Self { cluster } = self;
-        let (api_server, missing, is_listed) = cluster.health.with(|health| {
+        let Self { cluster, store } = self;
+        let (api_server, mut missing, is_listed) = cluster.health.with(|health| {
             let missing: Vec<_> = health.missing_sentences().map(str::to_owned).collect();
             (health.source(), missing, health.is_settled("taskruns"))
         });
@@ -38,6 +43,15 @@ impl Parts {
             let of = |namespace: &str, name: &str| runs.releases_of(namespace, name);
             (cluster.services.with(|services| services.shown(of)), runs.releases())
         });
-        Known { services, releases, api_server, missing, ..Known::default() }
+        let known =
+            Known { services, releases, api_server, store: Source::Absent, ..Known::default() };
+        let Some(Store { shelf, kept, health }) = store else { return Known { missing, ..known } };
+        let store = health.with(|health| {
+            missing.extend(health.missing_sentences().map(str::to_owned));
+            health.source()
+        });
+        let bentos = shelf.with(|shelf| shelf.bentos());
+        let reports = kept.with(|kept| kept.reports());
+        Known { bentos: bentos.to_vec(), reports, store, missing, ..known }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     picture::{self, Parts},
     runs::Runs,
     shared::Shared,
-    store::Reader,
+    store::{Places, Reader},
 };
 
 /// A watch brings at least a bookmark a minute; one that brings nothing for longer is cut.
@@ -41,7 +41,8 @@ pub async fn start(options: Options) -> Result<Sources> {
 
 /// The same with a client of the cluster.
 pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
-    let Options { namespaces, all_namespaces, store: _, releases: _, access: _ } = options;
+    let Options { namespaces, all_namespaces, store, releases, access } = options;
+    let places = Places::new(store.as_deref(), releases.as_deref())?;
     let scope = match namespaces {
         _ if all_namespaces => Scope::All,
         namespaces if namespaces.is_empty() => {
@@ -54,10 +55,13 @@ pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
     };
     let (counts, interest, changed) = <(Arc<Counts>, Interest, Arc<Notify>)>::default();
     let runs = Shared::new(Runs::default(), &changed);
-    let cluster = Cluster::start(client, &scope, runs, &counts, &changed);
+    let cluster = Cluster::start(client, &scope, runs.clone(), &counts, &changed);
+    let store = places.start(&access, scope, runs, &counts, &changed).await?;
+    let (store, reader) = store.unzip();
     let (sender, known) = watch::channel(Arc::default());
-    tokio::spawn(picture::publish(Parts { cluster }, changed, sender));
-    Ok(Sources { known, store: None, interest, counts })
+    changed.notify_one();
+    tokio::spawn(picture::publish(Parts { cluster, store }, changed, sender));
+    Ok(Sources { known, store: reader, interest, counts })
 }
 
 async fn connect() -> Result<Client> {

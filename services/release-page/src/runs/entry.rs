@@ -8,8 +8,8 @@ use super::packed::Packed;
 pub(super) struct Entry {
     form: Form,
     pub(super) is_in_cluster: bool,
-    /// The key under which the store has it
-    pub(super) kept_as: Option<Box<str>>,
+    /// The last round in which the store had it
+    pub(super) kept_in: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -20,16 +20,11 @@ enum Form {
 
 impl Entry {
     pub(super) fn of_cluster(record: RunRecord) -> Self {
-        Self { form: Form::Open(Box::new(record)), is_in_cluster: true, kept_as: None }
+        Self { form: Form::Open(Box::new(record)), is_in_cluster: true, kept_in: None }
     }
 
-    pub(super) fn of_store(record: RunRecord, key: &str) -> Self {
-        let kept_as = Some(key.into());
-        Self { form: Form::Open(Box::new(record)), is_in_cluster: false, kept_as }
-    }
-
-    pub(super) const fn is_kept(&self) -> bool {
-        self.kept_as.is_some()
+    pub(super) fn of_store(record: RunRecord, round: u32) -> Self {
+        Self { form: Form::Open(Box::new(record)), is_in_cluster: false, kept_in: Some(round) }
     }
 
     /// Takes what a PipelineRun says anew; says whether it is anything new.

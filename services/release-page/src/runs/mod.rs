@@ -89,7 +89,7 @@ impl Runs {
         let Some(entry) = of_service.runs.get_mut(run) else { return false };
         entry.is_in_cluster = false;
         of_service.has_changed = true;
-        if !entry.is_kept() {
+        if !entry.kept_in.is_some() {
             self.forget(namespace, run);
         }
         true
@@ -118,31 +118,38 @@ impl Runs {
         changed
     }
 
-    /// Takes a run that the store has kept under this key. The cluster's own is the newer, while it is there.
-    pub(crate) fn put_kept(&mut self, record: RunRecord, key: &str) -> bool {
-        let run = self.key(&record.namespace, &record.name);
-        let service: Arc<str> = record.service.as_str().into();
-        if let Some(of_service) = self.of_run(&run) {
-            if let Some(entry) = of_service.runs.get_mut(&run.1) {
-                entry.kept_as = Some(key.into());
-            }
+    /// The store has this run, as was found in this round. Says whether the run is known.
+    pub(crate) fn mark_kept(&mut self, namespace: &str, run: &str, round: u32) -> bool {
+        let key = self.key(namespace, run);
+        let entry = self.of_run(&key).and_then(|of_service| of_service.runs.get_mut(run));
+        entry.is_some_and(|entry| {
+            entry.kept_in = Some(round);
+            true
+        })
+    }
+
+    /// Takes a run that the store has. The cluster's own is the newer, while it is there.
+    pub(crate) fn put_kept(&mut self, record: RunRecord, round: u32) -> bool {
+        if self.mark_kept(&record.namespace, &record.name, round) {
             return false;
         }
+        let run = self.key(&record.namespace, &record.name);
+        let service: Arc<str> = record.service.as_str().into();
         let of_service = self.services.entry((Arc::clone(&run.0), Arc::clone(&service)));
         let of_service = of_service.or_default();
-        of_service.runs.insert(run.1.clone(), Entry::of_store(record, key));
+        of_service.runs.insert(run.1.clone(), Entry::of_store(record, round));
         of_service.has_changed = true;
         self.services_of.insert(run, service);
         true
     }
 
-    /// Removes what the store has no more, by its keys, and the cluster has not.
-    pub(crate) fn retain_kept(&mut self, keep: &dyn Fn(&str) -> bool) -> bool {
+    /// Removes what neither the store had in this round nor the cluster has.
+    pub(crate) fn end_round(&mut self, round: u32) -> bool {
         let mut gone = Vec::new();
         for ((namespace, _), of_service) in &mut self.services {
             for (run, entry) in &mut of_service.runs {
-                if entry.kept_as.as_deref().is_some_and(|key| !keep(key)) {
-                    entry.kept_as = None;
+                if entry.kept_in.is_some_and(|kept_in| kept_in != round) {
+                    entry.kept_in = None;
                     if !entry.is_in_cluster {
                         gone.push((Arc::clone(namespace), run.clone()));
                     }
