@@ -8,6 +8,7 @@
 //! - `known`: all that is known just now, in the form in which it is shown
 //! - `cluster`: services, their canaries and the runs of their releases, by watches
 //! - `interest`: which services somebody looks at
+//! - `gates`: the gates that are deciding just now, of services that somebody looks at
 //! - `store`: the bentos of the store, and what is kept beside them of releases
 //! - `picture`: all that is known, put together anew when a part of it has changed
 //! - `sources`: starts all that reads, and gives what is known, again at each change
@@ -15,6 +16,7 @@
 
 mod cluster;
 pub mod counts;
+mod gates;
 pub mod interest;
 pub mod known;
 pub mod metrics;

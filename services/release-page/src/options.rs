@@ -1,5 +1,7 @@
 //! The flags that say what is watched: namespaces of the cluster, and a store.
 
+use std::path::PathBuf;
+
 use bento_retrieve::request::AccessArgs;
 use clap::Args;
 
@@ -19,6 +21,13 @@ pub struct Options {
     /// Where release-record keeps what outlives a release's runs [default: `releases` in the store]
     #[arg(long, value_name = "s3://BUCKET/PREFIX", env = "RELEASES")]
     pub releases: Option<String>,
+    /// The only Prometheus that is asked about gates which are deciding, and only while somebody looks [default:
+    /// each gate's own]
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_URL")]
+    pub prometheus_url: Option<String>,
+    /// Folder of the credentials for --prometheus-url, as of prometheus-gate; a gate's own gets none
+    #[arg(long, value_name = "DIR", env = "PROMETHEUS_CREDENTIALS", requires = "prometheus_url")]
+    pub prometheus_credentials: Option<PathBuf>,
     #[command(flatten)]
     pub access: AccessArgs,
 }

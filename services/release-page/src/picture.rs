@@ -9,7 +9,9 @@ use tokio::{
 
 use crate::{
     cluster::Cluster,
+    gates::Gates,
     known::{Known, Source},
+    shared::Shared,
     store::Store,
 };
 
@@ -20,6 +22,7 @@ const AT_MOST_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct Parts {
     pub(crate) cluster: Cluster,
     pub(crate) store: Option<Store>,
+    pub(crate) gates: Shared<Gates>,
 }
 
 /// Gives a new picture at each change, until nobody looks any more.
@@ -33,7 +36,8 @@ pub(crate) async fn publish(parts: Parts, changed: Arc<Notify>, known: watch::Se
 
 impl Parts {
     fn put_together(&self) -> Known {
-        let Self { cluster, store } = self;
+        let Self { cluster, store, gates } = self;
+        let gates = gates.with(|gates| gates.clone());
         let (api_server, mut missing, is_listed) = cluster.health.with(|health| {
             let missing: Vec<_> = health.missing_sentences().map(str::to_owned).collect();
             (health.source(), missing, health.is_settled("taskruns"))
@@ -43,8 +47,14 @@ impl Parts {
             let of = |namespace: &str, name: &str| runs.releases_of(namespace, name);
             (cluster.services.with(|services| services.shown(of)), runs.releases())
         });
-        let known =
-            Known { services, releases, api_server, store: Source::Absent, ..Known::default() };
+        let known = Known {
+            gates,
+            services,
+            releases,
+            api_server,
+            store: Source::Absent,
+            ..Known::default()
+        };
         let Some(Store { shelf, kept, health }) = store else { return Known { missing, ..known } };
         let store = health.with(|health| {
             missing.extend(health.missing_sentences().map(str::to_owned));

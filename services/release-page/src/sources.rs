@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     cluster::{Cluster, Scope},
     counts::Counts,
+    gates::{Gates, Looking, Prometheus},
     interest::Interest,
     known::Known,
     options::Options,
@@ -41,7 +42,10 @@ pub async fn start(options: Options) -> Result<Sources> {
 
 /// The same with a client of the cluster.
 pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
-    let Options { namespaces, all_namespaces, store, releases, access } = options;
+    // Prometheus may speak TLS. A second start in one process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Options { namespaces, all_namespaces, store, releases, .. } = options;
+    let Options { prometheus_url, prometheus_credentials, access, .. } = options;
     let places = Places::new(store.as_deref(), releases.as_deref())?;
     let scope = match namespaces {
         _ if all_namespaces => Scope::All,
@@ -56,11 +60,20 @@ pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
     let (counts, interest, changed) = <(Arc<Counts>, Interest, Arc<Notify>)>::default();
     let runs = Shared::new(Runs::default(), &changed);
     let cluster = Cluster::start(client, &scope, runs.clone(), &counts, &changed);
-    let store = places.start(&access, scope, runs, &counts, &changed).await?;
+    let store = places.start(&access, scope, runs.clone(), &counts, &changed).await?;
+    let gates = Shared::new(Gates::default(), &changed);
+    let looking = Looking {
+        client: cluster.client.clone(),
+        interest: interest.clone(),
+        runs,
+        gates: gates.clone(),
+        whom: Prometheus { url: prometheus_url, credentials: prometheus_credentials },
+    };
+    tokio::spawn(looking.look_again());
     let (store, reader) = store.unzip();
     let (sender, known) = watch::channel(Arc::default());
     changed.notify_one();
-    tokio::spawn(picture::publish(Parts { cluster, store }, changed, sender));
+    tokio::spawn(picture::publish(Parts { cluster, store, gates }, changed, sender));
     Ok(Sources { known, store: reader, interest, counts })
 }
 
