@@ -42,7 +42,7 @@ impl Entry {
         tasks.fold(!unchanged, |changed, task| changed | task)
     }
 
-    /// The same of one of its TaskRuns.
+    /// The same of one of its `TaskRuns`.
     pub(super) fn put_task(&mut self, task: TaskRecord) -> bool {
         self.open().is_some_and(|record| put_task(record, task))
     }

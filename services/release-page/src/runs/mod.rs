@@ -53,12 +53,11 @@ impl Runs {
         record.tasks = self.early.remove(&key).unwrap_or_default();
         let of_service = self.services.entry((Arc::clone(&key.0), Arc::clone(&service)));
         let of_service = of_service.or_default();
-        let changed = match of_service.runs.get_mut(&key.1) {
-            Some(entry) => entry.put_run(record),
-            None => {
-                of_service.runs.insert(key.1.clone(), Entry::of_cluster(record));
-                true
-            }
+        let changed = if let Some(entry) = of_service.runs.get_mut(&key.1) {
+            entry.put_run(record)
+        } else {
+            of_service.runs.insert(key.1.clone(), Entry::of_cluster(record));
+            true
         };
         of_service.has_changed |= changed;
         self.services_of.insert(key, service);
@@ -89,7 +88,7 @@ impl Runs {
         let Some(entry) = of_service.runs.get_mut(run) else { return false };
         entry.is_in_cluster = false;
         of_service.has_changed = true;
-        if !entry.kept_in.is_some() {
+        if entry.kept_in.is_none() {
             self.forget(namespace, run);
         }
         true
@@ -188,7 +187,7 @@ impl Runs {
         of_service.map_or(&[], |of_service| &of_service.releases)
     }
 
-    /// The TaskRuns of this task in the cluster that have begun and not ended, of a service: run and TaskRun
+    /// The `TaskRuns` of this task in the cluster that have begun and not ended, of a service: run and TaskRun
     pub(crate) fn running(
         &self,
         namespace: &str,
@@ -246,3 +245,6 @@ impl ServiceRuns {
             .collect();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,13 +16,13 @@ impl Packed {
     /// None for a record that cannot be written as JSON, which is none.
     pub(super) fn new(record: &RunRecord) -> Option<Self> {
         let text = json::to_vec(record).ok()?;
-        let mut packer = Compress::new(Compression::default(), false);
-        packer.set_dictionary(COMMON).ok()?;
+        let mut deflate = Compress::new(Compression::default(), false);
+        deflate.set_dictionary(COMMON).ok()?;
         let mut packed = Vec::with_capacity(text.len() / 2 + 128);
         loop {
-            let read = usize::try_from(packer.total_in()).ok()?;
+            let read = usize::try_from(deflate.total_in()).ok()?;
             let status =
-                packer.compress_vec(&text[read..], &mut packed, FlushCompress::Finish).ok()?;
+                deflate.compress_vec(&text[read..], &mut packed, FlushCompress::Finish).ok()?;
             if status == Status::StreamEnd {
                 return Some(Self(packed.into_boxed_slice()));
             }
@@ -31,18 +31,43 @@ impl Packed {
     }
 
     pub(super) fn record(&self) -> Option<RunRecord> {
-        let mut unpacker = Decompress::new(false);
-        unpacker.set_dictionary(COMMON).ok()?;
+        let mut inflate = Decompress::new(false);
+        inflate.set_dictionary(COMMON).ok()?;
         let mut text = Vec::with_capacity(8 * self.0.len() + 256);
         loop {
-            let read = usize::try_from(unpacker.total_in()).ok()?;
-            let status = unpacker
-                .decompress_vec(&self.0[read..], &mut text, FlushDecompress::Finish)
-                .ok()?;
+            let read = usize::try_from(inflate.total_in()).ok()?;
+            let status =
+                inflate.decompress_vec(&self.0[read..], &mut text, FlushDecompress::Finish).ok()?;
             if status == Status::StreamEnd {
                 return json::from_slice(&text).ok();
             }
             text.reserve(text.len() + 256);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use release_record::run::TaskRecord;
+
+    use super::*;
+
+    #[test]
+    fn a_packed_run_takes_a_fraction_of_its_text() {
+        let record: RunRecord = json::from_slice(COMMON).unwrap();
+        let packed = Packed::new(&record).unwrap();
+        assert!(packed.0.len() * 8 < COMMON.len(), "{} of {}", packed.0.len(), COMMON.len());
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_is_read_as_it_was_packed(
+            name in "\\PC{0,40}", message in "\\PC{0,3000}", results in proptest::collection::btree_map("\\PC{0,9}", "\\PC{0,99}", 0..40),
+        ) {
+            let task = TaskRecord { task: name.clone(), results, ..TaskRecord::default() };
+            let record = RunRecord { name, message, tasks: vec![task; 3], ..RunRecord::default() };
+            prop_assert_eq!(Packed::new(&record).unwrap().record(), Some(record));
         }
     }
 }

@@ -5,10 +5,14 @@
 //! - `bucket`: a store that does what a test tells it to
 //! - `cluster`: what is known of the cluster
 //! - `store`: what is known of the store
+//! - `gates`: what is known of gates that are deciding
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod api;
 mod bucket;
 mod cluster;
+mod gates;
 mod objects;
 mod store;
 
@@ -37,11 +41,7 @@ async fn start(client: Client, flags: &[&str]) -> Sources {
 async fn until(sources: &Sources, what: &str, is_so: impl Fn(&Known) -> bool) -> Arc<Known> {
     let mut known = sources.known.clone();
     let wait = known.wait_for(|known| is_so(known));
-    let found = tokio::time::timeout(Duration::from_secs(60), wait)
-        .await
-        .map(|found| found.map(|known| known.clone()));
-    match found {
-        Ok(found) => found.unwrap(),
-        Err(_) => panic!("it is never so: {what}: {:#?}", sources.known.borrow()),
-    }
+    let found = tokio::time::timeout(Duration::from_mins(1), wait).await;
+    let late = |_| panic!("it is never so: {what}: {:#?}", sources.known.borrow());
+    found.unwrap_or_else(late).unwrap().clone()
 }
