@@ -15,11 +15,13 @@
 //! - `log`: stderr, a line each
 //! - `error`: a sentence, its causes, and the next move
 //! - `exit_code`: how the step before this one ended
+//! - `columns`: tables for people
 //! - `output`: what was asked for, on stdout
 //! - `result_file`: what Tekton reads when the step has ended
 
 mod arguments;
 mod clients;
+mod columns;
 mod error;
 mod exit_code;
 mod log;
@@ -40,6 +42,7 @@ pub use clients::aws;
 #[cfg(feature = "http")]
 pub use clients::http;
 pub use clients::proxies::{Proxies, Proxy, ProxyError};
+pub use columns::columns;
 pub use error::{Failure, Usage, chain, innermost};
 pub use exit_code::like_the_step_before;
 pub use output::{print, print_line};

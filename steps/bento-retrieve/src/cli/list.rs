@@ -9,12 +9,12 @@ use bento_retrieve::{
     source::Store,
 };
 use serde_json::json;
-use step::{Outcome, print, text};
+use step::{Outcome, columns, print, text};
 use tokio::time::timeout;
 
 use crate::cli::{
     args::ListArgs,
-    output::{columns, minutes, pairs},
+    output::{minutes, pairs},
 };
 
 pub(crate) async fn list(args: ListArgs) -> Result<Outcome> {

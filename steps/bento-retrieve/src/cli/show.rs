@@ -8,12 +8,12 @@ use bento_retrieve::{
     request::{Origin, Output, access, find},
     source::{Source, Store},
 };
-use step::{Outcome, print, text::json};
+use step::{Outcome, columns, print, text::json};
 use tokio::time::timeout;
 
 use crate::cli::{
     args::ShowArgs,
-    output::{columns, minutes, pairs},
+    output::{minutes, pairs},
 };
 
 pub(crate) async fn show(args: ShowArgs) -> Result<Outcome> {
