@@ -1,10 +1,8 @@
 //! Four releases of one model, from the notebook to production: a first one, a good one, and two that are rolled back.
 //!
 //! - `build`: what a release's image took, and what that saved
-//! - `timeline`: what is shown of them
 
 mod build;
-mod timeline;
 
 use std::{
     collections::BTreeMap,
@@ -16,13 +14,11 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use cluster::{Cluster, Progress};
 use demo::{Notebook, ReleaseRequest, Run, Site, TaskRun, Traffic};
+use release_page::terminal::timeline::{Stage, Timeline};
 use step::Outcome;
 use tokio::process::Command;
 
-use crate::{
-    build::Build,
-    timeline::{Stage, Timeline},
-};
+use crate::build::Build;
 
 /// Watch a model go from a notebook to production through a canary
 ///
@@ -55,7 +51,7 @@ async fn scenario(args: Args) -> Result<Outcome> {
     let Args { namespace, rate } = args;
     // It shows its own progress, and has none to show when `make` has brought it up.
     let cluster = tokio::task::spawn_blocking(|| Cluster::up(&Progress::new())).await??;
-    let mut timeline = Timeline::new();
+    let mut timeline = Timeline::default();
 
     timeline.chapter("prepare", "the catalog, the notebook");
     let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;

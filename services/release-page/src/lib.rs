@@ -13,6 +13,7 @@
 //! - `picture`: all that is known, put together anew when a part of it has changed
 //! - `sources`: starts all that reads, and gives what is known, again at each change
 //! - `metrics`: the same for Prometheus
+//! - `terminal`: releases in a terminal
 
 mod cluster;
 pub mod counts;
@@ -26,3 +27,4 @@ mod runs;
 mod shared;
 pub mod sources;
 pub mod store;
+pub mod terminal;

@@ -1,4 +1,4 @@
-//! What the demo shows: chapters and stages with their time, alive on a terminal, plain lines elsewhere.
+//! What is shown of releases: chapters and stages with their time, alive on a terminal, plain lines elsewhere.
 
 use std::{
     fmt::Write as _,
@@ -56,7 +56,7 @@ fn summary(done: &[Done]) -> String {
 }
 
 /// What was shown so far.
-pub(crate) struct Timeline {
+pub struct Timeline {
     bars: MultiProgress,
     is_live: bool,
     chapter: String,
@@ -64,18 +64,20 @@ pub(crate) struct Timeline {
 }
 
 /// A stage that goes on.
-pub(crate) struct Stage {
+pub struct Stage {
     name: String,
     bar: ProgressBar,
     begun: Instant,
 }
 
-impl Timeline {
-    pub(crate) fn new() -> Self {
+impl Default for Timeline {
+    fn default() -> Self {
         let is_live = io::stderr().is_terminal();
         Self { bars: MultiProgress::new(), is_live, chapter: String::new(), done: Vec::new() }
     }
+}
 
+impl Timeline {
     /// Prints above the live stages.
     fn show(&self, event: &Event<'_>) {
         let text = event.text(self.is_live);
@@ -85,17 +87,17 @@ impl Timeline {
     }
 
     /// Opens a chapter.
-    pub(crate) fn chapter(&mut self, name: &str, about: &str) {
+    pub fn chapter(&mut self, name: &str, about: &str) {
         self.chapter = name.into();
         self.show(&Event::Chapter { name, about });
     }
 
     /// A remark below the stage that was last ended.
-    pub(crate) fn remark(&self, text: &str) {
+    pub fn remark(&self, text: &str) {
         self.show(&Event::Remark(text));
     }
 
-    pub(crate) fn begin(&self, name: &str) -> Stage {
+    pub fn begin(&self, name: &str) -> Stage {
         let bar = self.bars.add(ProgressBar::new_spinner());
         if self.is_live {
             let style = ProgressStyle::with_template(
@@ -119,7 +121,7 @@ impl Timeline {
         clippy::needless_pass_by_value,
         reason = "a stage that has ended must not be used again"
     )]
-    pub(crate) fn end(&mut self, stage: Stage, is_good: bool, detail: &str) {
+    pub fn end(&mut self, stage: Stage, is_good: bool, detail: &str) {
         let took = stage.begun.elapsed();
         stage.bar.finish_and_clear();
         self.bars.remove(&stage.bar);
@@ -129,7 +131,7 @@ impl Timeline {
     }
 
     /// Does one thing as a stage.
-    pub(crate) async fn stage<T>(
+    pub async fn stage<T>(
         &mut self,
         name: &str,
         work: impl Future<Output = Result<(T, String)>>,
@@ -142,14 +144,14 @@ impl Timeline {
     }
 
     /// Every stage and its seconds.
-    pub(crate) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         summary(&self.done)
     }
 }
 
 impl Stage {
     /// What the stage sees right now. Only a terminal shows it.
-    pub(crate) fn set_detail(&self, text: &str) {
+    pub fn set_detail(&self, text: &str) {
         if self.bar.message() != text {
             self.bar.set_message(text.to_owned());
         }
