@@ -243,7 +243,7 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
 async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -> Result<String> {
     let mut open: BTreeMap<String, Stage> = BTreeMap::new();
     let mut closed = Vec::new();
-    let answers = traffic.map(|_| timeline.begin("traffic"));
+    let mut answers = traffic.map(|_| timeline.begin("traffic"));
     let ended = tokio::time::timeout(LONGEST_RUN, async {
         loop {
             let reason = run.ended().await?;
@@ -251,18 +251,18 @@ async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -
                 if closed.contains(&task.task) {
                     continue;
                 }
-                let stage = open.remove(&task.task).unwrap_or_else(|| timeline.begin(&task.task));
+                let mut stage = open.remove(&task.task).unwrap_or_else(|| timeline.begin(&task.task));
                 if task.has_ended {
                     timeline.end(stage, task.succeeded, &outcome(&task));
                     closed.push(task.task);
                 } else {
                     let log = run.log(&task, 1).await.unwrap_or_default();
-                    stage.set_detail(log.lines().last().unwrap_or_default());
+                    timeline.tell(&mut stage, log.lines().last().unwrap_or_default());
                     open.insert(task.task, stage);
                 }
             }
-            if let (Some(stage), Some(traffic)) = (&answers, traffic) {
-                stage.set_detail(&traffic.seen().to_string());
+            if let (Some(stage), Some(traffic)) = (&mut answers, traffic) {
+                timeline.tell(stage, &traffic.seen().to_string());
             }
             if let Some(reason) = reason {
                 return Ok::<_, anyhow::Error>(reason);
