@@ -5,7 +5,6 @@
 mod build;
 
 use std::{
-    collections::BTreeMap,
     process::{ExitCode, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,8 +12,16 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use cluster::{Cluster, Progress};
-use demo::{Notebook, ReleaseRequest, Run, Site, TaskRun, Traffic};
-use release_page::terminal::timeline::{Stage, Timeline};
+use demo::{Notebook, ReleaseRequest, Site, Traffic};
+use jiff::Timestamp;
+use release_page::{
+    sources::{Sources, start_with},
+    terminal::{
+        Event, Follower, Shown, of_cluster,
+        timeline::{Stage, Timeline},
+    },
+};
+use release_record::release::{Outcome as Ending, Stage as ReleaseStage, Step};
 use step::Outcome;
 use tokio::process::Command;
 
@@ -40,8 +47,8 @@ const SERVICE: &str = "iris";
 /// The percents that a release climbs here; a site has more of them.
 const LADDER: &str = "10,50,100";
 
-/// A release builds an image; nothing of it takes longer than this.
-const LONGEST_RUN: Duration = Duration::from_mins(20);
+/// A release builds an image and climbs two rungs; nothing takes longer than this.
+const LONGEST_RELEASE: Duration = Duration::from_mins(40);
 
 fn main() -> ExitCode {
     step::run(scenario)
@@ -53,26 +60,25 @@ async fn scenario(args: Args) -> Result<Outcome> {
     let cluster = tokio::task::spawn_blocking(|| Cluster::up(&Progress::new())).await??;
     let mut timeline = Timeline::default();
 
-    timeline.chapter("prepare", "the catalog, the notebook");
+    timeline.chapter("prepare", "the catalog, its page, the notebook");
     let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;
+    let page = timeline.stage("page", page(&site)).await?;
     let notebook = timeline.stage("notebook's packages", notebook()).await?;
-    let mut releases = Releases { timeline, site, notebook, first_build: None };
+    let sources = start_with(site.client.clone(), of_cluster(vec![namespace])?).await?;
+    let mut releases = Releases { timeline, site, sources, notebook, first_build: None };
 
     // A version is never given twice, so that the demo runs again beside what it left in the store.
     let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let version = |number: u8| format!("v{number}-{stamp}");
 
     releases.chapter(1, "the first one has nothing to be compared with and gets all requests");
-    releases.release(&version(1), "first").await?;
+    releases.release(&version(1), "first", None).await?;
     let host = releases.site.host(SERVICE).await?;
     releases.count(&host).await?;
 
     releases.chapter(2, "better: 10 % of the requests, then 50 %, a gate with evidence on each rung, then all of them");
     let traffic = Traffic::start(&releases.site, &host, rate)?;
-    let known = releases.site.runs("canary-promotion").await?;
-    releases.release(&version(2), "good").await?;
-    releases.timeline.stage("canary's own URL", by_own_url(&releases.site)).await?;
-    releases.promotion(&traffic, &known).await?;
+    releases.release(&version(2), "good", Some(&traffic)).await?;
     releases.count(&host).await?;
 
     releases.chapter(3, "broken: it starts, and answers with errors");
@@ -83,7 +89,7 @@ async fn scenario(args: Args) -> Result<Outcome> {
     releases.count(&host).await?;
     drop(traffic);
 
-    print(&releases.timeline, &releases.site)?;
+    step::print(ending(&releases.timeline.summary(), &releases.site.namespace, &page))?;
     Ok(Outcome::Done)
 }
 
@@ -91,6 +97,7 @@ async fn scenario(args: Args) -> Result<Outcome> {
 struct Releases {
     timeline: Timeline,
     site: Site,
+    sources: Sources,
     notebook: Notebook,
     first_build: Option<Build>,
 }
@@ -100,58 +107,79 @@ impl Releases {
         self.timeline.chapter(&format!("release v{number}"), about);
     }
 
-    /// From the notebook's event to the end of the run that it starts.
-    async fn release(&mut self, version: &str, model: &str) -> Result<()> {
-        let Self { timeline, site, notebook, first_build } = self;
-        let known = site.runs("canary-release").await?;
+    /// From the notebook's event to the end of the release that it starts, with the traffic beside it.
+    async fn release(
+        &mut self,
+        version: &str,
+        model: &str,
+        traffic: Option<&Traffic>,
+    ) -> Result<()> {
+        let Self { timeline, site, notebook, .. } = self;
         let id = format!("{SERVICE}-{version}");
         let request = ReleaseRequest { service: SERVICE, version, model, id: &id };
         timeline.stage("notebook", executed(site, notebook, request)).await?;
-        let run = site.run_of("canary-release", &known).await?;
-        timeline.remark(&format!("its event started run {}", run.name));
-        let reason = follow(timeline, &run, None).await?;
+        let followed = tokio::time::timeout(LONGEST_RELEASE, self.follow(version, model, traffic));
+        followed.await.with_context(|| format!("failed to see the end of release `{version}`"))?
+    }
+
+    async fn follow(
+        &mut self,
+        version: &str,
+        model: &str,
+        traffic: Option<&Traffic>,
+    ) -> Result<()> {
+        let mut follower = Follower::new(self.sources.clone(), SERVICE, Some(version));
+        let (mut shown, mut beside, mut run) =
+            (Shown::default(), Beside::new(traffic), String::new());
+        while let Some(events) = follower.next().await? {
+            for event in events {
+                let ended =
+                    if let Event::StageEnded(stage) = &event { Some(stage.clone()) } else { None };
+                beside.see(&mut self.timeline, &event);
+                // The chapter has told of it.
+                if !matches!(event, Event::Waiting(_) | Event::Begun(_)) {
+                    shown.show(&mut self.timeline, event, Timestamp::now());
+                }
+                if let Some(stage) = ended {
+                    self.look_at(&stage, model).await?;
+                    run = stage.run;
+                }
+            }
+            beside.refresh(&mut self.timeline);
+            shown.refresh(&mut self.timeline);
+        }
+        let run = self.site.run(&run);
         ensure!(
-            matches!(reason.as_str(), "Succeeded" | "Completed"),
-            "failed to release: {reason}\n{}",
+            follower.ending() != Some(Ending::Failed),
+            "failed to release `{version}`\n{}",
             run.describe().await?
         );
-        if let Some(build) = run.task("bento-build").await?.as_ref().and_then(Build::of) {
-            timeline.remark(&build.remark(first_build.as_ref()));
-            first_build.get_or_insert(build);
-        }
         Ok(())
     }
 
-    /// A run for each rung: gate, then the next percent or the end of the canary, with the traffic beside it.
-    async fn promotion(&mut self, traffic: &Traffic, known: &[String]) -> Result<()> {
-        let Self { timeline, site, .. } = self;
-        let mut known = known.to_vec();
-        let mut event = "canary.created";
-        traffic.take();
-        loop {
-            let run = site.run_of("canary-promotion", &known).await?;
-            timeline.remark(&format!("the event {event} started run {}", run.name));
-            follow(timeline, &run, Some(traffic)).await?;
-            timeline.stage("gate's report", report(site, &run)).await?;
-            let promote = run.task("canary-promote").await?;
-            let outcome = promote.and_then(|task| task.results.get("outcome").cloned());
-            if outcome.as_deref() != Some("advanced") {
-                break;
+    /// What a stage that has ended left to be looked at.
+    async fn look_at(&mut self, stage: &ReleaseStage, model: &str) -> Result<()> {
+        let Self { timeline, site, first_build, .. } = self;
+        match stage.step {
+            Step::Image => {
+                let task = site.run(&stage.run).task(&stage.task).await?;
+                if let Some(build) = task.as_ref().and_then(Build::of) {
+                    timeline.remark(&build.remark(first_build.as_ref()));
+                    first_build.get_or_insert(build);
+                }
             }
-            (known, event) = ([known, vec![run.name]].concat(), "canary.advanced");
+            Step::Canary if model == "good" => {
+                timeline.stage("canary's own URL", by_own_url(site)).await?;
+            }
+            Step::Gate(_) => timeline.stage("gate's report", report(site, &stage.run)).await?,
+            _ => {}
         }
-        let split = site.traffic(SERVICE).await?;
-        let split: Vec<_> =
-            split.iter().map(|(revision, percent)| format!("{percent} % {revision}")).collect();
-        timeline.remark(&format!("the route has {}", split.join(", ")));
         Ok(())
     }
 
     /// A release that is rolled back, and how many requests failed meanwhile.
     async fn rolled_back(&mut self, traffic: &Traffic, version: &str, model: &str) -> Result<()> {
-        let known = self.site.runs("canary-promotion").await?;
-        self.release(version, model).await?;
-        self.promotion(traffic, &known).await?;
+        self.release(version, model, Some(traffic)).await?;
         let seen = traffic.take();
         let (all, errors) = (seen.total(), seen.errors());
         self.timeline
@@ -163,6 +191,43 @@ impl Releases {
     async fn count(&mut self, host: &str) -> Result<()> {
         let answers = async { Ok(((), self.site.ask_often(host, 40).await?.to_string())) };
         self.timeline.stage("40 requests", answers).await
+    }
+}
+
+/// What users get while gates judge.
+struct Beside<'a> {
+    traffic: Option<&'a Traffic>,
+    stage: Option<Stage>,
+    has_begun: bool,
+}
+
+impl<'a> Beside<'a> {
+    const fn new(traffic: Option<&'a Traffic>) -> Self {
+        Self { traffic, stage: None, has_begun: false }
+    }
+
+    fn see(&mut self, timeline: &mut Timeline, event: &Event) {
+        let Some(traffic) = self.traffic else { return };
+        match event {
+            Event::StageBegun(stage) if matches!(stage.step, Step::Gate(_)) => {
+                if !std::mem::replace(&mut self.has_begun, true) {
+                    traffic.take();
+                }
+                self.stage = Some(timeline.begin("traffic"));
+            }
+            Event::StageEnded(stage) if matches!(stage.step, Step::Gate(_)) => {
+                if let Some(stage) = self.stage.take() {
+                    timeline.end(stage, true, &traffic.seen().to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn refresh(&mut self, timeline: &mut Timeline) {
+        if let (Some(stage), Some(traffic)) = (&mut self.stage, self.traffic) {
+            timeline.tell(stage, &traffic.seen().to_string());
+        }
     }
 }
 
@@ -183,15 +248,33 @@ async fn executed(
 
 async fn install(cluster: &Cluster, namespace: &str) -> Result<(Site, String)> {
     let site = Site::install(cluster, namespace).await?;
-    // `make images` may have pushed another one under the same tag since it started.
-    let interceptor = "deployment/cloudevent-interceptor";
-    site.kubectl(["rollout", "restart", interceptor])?;
-    site.kubectl(["rollout", "status", interceptor, "--timeout=2m"])?;
+    restart(&site, "cloudevent-interceptor")?;
     site.set("ladder", LADDER).await?;
     site.delete_runs().await?;
     site.delete_service(SERVICE).await?;
     let detail = format!("in namespace {namespace}, EventListener at {}", site.listener);
     Ok((site, detail))
+}
+
+/// `make images` may have pushed another image under the same tag since it started.
+fn restart(site: &Site, name: &str) -> Result<()> {
+    let deployment = format!("deployment/{name}");
+    site.kubectl(["rollout", "restart", &deployment])?;
+    site.kubectl(["rollout", "status", &deployment, "--timeout=2m"])?;
+    Ok(())
+}
+
+/// The address of the page, which listens for `kubectl port-forward` only until it is told otherwise. This
+/// machine, and no other, reaches the addresses of the cluster's Services.
+async fn page(site: &Site) -> Result<(String, String)> {
+    let open = ["LISTEN=0.0.0.0:8080", "INSECURE_NO_AUTHENTICATION=true"];
+    site.kubectl([["set", "env", "deployment/release-page"].as_slice(), &open].concat())?;
+    restart(site, "release-page")?;
+    let service = site.objects("Service").get("release-page").await;
+    let service = service.context("failed to find the page's Service")?;
+    let address = service.data["spec"]["clusterIP"].as_str().unwrap_or_default();
+    let url = format!("http://{address}:8080/services/{}/{SERVICE}", site.namespace);
+    Ok((url.clone(), url))
 }
 
 /// The params of a promotion that the gate has under the same names.
@@ -216,8 +299,8 @@ const GATE_PARAMS: [&str; 16] = [
 
 /// The gate's evidence as a page. Its verdict is a function of what Prometheus recorded, so the same
 /// criteria give the same one from here.
-async fn report(site: &Site, run: &Run) -> Result<((), String)> {
-    let params = run.params().await?;
+async fn report(site: &Site, run: &str) -> Result<((), String)> {
+    let params = site.run(run).params().await?;
     let param = |name: &str| params.get(name).cloned().unwrap_or_default();
     let name = format!("{SERVICE}-{}-{}-percent", param("version"), param("percent"));
     let page = demo::tree()?.join("target/demo").join(name);
@@ -227,7 +310,7 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
         .arg(format!("--start={}", param("started-at")))
         .arg(format!("--report={}", page.display()))
         .arg(format!("--canary-version={}", param("version")))
-        .arg(format!("--run={}", run.name))
+        .arg(format!("--run={run}"))
         .args(GATE_PARAMS.map(|name| format!("--{name}={}", param(name))))
         .stdin(Stdio::null())
         .output()
@@ -237,77 +320,6 @@ async fn report(site: &Site, run: &Run) -> Result<((), String)> {
     let why = String::from_utf8_lossy(&asked.stderr);
     ensure!(page.exists(), "failed to write the gate's report: {}", why.trim());
     Ok(((), page.strip_prefix(demo::tree()?).unwrap_or(&page).display().to_string()))
-}
-
-/// Shows each task of a run as a stage, until the run ends. Returns the run's reason.
-async fn follow(timeline: &mut Timeline, run: &Run, traffic: Option<&Traffic>) -> Result<String> {
-    let mut open: BTreeMap<String, Stage> = BTreeMap::new();
-    let mut closed = Vec::new();
-    let mut answers = traffic.map(|_| timeline.begin("traffic"));
-    let ended = tokio::time::timeout(LONGEST_RUN, async {
-        loop {
-            let reason = run.ended().await?;
-            for task in run.tasks().await? {
-                if closed.contains(&task.task) {
-                    continue;
-                }
-                let mut stage = open.remove(&task.task).unwrap_or_else(|| timeline.begin(&task.task));
-                if task.has_ended {
-                    timeline.end(stage, task.succeeded, &outcome(&task));
-                    closed.push(task.task);
-                } else {
-                    let log = run.log(&task, 1).await.unwrap_or_default();
-                    timeline.tell(&mut stage, log.lines().last().unwrap_or_default());
-                    open.insert(task.task, stage);
-                }
-            }
-            if let (Some(stage), Some(traffic)) = (&mut answers, traffic) {
-                timeline.tell(stage, &traffic.seen().to_string());
-            }
-            if let Some(reason) = reason {
-                return Ok::<_, anyhow::Error>(reason);
-            }
-            tokio::time::sleep(Duration::from_millis(400)).await;
-        }
-    })
-    .await
-    .with_context(|| format!("failed to see the end of `{}`", run.name))??;
-    if let (Some(stage), Some(traffic)) = (answers, traffic) {
-        timeline.end(stage, true, &traffic.seen().to_string());
-    }
-    Ok(ended)
-}
-
-/// What a finished task came to, in a few words.
-fn outcome(task: &TaskRun) -> String {
-    let result =
-        |name: &str| task.results.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let words: Vec<_> = [
-        "outcome",
-        "percent",
-        "verdict",
-        "reason",
-        "canary-revision",
-        "status-code",
-        "restored-image",
-    ]
-    .into_iter()
-    .filter_map(|name| Some((name, result(name)?)))
-    .map(|(name, value)| if name == "percent" { format!("{value} %") } else { shortened(value) })
-    .collect();
-    match words.is_empty() {
-        true if task.succeeded => String::new(),
-        true => task.message.lines().next().unwrap_or_default().to_owned(),
-        false => words.join(" · "),
-    }
-}
-
-/// A digest by its first twelve digits.
-fn shortened(value: &str) -> String {
-    match value.split_once("@sha256:") {
-        Some((name, digest)) => format!("{name}@sha256:{}…", digest.get(..12).unwrap_or(digest)),
-        None => value.to_owned(),
-    }
 }
 
 async fn by_own_url(site: &Site) -> Result<((), String)> {
@@ -325,52 +337,46 @@ async fn by_own_url(site: &Site) -> Result<((), String)> {
     Ok(((), format!("{host} answers {}", answer.trim())))
 }
 
-fn print(timeline: &Timeline, site: &Site) -> Result<()> {
-    let namespace = &site.namespace;
-    step::print(format!(
-        "\n{}\nWhat to try next:
+/// What it took, and where to go from here.
+fn ending(summary: &str, namespace: &str, page: &str) -> String {
+    format!(
+        "
+{summary}
+The page of these releases, from this machine and from another one:
+  {page}
+  kubectl -n {namespace} port-forward deploy/release-page 8080, then http://localhost:8080/
+
+What to try next:
   eval \"$(cargo run -q -p cluster -- env)\"
+  kubectl -n {namespace} exec deploy/release-page -- /release-page list
+  kubectl -n {namespace} exec -it deploy/release-page -- /release-page watch {SERVICE}
   kubectl -n {namespace} get inferenceservices,pipelineruns
   kubectl -n {namespace} logs -l tekton.dev/pipelineTask=prometheus-gate --tail=-1
-  cargo run -q -p cluster -- down\n",
-        timeline.summary()
-    ))
+  cargo run -q -p cluster -- down
+"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn task(succeeded: bool, message: &str, results: &[(&str, &str)]) -> TaskRun {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        TaskRun {
-            task: "canary-rollback".into(),
-            pod: String::new(),
-            reason: String::new(),
-            has_ended: true,
-            succeeded,
-            message: message.into(),
-            took: None,
-            results: results.iter().map(owned).collect(),
-        }
-    }
-
     #[test]
-    fn a_task_is_shown_by_its_results_in_the_order_in_which_they_are_read() {
-        let digest = format!("r/iris@sha256:{}", "b7e7a897fd1c".repeat(5));
-        let results = [
-            ("restored-image", digest.as_str()),
-            ("percent", "0"),
-            ("outcome", "rolled-back"),
-            ("reason", ""),
-        ];
-        let shown = outcome(&task(true, "", &results));
-        assert_eq!(shown, "rolled-back · 0 % · r/iris@sha256:b7e7a897fd1c…");
-    }
+    fn the_end_names_the_page_and_what_to_try_next() {
+        let page = "http://10.96.0.7:8080/services/releases/iris";
+        insta::assert_snapshot!(ending("release v1  …", "releases", page), @r#"
+        release v1  …
+        The page of these releases, from this machine and from another one:
+          http://10.96.0.7:8080/services/releases/iris
+          kubectl -n releases port-forward deploy/release-page 8080, then http://localhost:8080/
 
-    #[test]
-    fn without_results_a_failure_is_shown_by_the_first_line_of_its_message() {
-        assert_eq!(outcome(&task(false, "exited with 1\nsee its log", &[])), "exited with 1");
-        assert_eq!(outcome(&task(true, "All Steps have completed", &[])), "");
+        What to try next:
+          eval "$(cargo run -q -p cluster -- env)"
+          kubectl -n releases exec deploy/release-page -- /release-page list
+          kubectl -n releases exec -it deploy/release-page -- /release-page watch iris
+          kubectl -n releases get inferenceservices,pipelineruns
+          kubectl -n releases logs -l tekton.dev/pipelineTask=prometheus-gate --tail=-1
+          cargo run -q -p cluster -- down
+        "#);
     }
 }
