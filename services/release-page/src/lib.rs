@@ -13,6 +13,7 @@
 //! - `picture`: all that is known, put together anew when a part of it has changed
 //! - `sources`: starts all that reads, and gives what is known, again at each change
 //! - `metrics`: the same for Prometheus
+//! - `page`: the same as pages
 //! - `terminal`: releases in a terminal
 
 mod cluster;
@@ -22,6 +23,7 @@ pub mod interest;
 pub mod known;
 pub mod metrics;
 pub mod options;
+pub mod page;
 mod picture;
 mod runs;
 mod shared;
