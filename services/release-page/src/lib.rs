@@ -14,6 +14,7 @@
 //! - `sources`: starts all that reads, and gives what is known, again at each change
 //! - `metrics`: the same for Prometheus
 //! - `page`: the same as pages
+//! - `server`: pages, their changes and kept reports over HTTP
 //! - `terminal`: releases in a terminal
 
 mod cluster;
@@ -26,6 +27,7 @@ pub mod options;
 pub mod page;
 mod picture;
 mod runs;
+pub mod server;
 mod shared;
 pub mod sources;
 pub mod store;
