@@ -9,8 +9,8 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=$TARGETARCH \
     cargo build --release --locked \
-      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate -p release-record \
-      -p cloudevent-interceptor \
+      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
+      -p cloudevent-interceptor -p release-page \
  && mkdir -p /out/$TARGETARCH \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \
  && find target/release -maxdepth 1 -type f -perm -1 -exec cp {} /out/$TARGETARCH/ \;
@@ -92,6 +92,13 @@ COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=rust /out/$TARGETARCH/cloudevent-interceptor /cloudevent-interceptor
 USER 65532:65532
 ENTRYPOINT ["/cloudevent-interceptor"]
+
+FROM scratch AS release-page
+ARG TARGETARCH
+COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=rust /out/$TARGETARCH/release-page /release-page
+USER 65532:65532
+ENTRYPOINT ["/release-page"]
 
 # The builder that bento-build runs as root, laid out as its own image is.
 FROM scratch AS kaniko

@@ -57,6 +57,12 @@ pub(crate) fn base(binary: &str, subcommand: &str, flag: &str) -> Vec<String> {
         ("release-record", "runs", _) => &["--releases=s3://bucket", s3, once],
         // An address for documentation, which no machine has.
         ("cloudevent-interceptor", ..) => &["--listen=192.0.2.1:9"],
+        ("release-page", "serve", "--user-header") => {
+            &["--listen=192.0.2.1:9", "--trusted-proxy=10.0.0.0/8", store, s3]
+        }
+        ("release-page", "serve", _) => {
+            &["--listen=192.0.2.1:9", "--insecure-no-authentication", store, s3]
+        }
         _ => &[],
     };
     words.iter().map(|&word| word.to_owned()).collect()

@@ -120,8 +120,16 @@ fn a_service_is_a_crate_a_binary_an_image_and_a_deployment() {
         faults.equal(&here, "container", text(&container, "/name"), &name);
         let image = format!("ghcr.io/kanaria/{name}:{VERSION}");
         faults.equal(&here, "image", text(&container, "/image"), image);
-        let command = strings(container.get("command")).join(" ");
-        faults.equal(&here, "command", command, format!("/{name}"));
+        let command = strings(container.get("command"));
+        let (binary, subcommand) =
+            command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        faults.equal(&here, "command", binary, format!("/{name}"));
+        let known = subcommands(&help(&name));
+        faults.unless(
+            subcommand.iter().all(|word| known.contains(word)),
+            &here,
+            format!("after `/{name}` stands a subcommand of its help, not {subcommand:?}"),
+        );
         deployed.insert(name);
     }
     faults.same("triggers", "Deployments", &deployed, "crates with a binary in services/", &crates);

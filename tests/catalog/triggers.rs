@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    binaries::{flags, help},
+    binaries::{flags, help, help_of},
     calls::call,
     events::sent_events,
     faults::Faults,
@@ -274,7 +274,9 @@ fn a_service_is_started_with_flags_it_knows_restricted_and_watched() {
     let mut faults = Faults::default();
     for (name, container) in served() {
         let here = format!("triggers, Deployment {name}");
-        let known = flags(&help(&name));
+        let subcommand: Vec<String> =
+            strings(container.get("command")).into_iter().skip(1).collect();
+        let known = flags(&help_of(&name, &subcommand));
         for argument in strings(container.get("args")) {
             let flag = argument.split_once('=').map(|(flag, _)| flag).unwrap_or_default();
             faults.unless(

@@ -1,0 +1,44 @@
+//! The binary as a process: its help, what it refuses, its end.
+
+#![allow(clippy::unwrap_used, reason = "the helpers below belong to tests, too")]
+
+use std::process::Command;
+
+fn told(args: &[&str]) -> (Option<i32>, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_release-page")).env_clear().args(args).output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), out, err)
+}
+
+#[test]
+fn help_teaches_by_example() {
+    insta::assert_snapshot!(told(&["serve", "--help"]).1);
+}
+
+#[test]
+fn an_address_that_others_reach_is_refused_until_somebody_says_who_may() {
+    let (code, _, err) = told(&["serve", "--listen=0.0.0.0:0"]);
+    assert_eq!(code, Some(2));
+    insta::assert_snapshot!(err);
+}
+
+#[test]
+fn a_token_that_lets_everybody_in_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, why) in [("", "is empty"), (" \n", "is empty"), ("two words", "more than one word")]
+    {
+        let file = folder.path().join("token");
+        std::fs::write(&file, text).unwrap();
+        let (code, _, err) = told(&["serve", &format!("--token-file={}", file.display())]);
+        assert_eq!(code, Some(1));
+        assert!(err.contains(why) && err.contains("hint:"), "{err}");
+    }
+}
+
+#[test]
+fn a_user_header_without_a_trusted_proxy_is_refused() {
+    let (code, _, err) = told(&["serve", "--user-header=x-user"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--trusted-proxy"), "{err}");
+}
