@@ -33,7 +33,7 @@ target = $(ARCHITECTURE_$*)-unknown-linux-$(if $(filter $(ARCHITECTURE_$*)-unkno
 cargo = cargo $(if $(filter $(ARCHITECTURE_$*),$(shell uname -m)),build,zigbuild)
 STATIC := RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no"
 
-.PHONY: help demo test check notebook-tests bentoml-tests lifecycle-tests cluster-tests images cluster-up cluster-down soak bench clean
+.PHONY: help demo test check notebook-tests bentoml-tests browser-tests screenshot lifecycle-tests cluster-tests images cluster-up cluster-down soak bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ help: ## This list
 demo: images ## Four releases of one model on the real cluster: a first, a good, a broken and a refusing one
 	@cargo run -q -p demo
 
-test: check notebook-tests bentoml-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster
+test: check notebook-tests bentoml-tests browser-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster
 
 check: ## Format, lints, unit, property, step and catalog tests; needs no root and no cluster
 	cargo fmt --all --check
@@ -55,6 +55,20 @@ notebook-tests: ## The notebook executed, and its events read by the SDK that it
 bentoml-tests: ## Archives and Dockerfiles of real releases of BentoML, 0.9 to 1.4; the first time installs them, some 10 minutes
 	cargo test --locked --workspace --test generations -- --ignored --nocapture
 	cargo test --locked --workspace --test recipes -- --ignored --nocapture
+
+# Chromium is Debian's, or the one that CHROMIUM names. Both packages are as the lock file has them.
+BROWSER := tests/browser
+.PHONY: browser
+browser:
+	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || apt-get install -qq -y chromium
+	@[ $(BROWSER)/node_modules/.package-lock.json -nt $(BROWSER)/package-lock.json ] || npm ci --prefix $(BROWSER) --silent --no-audit --no-fund
+	@cargo build -q --locked -p release-page --example sample-page
+
+browser-tests: browser ## The release page in a real browser: widths, colours, keyboard, accessibility, live changes; needs Node 20
+	@node $(BROWSER)/drive.mjs $(if $(URL),--url $(URL))
+
+screenshot: browser ## Draws docs/release-page.png, as README shows it, from a made-up site
+	@node $(BROWSER)/screenshot.mjs docs/release-page.png
 
 lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
 	cargo test --locked --workspace --test lifecycle -- --ignored --test-threads=1
