@@ -19,9 +19,7 @@ use axum::{
 use release_page::server::{Settings, TokenFile, metrics_router};
 use tower::ServiceExt as _;
 
-use crate::site::{from, get, shown, site};
-
-const SERVICE: &str = "/services/models/iris";
+use crate::site::{SERVICE, from, get, shown, site};
 
 #[tokio::test]
 async fn every_page_is_there_and_no_other_one() {

@@ -7,10 +7,7 @@ use futures::StreamExt as _;
 use release_page::server::Settings;
 use tower::ServiceExt as _;
 
-use crate::{
-    SERVICE,
-    site::{Site, get, site},
-};
+use crate::site::{SERVICE, Site, get, site};
 
 /// Events as they come.
 fn events(response: axum::response::Response) -> impl futures::Stream<Item = String> + Unpin {

@@ -19,6 +19,8 @@ use tower::ServiceExt as _;
 
 use crate::sample;
 
+pub(crate) const SERVICE: &str = "/services/models/iris";
+
 pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) known: watch::Sender<Arc<Known>>,
