@@ -9,7 +9,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=$TARGETARCH \
     cargo build --release --locked \
-      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate \
+      -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate -p release-record \
       -p cloudevent-interceptor -p release-page \
  && mkdir -p /out/$TARGETARCH \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \

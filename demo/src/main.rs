@@ -5,7 +5,7 @@
 mod build;
 
 use std::{
-    process::{ExitCode, Stdio},
+    process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -23,7 +23,6 @@ use release_page::{
 };
 use release_record::release::{Outcome as Ending, Stage as ReleaseStage, Step};
 use step::Outcome;
-use tokio::process::Command;
 
 use crate::build::Build;
 
@@ -171,7 +170,6 @@ impl Releases {
             Step::Canary if model == "good" => {
                 timeline.stage("canary's own URL", by_own_url(site)).await?;
             }
-            Step::Gate(_) => timeline.stage("gate's report", report(site, &stage.run)).await?,
             _ => {}
         }
         Ok(())
@@ -275,51 +273,6 @@ async fn page(site: &Site) -> Result<(String, String)> {
     let address = service.data["spec"]["clusterIP"].as_str().unwrap_or_default();
     let url = format!("http://{address}:8080/services/{}/{SERVICE}", site.namespace);
     Ok((url.clone(), url))
-}
-
-/// The params of a promotion that the gate has under the same names.
-const GATE_PARAMS: [&str; 16] = [
-    "service",
-    "canary-revision",
-    "baseline-revision",
-    "canary-image",
-    "baseline-image",
-    "percent",
-    "ladder",
-    "climbed",
-    "criteria",
-    "min-requests",
-    "max-ratio",
-    "objective",
-    "rejection-codes",
-    "on-no-traffic",
-    "hold",
-    "deadline",
-];
-
-/// The gate's evidence as a page. Its verdict is a function of what Prometheus recorded, so the same
-/// criteria give the same one from here.
-async fn report(site: &Site, run: &str) -> Result<((), String)> {
-    let params = site.run(run).params().await?;
-    let param = |name: &str| params.get(name).cloned().unwrap_or_default();
-    let name = format!("{SERVICE}-{}-{}-percent", param("version"), param("percent"));
-    let page = demo::tree()?.join("target/demo").join(name);
-    let asked = Command::new(demo::built("prometheus-gate")?)
-        .arg(format!("--prometheus-url={}", site.cluster.prometheus.host))
-        .arg(format!("--namespace={}", site.namespace))
-        .arg(format!("--start={}", param("started-at")))
-        .arg(format!("--report={}", page.display()))
-        .arg(format!("--canary-version={}", param("version")))
-        .arg(format!("--run={run}"))
-        .args(GATE_PARAMS.map(|name| format!("--{name}={}", param(name))))
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("failed to run prometheus-gate")?;
-    let page = page.join("report.html");
-    let why = String::from_utf8_lossy(&asked.stderr);
-    ensure!(page.exists(), "failed to write the gate's report: {}", why.trim());
-    Ok(((), page.strip_prefix(demo::tree()?).unwrap_or(&page).display().to_string()))
 }
 
 async fn by_own_url(site: &Site) -> Result<((), String)> {
