@@ -26,8 +26,12 @@ fn an_address_that_others_reach_is_refused_until_somebody_says_who_may() {
 #[test]
 fn a_token_that_lets_everybody_in_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    for (text, why) in [("", "is empty"), (" \n", "is empty"), ("two words", "more than one word")]
-    {
+    for (text, why) in [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("two words", "more than one word"),
+        ("s3same", "fewer than 16"),
+    ] {
         let file = folder.path().join("token");
         std::fs::write(&file, text).unwrap();
         let (code, _, err) = told(&["serve", &format!("--token-file={}", file.display())]);

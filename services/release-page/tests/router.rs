@@ -117,7 +117,7 @@ async fn assets_are_kept_as_long_as_their_contents_are_the_same() {
 async fn who_has_no_token_sees_nothing_but_a_form() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    fs::write(&file, "s3same\n").unwrap();
+    fs::write(&file, "open-sesame-open\n").unwrap();
     let site = site(Settings {
         token: Some(TokenFile::open(file.clone()).unwrap()),
         ..Settings::default()
@@ -138,11 +138,11 @@ async fn who_has_no_token_sees_nothing_but_a_form() {
     }
     assert_eq!(site.get("/healthz").await.status, StatusCode::OK);
     for (value, status) in [
-        ("Bearer s3same", 200),
-        ("bearer s3same", 200),
-        ("Bearer s3sam", 401),
-        ("Basic s3same", 401),
-        ("s3same", 401),
+        ("Bearer open-sesame-open", 200),
+        ("bearer open-sesame-open", 200),
+        ("Bearer open-sesame-ope", 401),
+        ("Basic open-sesame-open", 401),
+        ("open-sesame-open", 401),
     ] {
         assert_eq!(
             site.send(get("/", &[("authorization", value)])).await.status,
@@ -156,7 +156,7 @@ async fn who_has_no_token_sees_nothing_but_a_form() {
 async fn a_browser_signs_in_once_and_a_new_token_counts_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    fs::write(&file, "s3same\n").unwrap();
+    fs::write(&file, "open-sesame-open\n").unwrap();
     let site = site(Settings {
         token: Some(TokenFile::open(file.clone()).unwrap()),
         ..Settings::default()
@@ -166,19 +166,30 @@ async fn a_browser_signs_in_once_and_a_new_token_counts_at_once() {
     };
     tokio::time::pause();
     assert_eq!(site.send(sign_in("wrong", "/")).await.status, StatusCode::UNAUTHORIZED);
-    let answer = site.send(sign_in("s3same", "/models?q=a")).await;
+    let answer = site.send(sign_in("open-sesame-open", "/models?q=a")).await;
     assert_eq!(
         (answer.status, answer.header(header::LOCATION)),
         (StatusCode::SEE_OTHER, "/models?q=a")
     );
     let cookie = answer.header(header::SET_COOKIE).to_owned();
-    assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("s3same"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("open-sesame-open"),
+        "{cookie}"
+    );
+    assert!(cookie.contains("Path=/;"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap();
+    // Another page that is forwarded to a port of this machine has left its own.
+    let both = format!("release-page=stale; {cookie}");
+    assert_eq!(site.send(get("/", &[("cookie", &both)])).await.status, StatusCode::OK);
+    let elsewhere = Request::post("/logout").header("sec-fetch-site", "cross-site");
+    let kept = site.send(elsewhere.body(Body::empty()).unwrap()).await;
+    assert_eq!(kept.header(header::SET_COOKIE), "", "a page elsewhere signs nobody out");
     let page = site.send(get("/", &[("cookie", cookie)])).await;
     assert!(page.status == StatusCode::OK && page.text.contains("Sign out"));
     for next in ["https://evil.example/", "//evil.example", "/\\evil.example", "%0d%0aset-cookie:x"]
     {
-        let to = site.send(sign_in("s3same", next)).await.header(header::LOCATION).to_owned();
+        let to =
+            site.send(sign_in("open-sesame-open", next)).await.header(header::LOCATION).to_owned();
         assert!(
             to.starts_with('/')
                 && !to.starts_with("//")
@@ -188,7 +199,7 @@ async fn a_browser_signs_in_once_and_a_new_token_counts_at_once() {
         );
     }
 
-    fs::write(&file, "another").unwrap();
+    fs::write(&file, "another-open-sesame").unwrap();
     assert_eq!(
         site.send(get("/", &[("cookie", cookie)])).await.status,
         StatusCode::UNAUTHORIZED,

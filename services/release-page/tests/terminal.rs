@@ -10,7 +10,7 @@ fn run(args: &[&str]) -> Output {
         .env_clear()
         .env("KUBECONFIG", "/nowhere")
         .output()
-        .unwrap()
+        .expect("it starts")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -8,7 +8,7 @@ use release_record::release::{Outcome, Release};
 use super::seen::{OwnerMark, Seen, digest};
 use crate::known::{Canary, Share};
 
-/// Each revision's part, in the order of the route.
+/// Each revision's part, the canary's last.
 pub(super) fn split<'a>(
     seen: &Seen,
     mark: Option<&OwnerMark>,
@@ -29,6 +29,7 @@ pub(super) fn split<'a>(
             });
         }
     }
+    split.sort_by_key(|share| share.is_canary);
     split
 }
 

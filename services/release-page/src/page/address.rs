@@ -19,14 +19,23 @@ pub enum Address {
     Release { namespace: String, service: String, run: String },
 }
 
+/// Of a query, as long as its field lets it be; nothing that is found has longer words.
+const LONGEST_QUERY: usize = 200;
+/// Bytes of a name in a path: an object's has at most 253.
+const LONGEST_NAME: usize = 256;
+
 impl Address {
     /// From path and query as a browser sends them; nothing where there is no such page.
     pub fn parse(path: &str, query: Option<&str>) -> Option<Self> {
         let segments = segments(path)?;
+        if segments.iter().any(|segment| segment.len() > LONGEST_NAME) {
+            return None;
+        }
         let fields: Vec<(String, String)> =
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
         let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, text)| text);
-        let query = field("q").map(|text| text.trim().to_owned()).unwrap_or_default();
+        let query = field("q").map_or("", |text| text.trim());
+        let query: String = query.chars().take(LONGEST_QUERY).collect();
         let number = field("page").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match *segments.as_slice() {
@@ -151,6 +160,16 @@ mod tests {
                 "{target}"
             );
         }
+    }
+
+    #[test]
+    fn words_and_names_that_nothing_has_are_cut_or_lead_nowhere() {
+        let long = "a+".repeat(20_000);
+        let Some(Address::Models { query, .. }) = parsed(&format!("/models?q={long}")) else {
+            panic!("it is the list")
+        };
+        assert_eq!(query.len(), LONGEST_QUERY);
+        assert_eq!(parsed(&format!("/models/iris/{}", "v".repeat(LONGEST_NAME + 1))), None);
     }
 
     proptest! {

@@ -75,7 +75,7 @@ pub fn document(page: &Page, view: &View<'_>, frame: Frame<'_>, at: Option<&Addr
                 }
                 (main(page, frame))
                 p #news.unseen role="status" {}
-                footer.wide { p { "As of " (date(view.now)) "; times are in UTC. " span.still { "This page shows that moment: load it again for a newer one." } } }
+                footer.wide { p { "Times are in UTC. " span.still { "As of " (date(view.now)) ": load the page again for a newer one." } } }
             }
         }
     }

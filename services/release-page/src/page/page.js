@@ -72,8 +72,15 @@ const listen = () => {
     mark.textContent = isOn ? 'live' : 'reconnecting';
   };
   let stream;
+  let timer;
   let pause = 1000;
+  const close = () => {
+    clearTimeout(timer);
+    stream?.close();
+  };
   const open = () => {
+    close();
+    if (document.hidden) return; // a browser has six connections to a host, and this one is for who looks
     // The address has the state that is shown, so that only another one is sent.
     stream = new EventSource(document.getElementById('main').dataset.live);
     stream.onopen = () => { say(true); pause = 1000; };
@@ -81,14 +88,15 @@ const listen = () => {
     stream.onerror = () => {
       stream.close();
       say(false);
-      setTimeout(open, pause + Math.random() * 1000);
+      timer = setTimeout(open, pause + Math.random() * 1000);
       pause = Math.min(2 * pause, 60000);
     };
   };
   say(false);
   mark.textContent = 'connecting';
   open();
-  addEventListener('pagehide', () => stream.close());
+  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
+  addEventListener('pagehide', close);
   addEventListener('pageshow', (event) => { if (event.persisted) open(); });
 };
 

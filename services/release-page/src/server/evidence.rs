@@ -1,18 +1,23 @@
 //! What gates have left: reports, verdicts and records.
 
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    body::{Body, Bytes},
     http::{
         HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_DISPOSITION},
     },
     response::Response,
 };
+use futures::{StreamExt as _, stream};
 use maud::{DOCTYPE, PreEscaped, html};
 use release_record::key::{KeptFile, RunKey};
 use step::{chain, text::short};
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::{
     known::Known,
@@ -20,21 +25,24 @@ use crate::{
 };
 
 const STORE_ANSWERS: Duration = Duration::from_secs(8);
+/// Of a file, to its reader
+const PIECE: usize = 64 << 10;
 
 pub(super) fn file(name: &str) -> Option<KeptFile> {
     KeptFile::EVIDENCE.into_iter().find(|file| file.name() == name)
 }
 
-/// A file of a run of this service. A verdict that is not kept yet is what the gate knows by now.
+/// A file of a run of this service, which is whole in memory until it is sent: so it has one of few places.
+/// A verdict that is not kept yet is what the gate knows by now.
 pub(super) async fn evidence(
-    shown: &Shown,
+    (shown, places): (&Shown, &Arc<Semaphore>),
     known: &Known,
     namespace: &str,
     service: &str,
     run: &str,
     file: KeptFile,
 ) -> Response {
-    let is_of = |found: &&std::sync::Arc<_>| {
+    let is_of = |found: &&Arc<_>| {
         let found: &release_record::release::Release = found;
         found.runs.iter().any(|known| known == run)
     };
@@ -54,25 +62,39 @@ pub(super) async fn evidence(
         version: release.version.clone(),
         run: run.to_owned(),
     };
-    match timeout(STORE_ANSWERS, store.evidence(&key, file)).await {
-        Ok(Ok(Some(bytes))) => kept(file, bytes),
+    let read = async {
+        let place = Arc::clone(places).acquire_owned().await?;
+        Ok(store.evidence(&key, file).await?.map(|bytes| in_pieces(bytes.into(), place)))
+    };
+    match timeout(STORE_ANSWERS, read).await {
+        Ok(Ok(Some(body))) => kept(file, body),
         Ok(Ok(None)) => absent(
             file,
             StatusCode::NOT_FOUND,
             "Nothing is kept of this gate: it has not ended, or it is longer ago than reports are kept.",
         ),
-        Ok(Err(error)) => absent(
-            file,
-            StatusCode::BAD_GATEWAY,
-            &format!("The store could not be read: {}", short(&chain(error.as_ref()), 400)),
-        ),
+        Ok(Err(error)) => {
+            let error: anyhow::Error = error;
+            let why =
+                format!("The store could not be read: {}", short(&chain(error.as_ref()), 400));
+            absent(file, StatusCode::BAD_GATEWAY, &why)
+        }
         Err(_late) => {
             absent(file, StatusCode::GATEWAY_TIMEOUT, "The store did not answer in time.")
         }
     }
 }
 
-fn kept(file: KeptFile, bytes: Vec<u8>) -> Response {
+/// Gives the place back with the last piece.
+fn in_pieces(bytes: Bytes, place: OwnedSemaphorePermit) -> Body {
+    let pieces = stream::unfold((bytes, place), async |(mut rest, place)| {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), (rest, place)))
+    });
+    Body::from_stream(pieces.fuse()) // who packs it asks once more than there is
+}
+
+fn kept(file: KeptFile, bytes: Body) -> Response {
     let mut response = match file {
         KeptFile::Report => report(bytes),
         KeptFile::Verdict | KeptFile::Run => of_type("application/json", bytes),
@@ -89,7 +111,7 @@ fn kept(file: KeptFile, bytes: Vec<u8>) -> Response {
     response
 }
 
-fn report(bytes: impl Into<axum::body::Body>) -> Response {
+fn report(bytes: impl Into<Body>) -> Response {
     let mut response = of_type("text/html; charset=utf-8", bytes);
     response.extensions_mut().insert(IsReport);
     response

@@ -7,7 +7,7 @@ use axum::{
     body::to_bytes,
     extract::{Request, State},
     http::{
-        HeaderValue, Method, StatusCode, Uri,
+        HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{
             ALLOW, CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION, SET_COOKIE, WWW_AUTHENTICATE,
         },
@@ -40,38 +40,25 @@ use crate::{
         render::Renderer,
         settings::Settings,
         shown::Shown,
-        token::{cookie, no_cookie},
+        token::{cookies, no_cookie},
+        visit::{Front, Visit},
     },
 };
 
 /// Of pages that are looked at; each holds what it has sent last, and no more.
 const MOST_STREAMS: usize = 64;
+/// Of files of the store that are on their way to somebody, each of up to 16 MiB.
+const MOST_FILES: usize = 2;
 /// Of the form with the token.
 const LONGEST_BODY: usize = 4096;
 /// So that guessing takes long.
 const GUESS: Duration = Duration::from_secs(1);
 
-/// What all requests share
-pub(super) struct Front {
-    pub(super) shown: Shown,
-    pub(super) settings: Settings,
-    pub(super) streams: Arc<Semaphore>,
-    /// True when streams have to end
-    pub(super) stopping: watch::Receiver<bool>,
-}
-
-/// What holds for one request
-#[derive(Clone, Debug)]
-pub(super) struct Visit {
-    pub(super) base: String,
-    pub(super) is_signed_in: bool,
-    is_https: bool,
-}
-
 /// All that is served; `stopping` ends the streams that are open.
 pub fn router(shown: Shown, settings: Settings, stopping: watch::Receiver<bool>) -> Router {
     let streams = Arc::new(Semaphore::new(MOST_STREAMS));
-    let front = Front { shown, settings, streams, stopping };
+    let files = Arc::new(Semaphore::new(MOST_FILES));
+    let front = Front { shown, settings, streams, files, stopping };
     Router::new().fallback(answer).with_state(Arc::new(front)).layer(CompressionLayer::new())
 }
 
@@ -110,7 +97,7 @@ impl Front {
         let is_trusted = self.settings.trusts(peer);
         let base = self.settings.base(headers, is_trusted);
         let uri = without_base(request.uri(), [&base, self.settings.base_path.as_str()]);
-        let is_signed_in = self.settings.token.is_some() && cookie(headers).is_some();
+        let is_signed_in = self.settings.token.is_some() && cookies(headers).next().is_some();
         let visit = Visit { base, is_signed_in, is_https: is_https(headers, is_trusted) };
         let Some(segments) = segments(uri.path()) else {
             return self.not_found(&visit);
@@ -125,7 +112,7 @@ impl Front {
             (false, ["login"]) if *request.method() == Method::POST => {
                 self.sign_in(request, &visit).await
             }
-            (false, ["logout"]) if *request.method() == Method::POST => {
+            (false, ["logout"]) if *request.method() == Method::POST && !is_cross_site(headers) => {
                 redirect(&format!("{}/", visit.base), Some(&no_cookie(&visit.base)))
             }
             _ if !self.lets_in(&request, is_trusted) => self.refuse(&uri, &visit, ""),
@@ -166,7 +153,8 @@ impl Front {
             ["live"] => return live::live(self, visit, uri.query()),
             ["services", namespace, service, "runs", run, name] => {
                 if let Some(file) = file(name) {
-                    return evidence(&self.shown, &known, namespace, service, run, file).await;
+                    let from = (&self.shown, &self.files);
+                    return evidence(from, &known, namespace, service, run, file).await;
                 }
             }
             _ => {}
@@ -247,6 +235,11 @@ impl Front {
         sleep(GUESS).await;
         self.refuse(&next.parse().unwrap_or(uri), visit, "This is not the token.")
     }
+}
+
+/// A page elsewhere signs nobody out.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 fn form(base: &str, next: &str, why: &str) -> Markup {

@@ -8,6 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use socket2::SockRef;
 use step::Terminated;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,6 +25,8 @@ const LONGEST_HEAD: usize = 32 * 1024;
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// Until an answer begins: longer than the store may take.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+/// A client that takes nothing of its answer for so long loses its connection.
+const READS_WITHIN: Duration = Duration::from_secs(30);
 /// Kubernetes tells of a pod's end everywhere at once: until all know, requests still come.
 const GOES_ON_FOR: Duration = Duration::from_secs(3);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -96,6 +99,7 @@ fn connection(
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(READS_WITHIN));
     let answer = move |mut request: Request<Incoming>| {
         let router = router.clone();
         async move {

@@ -9,7 +9,7 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -25,8 +25,8 @@ use crate::{
     },
     server::{
         answer::plain,
-        front::{Front, Visit},
         render::Renderer,
+        visit::{Front, Visit},
     },
 };
 
@@ -76,7 +76,7 @@ pub(super) fn live(front: &Arc<Front>, visit: Visit, query: Option<&str>) -> Res
         Some((Ok::<_, Infallible>(event), stream))
     });
     let mut response =
-        Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE)).into_response();
+        Sse::new(events.fuse()).keep_alive(KeepAlive::new().interval(SILENCE)).into_response();
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
@@ -98,7 +98,7 @@ impl Stream {
         let front = Arc::clone(&self.front);
         let mut known = front.shown.known.clone();
         let mut stopping = front.stopping.clone();
-        loop {
+        while Instant::now() < self.ends {
             if let Some(sent) = self.sent {
                 tokio::select! {
                     () = sleep_until(sent + PACE) => {}
@@ -130,9 +130,7 @@ impl Stream {
                 () = sleep_until((Instant::now() + GROWS).min(self.ends)) => {}
                 _ = stopping.wait_for(|stops| *stops) => return None,
             }
-            if Instant::now() >= self.ends {
-                return None;
-            }
         }
+        None
     }
 }

@@ -5,6 +5,7 @@
 //! - `proxies`: what a trusted proxy says of a request
 //! - `headers`: what a browser may do with an answer
 //! - `shown`: what is shown, from its sources
+//! - `visit`: what all requests share, and what holds for one
 //! - `answer`: pages and faults as responses
 //! - `render`: the page of an address
 //! - `live`: the same again at each change
@@ -23,6 +24,7 @@ mod render;
 mod settings;
 mod shown;
 mod token;
+mod visit;
 
 pub use front::{metrics_router, router};
 pub use listen::{Listeners, serve};

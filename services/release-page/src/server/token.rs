@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 use step::{Failure, text::hex};
 use subtle::ConstantTimeEq as _;
 
+/// A shorter one is guessed.
+const SHORTEST: usize = 16;
 const COOKIE_NAME: &str = "release-page";
 /// After a week, or when the token is another one, it is asked for again.
 const COOKIE_SECONDS: u32 = 7 * 24 * 3600;
@@ -40,6 +42,11 @@ impl TokenFile {
             "`{}` has more than one word",
             self.0.display()
         );
+        ensure!(
+            token.len() >= SHORTEST,
+            "`{}` has fewer than {SHORTEST} characters",
+            self.0.display()
+        );
         Ok(token.to_owned())
     }
 
@@ -53,7 +60,7 @@ impl TokenFile {
                 scheme.eq_ignore_ascii_case("bearer").then(|| word.trim())
             });
         bearer.is_some_and(|word| same(word, &token))
-            || cookie(headers).is_some_and(|word| same(word, &seal(&token)))
+            || cookies(headers).any(|word| same(word, &seal(&token)))
     }
 
     /// The cookie for who has typed the token.
@@ -71,16 +78,18 @@ pub(super) fn no_cookie(path: &str) -> String {
 
 fn set_cookie(value: &str, path: &str, is_https: bool, seconds: u32) -> String {
     let secure = if is_https { "; Secure" } else { "" };
+    let path = if path.is_empty() { "/" } else { path }; // `/releases/` would not be of `/releases`
     format!(
-        "{COOKIE_NAME}={value}; Path={path}/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+        "{COOKIE_NAME}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
     )
 }
 
-pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// A browser may have several of the name: ports of one host share them.
+pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let pairs = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
+    let pairs =
         pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+    pairs.filter(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
 }
 
 /// A browser keeps this in place of the token, from which the token does not follow.

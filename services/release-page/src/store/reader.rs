@@ -15,7 +15,10 @@ use bento_retrieve::{
 };
 use release_record::key::{KeptFile, RunKey};
 use step::Failure;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::{bentos::Shelf, place::Place};
 use crate::shared::Shared;
@@ -26,6 +29,8 @@ const RETRIES: RetryPolicy = RetryPolicy { idle: Duration::from_secs(4), retries
 /// Manifests that are not read again for a while
 const REMEMBERED: usize = 8;
 const REMEMBERED_FOR: Duration = Duration::from_mins(1);
+/// A peek takes some 16 MiB, and a pod has little: others wait for their turn, as long as any answer.
+const AT_ONCE: usize = 2;
 /// Bytes of a manifest; a longer one is read each time, so that memory stays small.
 const LARGEST_REMEMBERED: usize = 64 << 10;
 
@@ -37,6 +42,7 @@ pub struct Reader {
     shelf: Shared<Shelf>,
     /// Newest last
     remembered: Arc<Mutex<VecDeque<Remembered>>>,
+    turns: Arc<Semaphore>,
 }
 
 struct Remembered {
@@ -51,7 +57,8 @@ impl Reader {
         releases: Option<Arc<Place>>,
         shelf: Shared<Shelf>,
     ) -> Self {
-        Self { bentos, releases, shelf, remembered: Arc::default() }
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { bentos, releases, shelf, remembered: Arc::default(), turns }
     }
 
     /// What the manifest says; nothing where the store has no such version (any more).
@@ -63,6 +70,7 @@ impl Reader {
             return Ok(None);
         };
         let read = async {
+            let _turn = self.turns.acquire().await?;
             let store = place.store().await;
             // One that was saved within the last minute is not listed yet.
             let object = listed.map_or_else(|| conventional(store, &tag), |key| store.object(key));

@@ -146,7 +146,7 @@ async fn within<T>(
         done = work => done,
         () = over => Err(Failure {
             what: format!("failed to see the end of a release of `{service}` within `--timeout`"),
-            hint: "it goes on: watch it again, or with a longer `--timeout`".into(),
+            hint: "watch it again, or with a longer `--timeout`: a release goes on by itself, and may not have begun".into(),
         }
         .into()),
     }

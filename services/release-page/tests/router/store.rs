@@ -15,7 +15,7 @@ use release_page::{
 };
 use release_record::key::{KeptFile, RunKey};
 
-use crate::site::{site, site_with};
+use crate::site::{get, site, site_with};
 
 /// A store that hangs at first, and then fails.
 #[derive(Default)]
@@ -87,4 +87,8 @@ async fn evidence_is_served_live_or_as_it_was_kept() {
     assert!(record.header(header::CONTENT_DISPOSITION).starts_with("attachment"));
     let report = site.get(&file("promotion-iris-v2-10", "report.html")).await;
     assert!(report.text.starts_with("<!doctype html>"));
+    // Packed for a browser, which asks a body for more after its end.
+    let packed = get(&file("promotion-iris-v2-10", "report.html"), &[("accept-encoding", "gzip")]);
+    let packed = site.send(packed).await;
+    assert_eq!(packed.header(header::CONTENT_ENCODING), "gzip");
 }
