@@ -73,7 +73,7 @@ screenshot: browser ## Draws docs/release-page.png, as README shows it, from a m
 lifecycle-tests: cluster-up ## The cluster itself: started twice, killed, taken down
 	cargo test --locked --workspace --test lifecycle -- --ignored --test-threads=1
 
-cluster-tests: images ## The tests on the real cluster and on its real parts
+cluster-tests: images browser ## The tests on the real cluster and on its real parts
 	cargo test --locked --workspace --test server -- --ignored
 	cargo test --locked --workspace --test cluster -- --ignored --skip soak:: --skip figures:: --test-threads=$(CLUSTER_TEST_THREADS)
 

@@ -25,6 +25,7 @@ mod interrupted_releases;
 mod ladder;
 mod namespace;
 mod overlay;
+mod page;
 mod people;
 mod pod_security;
 mod proxies;

@@ -15,6 +15,10 @@ pub(crate) async fn in_namespace(name: &str, scenario: impl AsyncFnOnce(Site)) {
     let site = Site::install(cluster, &unused(name)).await.unwrap();
     // What takes a canary back is what a test looks at, unless it is about the sweep.
     site.suspend_sweep().await.unwrap();
+    // So that many namespaces on two cores do not each have a page that nobody looks at.
+    site.kubectl(["scale", "deployment/release-page", "--replicas=0"]).unwrap();
+    site.kubectl(["patch", "cronjob/release-record", "--patch", r#"{"spec": {"suspend": true}}"#])
+        .unwrap();
     // Each rung is a run of its own, and most tests are about one.
     site.set("ladder", "10").await.unwrap();
     let namespace = site.namespace.clone();
