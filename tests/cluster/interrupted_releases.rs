@@ -176,6 +176,11 @@ async fn what_no_run_will_end_is_swept_with_an_event_and_nothing_else() {
         let _ = site.cancel(&release.name).await;
         let cancelled = run_of(&site, "canary-promotion", "cancelled", "v2").await;
         site.cancel(&cancelled.name).await.unwrap();
+        // Until then a release sees to it that a run has its canary, and starts another one.
+        for service in ["deleted", "by-hand"] {
+            let release = run_of(&site, "canary-release", service, "v2").await;
+            release.wait(LIMIT).await.unwrap();
+        }
         let deleted = run_of(&site, "canary-promotion", "deleted", "v2").await;
         site.delete_run(&deleted.name).await.unwrap();
         // A person's canary, without any mark of ours.
