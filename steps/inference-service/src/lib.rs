@@ -63,6 +63,7 @@ pub use objects::{
 };
 pub use observed::Observed;
 pub use owner_lease::{Mark, Release, lease_name};
+pub use paging::list_all;
 pub use patch::GuardedPatch;
 pub use reconcile::SETTLES_WITHIN;
 pub use room::{MissingRoom, ScalePatch};

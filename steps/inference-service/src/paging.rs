@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 const PAGE: u32 = 50;
 
 /// What `keep` makes of each object that has these labels.
-pub(crate) async fn list_all<K, T>(
+pub async fn list_all<K, T>(
     api: &Api<K>,
     labels: &str,
     keep: impl Fn(K) -> Option<T>,
