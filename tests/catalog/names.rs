@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::{
     binaries::{help, subcommands},
     faults::Faults,
@@ -71,16 +73,7 @@ fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
                 format!("no crate `steps/{name}`: call the step like its crate"),
             );
             faults.equal(&here, "image", image, format!("ghcr.io/kanaria/{name}:{VERSION}"));
-            let command = strings(step.get("command"));
-            let (binary, subcommand) =
-                command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-            faults.equal(&here, "command", binary, format!("/{name}"));
-            let known = subcommands(&help(&name));
-            faults.unless(
-                subcommand.iter().all(|word| known.contains(word)),
-                &here,
-                format!("after `/{name}` stands a subcommand of its help, not {subcommand:?}"),
-            );
+            runs(&mut faults, &here, &name, step);
         }
     }
     let used: BTreeSet<_> = tasks()
@@ -105,6 +98,20 @@ fn a_step_is_a_crate_a_binary_an_image_and_a_target() {
     faults.none();
 }
 
+/// The command of a container is its binary, and behind it stand subcommands of its help.
+fn runs(faults: &mut Faults, here: &str, name: &str, container: &Value) {
+    let command = strings(container.get("command"));
+    let (binary, subcommand) =
+        command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+    faults.equal(here, "command", binary, format!("/{name}"));
+    let known = subcommands(&help(name));
+    faults.unless(
+        subcommand.iter().all(|word| known.contains(word)),
+        here,
+        format!("after `/{name}` stands a subcommand of its help, not {subcommand:?}"),
+    );
+}
+
 #[test]
 fn a_service_is_a_crate_a_binary_an_image_and_a_deployment() {
     let mut faults = Faults::default();
@@ -120,16 +127,7 @@ fn a_service_is_a_crate_a_binary_an_image_and_a_deployment() {
         faults.equal(&here, "container", text(&container, "/name"), &name);
         let image = format!("ghcr.io/kanaria/{name}:{VERSION}");
         faults.equal(&here, "image", text(&container, "/image"), image);
-        let command = strings(container.get("command"));
-        let (binary, subcommand) =
-            command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-        faults.equal(&here, "command", binary, format!("/{name}"));
-        let known = subcommands(&help(&name));
-        faults.unless(
-            subcommand.iter().all(|word| known.contains(word)),
-            &here,
-            format!("after `/{name}` stands a subcommand of its help, not {subcommand:?}"),
-        );
+        runs(&mut faults, &here, &name, &container);
         deployed.insert(name);
     }
     faults.same("triggers", "Deployments", &deployed, "crates with a binary in services/", &crates);

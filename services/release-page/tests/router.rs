@@ -17,9 +17,10 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use release_page::server::{Settings, TokenFile, metrics_router};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use crate::site::{SERVICE, from, get, shown, site};
+use crate::site::{SERVICE, Site, from, get, shown, site};
 
 #[tokio::test]
 async fn every_page_is_there_and_no_other_one() {
@@ -113,15 +114,18 @@ async fn assets_are_kept_as_long_as_their_contents_are_the_same() {
     assert!(!again.header(header::CACHE_CONTROL).contains("immutable"), "without its hash");
 }
 
-#[tokio::test]
-async fn who_has_no_token_sees_nothing_but_a_form() {
+/// A site that asks for the token in a file of the folder.
+fn behind_a_token() -> (Site, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     fs::write(&file, "open-sesame-open\n").unwrap();
-    let site = site(Settings {
-        token: Some(TokenFile::open(file.clone()).unwrap()),
-        ..Settings::default()
-    });
+    let token = Some(TokenFile::open(file).unwrap());
+    (site(Settings { token, ..Settings::default() }), folder)
+}
+
+#[tokio::test]
+async fn who_has_no_token_sees_nothing_but_a_form() {
+    let (site, _folder) = behind_a_token();
     for path in [
         "/",
         "/models",
@@ -154,13 +158,8 @@ async fn who_has_no_token_sees_nothing_but_a_form() {
 
 #[tokio::test]
 async fn a_browser_signs_in_once_and_a_new_token_counts_at_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let (site, folder) = behind_a_token();
     let file = folder.path().join("token");
-    fs::write(&file, "open-sesame-open\n").unwrap();
-    let site = site(Settings {
-        token: Some(TokenFile::open(file.clone()).unwrap()),
-        ..Settings::default()
-    });
     let sign_in = |token: &str, next: &str| {
         Request::post("/login").body(Body::from(format!("token={token}&next={next}"))).unwrap()
     };
