@@ -84,6 +84,10 @@ impl Material {
         self.history.forget(Timestamp::MAX);
     }
 
+    pub(crate) const fn has_forgotten(&self) -> bool {
+        self.points.forgotten.is_some()
+    }
+
     /// Whether the server has ever given a sample.
     pub(crate) fn has_samples(&self) -> bool {
         self.points.has_samples() || self.counters.has_samples()

@@ -95,7 +95,8 @@ impl Record {
         self.failed.iter().any(|path| path.parent() == Some(folder))
     }
 
-    /// Settles by which series a preset is asked. What was asked before is forgotten.
+    /// Settles by which series a preset is asked. What it was answered before is dropped; what others were, too, where
+    /// a part of that is forgotten: to be judged anew it is needed whole.
     pub(crate) fn choose(&mut self, at: usize, source: &str, question: Criterion) {
         self.note(&Line::Chosen {
             criterion: at,
@@ -103,8 +104,8 @@ impl Record {
             question: Box::new(question.clone()),
         });
         self.spec.criteria[at] = question;
-        if self.forgets {
-            self.restart(self.t0); // what all others were answered is needed again
+        if self.samples.criteria.iter().any(Material::has_forgotten) {
+            self.restart(self.t0);
         } else {
             self.walk = None;
             let begun = self.begun();

@@ -27,13 +27,7 @@ impl Looking {
     /// Asks for the points that have become final, as far as there is time; what is left is asked for by the
     /// next look. Says why there was no answer. An error is what will not heal.
     pub(crate) async fn look(&mut self) -> Result<Option<String>> {
-        let asked = async {
-            let first = self.watch.ask().await?;
-            // To settle by which series one criterion is asked forgets what those before it were answered.
-            let again = self.watch.ask().await?;
-            Ok::<_, anyhow::Error>(if matches!(first, Round::Failed(_)) { first } else { again })
-        };
-        Ok(match timeout(self.within, asked).await {
+        Ok(match timeout(self.within, self.watch.ask()).await {
             Ok(Ok(Round::Failed(error))) => Some(error.to_string()),
             Ok(round) => round.map(|_| None)?,
             Err(_) => Some("Prometheus takes long to answer".to_owned()),

@@ -303,6 +303,30 @@ proptest! {
 }
 
 #[test]
+fn settling_the_series_of_criteria_one_by_one_leaves_the_first_look_whole() {
+    let world = World {
+        points: vec![(Some(0.0), [0, 15, 0, 60], false); POINTS],
+        climbs: false,
+        decides: Permission::default(),
+        events: Vec::new(),
+    };
+    let mut gate = Gate::new(&world);
+    gate.record.forgets = true;
+    past(&mut gate.record);
+    for at in 0..3 {
+        let question = gate.record.spec.criteria[at].clone();
+        gate.record.choose(at, "", question);
+        if at == 1 {
+            past(&mut gate.record);
+        }
+        gate.answer(at, 20);
+    }
+    gate.now = 19;
+    let judgement = gate.record.judge(gate.now());
+    assert!(judgement.criteria.iter().all(|state| state.points.unknown == 0), "{judgement:?}");
+}
+
+#[test]
 fn what_people_had_decided_at_the_first_look_counts_for_points_that_were_judged() {
     let world = World {
         points: vec![(Some(0.0), [0, 15, 0, 60], false); POINTS],
