@@ -44,8 +44,7 @@ mod server;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use step::{Failure, Outcome, Terminated};
-use tokio::net::TcpListener;
+use step::{Outcome, Terminated, connections::bind};
 
 use crate::{
     args::Args, credentials::CredentialFolder, event_recorder::EventRecorder,
@@ -72,10 +71,7 @@ async fn serve(args: Args, mut terminated: Terminated) -> Result<Outcome> {
         types: EventTypes::new(&type_prefix),
     };
 
-    let listener = TcpListener::bind(listen).await.with_context(|| Failure {
-        what: format!("failed to listen on `{listen}`"),
-        hint: "choose another address with `--listen`; a port below 1024 needs a capability".into(),
-    })?;
+    let listener = bind(listen, "--listen").await?;
     tracing::info!("serving on {}", listener.local_addr().context("failed to read the address")?);
     let recorder = EventRecorder::start(event_listener);
     server::run(listener, interceptor, recorder, &mut terminated).await;

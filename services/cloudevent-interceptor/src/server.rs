@@ -17,14 +17,18 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::GracefulConnection,
 };
 use serde_json::Value;
-use step::{Terminated, text::clean};
+use step::{
+    Terminated,
+    connections::{Connections, until_stopped},
+    text::clean,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::{
@@ -38,15 +42,11 @@ use crate::{
 const LONGEST_REQUEST: usize = 2 * 1024 * 1024;
 /// Of all requests that are being read at a time. The unit is KiB.
 const MOST_READ: usize = 3 * LONGEST_REQUEST / 2 / 1024;
-const MOST_CONNECTIONS: usize = 256;
 const READ_AT_ONCE: usize = 64 * 1024;
 /// Tekton gives up after 3 s.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 /// Tekton's client keeps a connection for 90 s; closed before, it could lose an event.
 const IDLE: Duration = Duration::from_mins(2);
-/// Kubernetes tells of a pod's end everywhere at once: until all know, requests still come.
-const GOES_ON_FOR: Duration = Duration::from_secs(3);
-const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 struct Server {
     interceptor: Interceptor,
@@ -62,47 +62,18 @@ pub(crate) async fn run(
     terminated: &mut Terminated,
 ) {
     let server = Arc::new(Server { interceptor, recorder, reading: Semaphore::new(MOST_READ) });
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let accept = async {
-        loop {
-            let Ok(slot) = Arc::clone(&connections).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let serving = graceful.watch(connection(stream, Arc::clone(&server)));
-                    tokio::spawn(async move {
-                        // A client that breaks off loses its own answer.
-                        let _ = serving.await;
-                        drop(slot);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!("failed to accept a connection: {error}");
-                    sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    };
-    let ending = async {
-        terminated.wait().await;
-        tracing::info!("stopping: requests are served for {} s more", GOES_ON_FOR.as_secs());
-        sleep(GOES_ON_FOR).await;
-    };
+    let connections = Connections::default();
     tokio::select! {
-        () = accept => {}
-        () = ending => {}
+        () = connections.accept(listener, |stream, _| connection(stream, Arc::clone(&server))) => {}
+        () = until_stopped(terminated) => {}
     }
-    drop(listener);
-    if timeout(ENDS_WITHIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("stopped with requests that did not end within {} s", ENDS_WITHIN.as_secs());
-    }
+    connections.end().await;
 }
 
 fn connection(
     stream: TcpStream,
     server: Arc<Server>,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
-    let _ = stream.set_nodelay(true);
+) -> impl GracefulConnection<Error = hyper::Error> {
     http1::Builder::new()
         .max_buf_size(READ_AT_ONCE)
         .timer(TokioTimer::new())

@@ -1,6 +1,6 @@
 //! From the command line to a server.
 
-use std::{env, net::SocketAddr};
+use std::env;
 
 use anyhow::{Context as _, Result};
 use release_page::{
@@ -8,8 +8,8 @@ use release_page::{
     server::{self, Listeners, Settings, Shown, TokenFile, metrics_router, router},
     sources,
 };
-use step::{Failure, Outcome, Terminated, Usage, text::address};
-use tokio::{net::TcpListener, sync::watch};
+use step::{Outcome, Terminated, Usage, connections::bind, text::address};
+use tokio::sync::watch;
 
 use crate::args::{Published, ServeArgs};
 
@@ -32,11 +32,11 @@ pub(crate) async fn serve(args: ServeArgs, mut terminated: Terminated) -> Result
     let (stopping, stops) = watch::channel(false);
     let metrics = match metrics_listen {
         Some(address) => {
-            Some((listener(address, "--metrics-listen").await?, metrics_router(shown.clone())))
+            Some((bind(address, "--metrics-listen").await?, metrics_router(shown.clone())))
         }
         None => None,
     };
-    let pages = (listener(listen, "--listen").await?, router(shown, settings, stops));
+    let pages = (bind(listen, "--listen").await?, router(shown, settings, stops));
     tracing::info!(
         "serving on http://{}/",
         pages.0.local_addr().context("failed to read the address")?
@@ -77,11 +77,4 @@ fn settings(published: Published, site: Site) -> Result<Settings> {
         tracing::warn!("everybody who reaches `{listen}` sees all models and releases");
     }
     Ok(Settings { is_local: is_open && is_loopback && !insecure_no_authentication, ..settings })
-}
-
-async fn listener(address: SocketAddr, flag: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| Failure {
-        what: format!("failed to listen on `{address}`"),
-        hint: format!("choose another address with `{flag}`; a port below 1024 needs a capability"),
-    })
 }

@@ -5,6 +5,7 @@
 //! arguments to an [`Outcome`].
 //!
 //! - `run`: from command line to exit code
+//! - `connections`: those of a service, until it is stopped
 //! - `arguments`: what is done to every command line, whatever its flags
 //! - `usage`: what is wrong with a command line, without what was typed
 //! - `own_run`: what the pod's labels say of the run
@@ -22,6 +23,8 @@
 mod arguments;
 mod clients;
 mod columns;
+#[cfg(feature = "server")]
+pub mod connections;
 mod error;
 mod exit_code;
 mod log;

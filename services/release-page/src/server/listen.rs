@@ -1,25 +1,27 @@
-//! Connections, bounded in number and time.
+//! Connections, bounded in time.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use axum::{Router, http::StatusCode};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::GracefulConnection,
 };
 use socket2::SockRef;
-use step::Terminated;
+use step::{
+    Terminated,
+    connections::{Connections, until_stopped},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    time::{sleep, timeout},
+    sync::watch,
+    time::timeout,
 };
 use tower::ServiceExt as _;
 
 use crate::server::{answer::plain, proxies::Peer};
 
-const MOST_CONNECTIONS: usize = 256;
 /// Of a request's headers: cookies of a site's proxy are long.
 const LONGEST_HEAD: usize = 32 * 1024;
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -27,9 +29,6 @@ const HEAD_WITHIN: Duration = Duration::from_secs(30);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
 /// A client that takes nothing of its answer for so long loses its connection.
 const READS_WITHIN: Duration = Duration::from_secs(30);
-/// Kubernetes tells of a pod's end everywhere at once: until all know, requests still come.
-const GOES_ON_FOR: Duration = Duration::from_secs(3);
-const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is served where
 pub struct Listeners {
@@ -42,63 +41,33 @@ pub struct Listeners {
 /// Serves until the end is asked for, and then what has begun.
 pub async fn serve(listeners: Listeners, terminated: &mut Terminated) {
     let Listeners { pages, metrics, stopping } = listeners;
-    let graceful = GracefulShutdown::new();
-    let slots = || Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let connections = Connections::default();
+    let accept = async |(listener, router): (TcpListener, Router)| {
+        let serve = |stream, peer: SocketAddr| connection(stream, Peer(peer.ip()), router.clone());
+        connections.accept(listener, serve).await;
+    };
     let both = async {
         let other = async {
             match metrics {
-                Some((listener, router)) => accept(listener, router, slots(), &graceful).await,
+                Some(metrics) => accept(metrics).await,
                 None => std::future::pending().await,
             }
         };
-        tokio::join!(accept(pages.0, pages.1, slots(), &graceful), other);
-    };
-    let ending = async {
-        terminated.wait().await;
-        tracing::info!("stopping: requests are served for {} s more", GOES_ON_FOR.as_secs());
-        sleep(GOES_ON_FOR).await;
+        tokio::join!(accept(pages), other);
     };
     tokio::select! {
         () = both => {}
-        () = ending => {}
+        () = until_stopped(terminated) => {}
     }
     let _ = stopping.send(true); // nobody may listen
-    if timeout(ENDS_WITHIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("stopped with requests that did not end within {} s", ENDS_WITHIN.as_secs());
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    slots: Arc<Semaphore>,
-    graceful: &GracefulShutdown,
-) {
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let serving = graceful.watch(connection(stream, Peer(peer.ip()), router.clone()));
-                tokio::spawn(async move {
-                    // A client that breaks off loses its own answer.
-                    let _ = serving.await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!("failed to accept a connection: {error}");
-                sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    connections.end().await;
 }
 
 fn connection(
     stream: TcpStream,
     peer: Peer,
     router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
-    let _ = stream.set_nodelay(true);
+) -> impl GracefulConnection<Error = hyper::Error> {
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(READS_WITHIN));
     let answer = move |mut request: Request<Incoming>| {
         let router = router.clone();
