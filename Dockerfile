@@ -10,7 +10,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target,id=$TARGETARCH \
     cargo build --release --locked \
       -p bento-image -p bento-retrieve -p canary-create -p canary-decide -p canary-promote -p canary-rollback -p cloudevent-send -p prometheus-gate -p release-record \
-      -p cloudevent-interceptor -p release-page \
+      -p answer-counter -p cloudevent-interceptor -p release-page \
  && mkdir -p /out/$TARGETARCH \
  && cp /etc/ssl/certs/ca-certificates.crt /out/ \
  && find target/release -maxdepth 1 -type f -perm -1 -exec cp {} /out/$TARGETARCH/ \;
@@ -85,6 +85,13 @@ COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=rust /out/$TARGETARCH/release-record /release-record
 USER 65532:65532
 ENTRYPOINT ["/release-record"]
+
+FROM scratch AS answer-counter
+ARG TARGETARCH
+COPY --from=rust /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=rust /out/$TARGETARCH/answer-counter /answer-counter
+USER 65532:65532
+ENTRYPOINT ["/answer-counter"]
 
 FROM scratch AS cloudevent-interceptor
 ARG TARGETARCH

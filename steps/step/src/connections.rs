@@ -38,7 +38,8 @@ pub async fn until_stopped(terminated: &mut Terminated) {
 pub struct Connections(GracefulShutdown);
 
 impl Connections {
-    /// Accepts and serves until it is dropped, which closes the listener and not what is open.
+    /// Accepts and serves until it is dropped, which closes the listener and not what is open. Where as many
+    /// are open as may be, the next one waits.
     pub async fn accept<C>(&self, listener: TcpListener, serve: impl Fn(TcpStream, SocketAddr) -> C)
     where
         C: GracefulConnection + Send + 'static,
@@ -47,22 +48,40 @@ impl Connections {
         let slots = Arc::new(Semaphore::new(MOST));
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    let _ = stream.set_nodelay(true);
-                    let serving = self.0.watch(serve(stream, peer));
-                    tokio::spawn(async move {
-                        // A client that breaks off loses its own answer.
-                        let _ = serving.await;
-                        drop(slot);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!("failed to accept a connection: {error}");
-                    sleep(Duration::from_millis(100)).await;
-                }
+            let (stream, peer) = next(&listener).await;
+            self.serve(serve(stream, peer), slot);
+        }
+    }
+
+    /// The same for clients that are not to wait: what `serve` does not take is closed at once, and how many
+    /// it takes is its own matter.
+    pub async fn admit<C>(
+        &self,
+        listener: TcpListener,
+        serve: impl Fn(TcpStream, SocketAddr) -> Option<C>,
+    ) where
+        C: GracefulConnection + Send + 'static,
+        C::Error: Send,
+    {
+        loop {
+            let (stream, peer) = next(&listener).await;
+            if let Some(connection) = serve(stream, peer) {
+                self.serve(connection, ());
             }
         }
+    }
+
+    fn serve<C>(&self, connection: C, slot: impl Send + 'static)
+    where
+        C: GracefulConnection + Send + 'static,
+        C::Error: Send,
+    {
+        let serving = self.0.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off loses its own answer.
+            let _ = serving.await;
+            drop(slot);
+        });
     }
 
     /// Waits for the answers that have begun.
@@ -72,6 +91,22 @@ impl Connections {
                 "stopped with requests that did not end within {} s",
                 ENDS_WITHIN.as_secs()
             );
+        }
+    }
+}
+
+/// The next connection, however long there is none
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            Err(error) => {
+                tracing::warn!("failed to accept a connection: {error}");
+                sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }

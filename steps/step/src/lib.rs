@@ -6,6 +6,7 @@
 //!
 //! - `run`: from command line to exit code
 //! - `connections`: those of a service, until it is stopped
+//! - `metrics`: what a service tells Prometheus
 //! - `arguments`: what is done to every command line, whatever its flags
 //! - `usage`: what is wrong with a command line, without what was typed
 //! - `own_run`: what the pod's labels say of the run
@@ -28,6 +29,8 @@ pub mod connections;
 mod error;
 mod exit_code;
 mod log;
+#[cfg(feature = "server")]
+pub mod metrics;
 mod output;
 mod own_run;
 mod result_file;

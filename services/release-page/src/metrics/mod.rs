@@ -1,15 +1,13 @@
 //! How releases went, for Prometheus.
 //!
-//! - `text`: the format, every value of a label escaped
 //! - `of_releases`: how the releases that are known went
 //! - this file: these, and what the server itself does
 
 mod of_releases;
-mod text;
 
 use jiff::Timestamp;
+use step::metrics::Text;
 
-use self::text::Text;
 use crate::{
     counts::Counts,
     known::{Known, Source},

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use release_record::release::{Outcome, Release, Step};
+use step::metrics::{Family, Text};
 
-use super::text::{Family, Text};
 use crate::known::Known;
 
 /// Of the change failure ratio

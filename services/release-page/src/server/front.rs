@@ -74,10 +74,7 @@ pub fn metrics_router(shown: Shown) -> Router {
 
 fn told(shown: &Shown) -> Response {
     let known = Arc::clone(&shown.known.borrow());
-    of_type(
-        "text/plain; version=0.0.4; charset=utf-8",
-        metrics(&known, &shown.counts, Timestamp::now()),
-    )
+    of_type(step::metrics::CONTENT_TYPE, metrics(&known, &shown.counts, Timestamp::now()))
 }
 
 async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {

@@ -1,0 +1,134 @@
+//! The answers or the buckets that a field has. All versions of a service share them, so that the same answer
+//! is the same series for each.
+
+use std::collections::HashMap;
+
+use super::{MOST_ANSWERS, OTHER};
+use crate::answers::Answer;
+
+#[derive(Debug)]
+pub(crate) struct Field {
+    name: Box<str>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The first answers, and the place of each
+    Categories { names: Vec<Box<str>>, places: HashMap<Box<str>, usize> },
+    /// Upper bounds, without the infinite one
+    Numbers(Box<[f64]>),
+}
+
+/// What one version has answered in a field
+#[derive(Debug)]
+pub(crate) enum Tally {
+    /// Of each answer in the order of the field, and of all others
+    Categories { known: Vec<u64>, other: u64 },
+    /// Of each bucket by itself, the infinite one with them
+    Numbers { buckets: Vec<u64>, sum: f64 },
+}
+
+impl Field {
+    pub(super) fn new(name: &str, first: Answer<'_>) -> Self {
+        let kind = match first {
+            Answer::Category(_) => Kind::Categories { names: Vec::new(), places: HashMap::new() },
+            Answer::Number(_, bounds) => Kind::Numbers(bounds.into()),
+        };
+        Self { name: name.into(), kind }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Those that a version has of it whatever it answers
+    pub(super) fn series_of_its_own(&self) -> usize {
+        match &self.kind {
+            Kind::Categories { .. } => 1, // of all other answers
+            Kind::Numbers(bounds) => bounds.len() + 3,
+        }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        match &self.kind {
+            Kind::Categories { .. } => Tally::Categories { known: Vec::new(), other: 0 },
+            Kind::Numbers(bounds) => {
+                Tally::Numbers { buckets: vec![0; bounds.len() + 1], sum: 0.0 }
+            }
+        }
+    }
+
+    /// The place of an answer that is known, or that there is room to know.
+    fn place(&mut self, answer: &str) -> Option<usize> {
+        let Kind::Categories { names, places } = &mut self.kind else { return None };
+        if let Some(place) = places.get(answer) {
+            return Some(*place);
+        }
+        if names.len() == MOST_ANSWERS || answer == OTHER {
+            return None;
+        }
+        names.push(answer.into());
+        places.insert(answer.into(), names.len() - 1);
+        Some(names.len() - 1)
+    }
+
+    /// Each answer that a version gave, and how often
+    pub(crate) fn answers<'c>(&'c self, tally: &'c Tally) -> Vec<(&'c str, u64)> {
+        let (Kind::Categories { names, .. }, Tally::Categories { known, other }) =
+            (&self.kind, tally)
+        else {
+            return Vec::new();
+        };
+        let known = names.iter().map(|name| &**name).zip(known.iter().copied());
+        known.chain([(OTHER, *other)]).filter(|(_, many)| *many > 0).collect()
+    }
+
+    /// Upper bounds, how many numbers are in each bucket, and their sum
+    pub(crate) fn numbers<'c>(&'c self, tally: &'c Tally) -> Option<(&'c [f64], &'c [u64], f64)> {
+        match (&self.kind, tally) {
+            (Kind::Numbers(bounds), Tally::Numbers { buckets, sum }) => {
+                Some((bounds, buckets, *sum))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Tally {
+    /// Counts an answer. `room` is asked for a series that the version does not have yet: without it, an
+    /// answer is one of the others.
+    pub(super) fn add(
+        &mut self,
+        field: &mut Field,
+        answer: Answer<'_>,
+        mut room: impl FnMut(usize) -> bool,
+    ) {
+        match (self, answer) {
+            (Self::Categories { known, other }, Answer::Category(text)) => {
+                let place = field
+                    .place(text)
+                    .filter(|place| known.get(*place).is_some_and(|many| *many > 0) || room(1));
+                match place {
+                    Some(place) => {
+                        if known.len() <= place {
+                            known.resize(place + 1, 0);
+                        }
+                        known[place] += 1;
+                    }
+                    None => *other += 1,
+                }
+            }
+            (Self::Numbers { buckets, sum }, Answer::Number(number, bounds)) => {
+                let bucket = bounds.partition_point(|bound| *bound < number);
+                if let Some(many) = buckets.get_mut(bucket) {
+                    *many += 1;
+                    let larger = *sum + number;
+                    *sum = if larger.is_finite() { larger } else { *sum };
+                }
+            }
+            // A config is read once, so a field is what it was.
+            _ => {}
+        }
+    }
+}
