@@ -56,7 +56,7 @@ pub(crate) fn base(binary: &str, subcommand: &str, flag: &str) -> Vec<String> {
         ],
         ("release-record", "runs", _) => &["--releases=s3://bucket", s3, once],
         // An address for documentation, which no machine has.
-        ("cloudevent-interceptor", ..) => &["--listen=192.0.2.1:9"],
+        ("answer-counter" | "cloudevent-interceptor", ..) => &["--listen=192.0.2.1:9"],
         ("release-page", "serve", "--user-header") => {
             &["--listen=192.0.2.1:9", "--trusted-proxy=10.0.0.0/8", store, s3]
         }

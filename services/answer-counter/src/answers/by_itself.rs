@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use step::text::clean;
 
-use super::{Answer, LONGEST, label, names::is_no_answer};
+use super::{
+    answer::{Answer, LONGEST, label},
+    names::is_no_answer,
+};
 use crate::{
     json::{Document, Kind},
     pointer::{escaped, scalars},

@@ -1,33 +1,20 @@
 //! The answers in a document.
 //!
+//! - `answer`: one value that a model gave
 //! - `names`: members that by their name are no answer
 //! - `by_itself`: what is counted of a service that the config says nothing about
-//! - this file: categories and numbers, and what a config names
+//! - this file: that, or what a config names
 
+mod answer;
 mod by_itself;
 mod names;
 
-use std::borrow::Cow;
-
-use step::text::within;
-
+pub use self::answer::Answer;
+use self::answer::category;
 use crate::{
     config::{Field, Selection, What},
     json::{Document, Kind},
 };
-
-/// Of a category, in bytes: it is the value of a label.
-const LONGEST: usize = 64;
-/// A label whose value is empty is no label.
-const EMPTY: &str = "(empty)";
-
-/// One value that a model gave
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Answer<'a> {
-    Category(&'a str),
-    /// A number, and the upper bounds of the histogram that it goes into
-    Number(f64, &'a [f64]),
-}
 
 /// The document is not JSON, or none that can be counted of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,23 +62,6 @@ fn selected(field: &Field, document: Document<'_>, each: &mut dyn FnMut(&str, An
             }
         }
     });
-}
-
-/// A scalar as the value of a label: one line of at most 64 bytes in which nothing acts, `…` at the end of
-/// one that is cut.
-fn category(value: Document<'_>) -> Option<Cow<'_, str>> {
-    match value.kind() {
-        Kind::Text => Some(label(value.text()?)),
-        _ => Some(label(value.source().into())),
-    }
-}
-
-fn label(text: Cow<'_, str>) -> Cow<'_, str> {
-    let is_plain = text.len() <= LONGEST
-        && text.bytes().all(|c| c.is_ascii_graphic() || c == b' ')
-        && text.trim_ascii().len() == text.len();
-    let text = if is_plain { text } else { within(&text, LONGEST).into() };
-    if text.is_empty() { EMPTY.into() } else { text }
 }
 
 #[cfg(test)]

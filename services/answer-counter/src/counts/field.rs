@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{MOST_ANSWERS, OTHER};
 use crate::answers::Answer;
+
+/// Of a field of a service, shared by its versions; what else is answered is [`OTHER`].
+pub const MOST_ANSWERS: usize = 50;
+pub const OTHER: &str = "other";
 
 #[derive(Debug)]
 pub(crate) struct Field {

@@ -15,16 +15,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::series::MOST_SERIES;
 use self::{
     field::{Field, Tally},
     series::Series,
 };
+pub use self::{
+    field::{MOST_ANSWERS, OTHER},
+    series::MOST_SERIES,
+};
 use crate::{answers::Answer, config::MOST_FIELDS};
 
-/// Of a field of a service, shared by its versions; what else is answered is [`OTHER`].
-pub const MOST_ANSWERS: usize = 50;
-pub const OTHER: &str = "other";
 /// A version that no event has come for within this time makes room where there is none.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 

@@ -33,6 +33,11 @@ impl Series {
         fits
     }
 
+    #[cfg(test)]
+    pub(super) fn adds_up(&self) -> bool {
+        self.all == self.of.values().sum::<usize>()
+    }
+
     pub(super) fn give_back(&mut self, from: IpAddr, many: usize) {
         self.all -= many;
         if let Some(held) = self.of.get_mut(&from) {
