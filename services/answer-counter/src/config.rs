@@ -107,7 +107,9 @@ impl Config {
             return Ok(Self::open());
         }
         let file: File = serde_saphyr::from_str(text).map_err(|error| {
-            let error = without_values(error.to_string().lines().next().unwrap_or_default());
+            let error = error.to_string();
+            let error = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let error = without_values(error);
             usage(
                 error,
                 format!("write `services`, a list in which each has {EXAMPLE}, and `others`"),

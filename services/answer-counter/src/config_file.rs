@@ -10,7 +10,7 @@ use answer_counter::config::Config;
 use anyhow::{Context as _, Result};
 use step::{Failure, Usage};
 
-/// A ConfigMap holds no more.
+/// What goes into a `ConfigMap`
 const LONGEST: u64 = 1024 * 1024;
 
 pub(crate) fn read(path: Option<&Path>) -> Result<Config> {

@@ -84,7 +84,7 @@ fn documents() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// The scalars of a value of serde_json, by hand
+/// The scalars of a value, by hand
 fn flat(value: &serde_json::Value) -> Vec<String> {
     match value {
         serde_json::Value::Array(all) => all.iter().flat_map(flat).collect(),
