@@ -5,9 +5,15 @@ use std::time::Duration;
 use clap::Parser;
 use inference_service::{LONGEST_NAME, has_digest};
 use ladder::Ladder;
+use reqwest::Url;
 use step::{OwnRun, text::is_sha256};
 
-use crate::{desired::WhenBusy, first_release::Flags, results::Results};
+use crate::{
+    answer_counter::{AnswerCounter, AnswersOf},
+    desired::WhenBusy,
+    first_release::Flags,
+    results::Results,
+};
 
 /// Release an image as a canary of a KServe `InferenceService`
 ///
@@ -19,6 +25,7 @@ use crate::{desired::WhenBusy, first_release::Flags, results::Results};
 /// Pipeline go in the order in which they were created.
 #[derive(Parser)]
 #[command(version, after_long_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag by itself
 pub(crate) struct Args {
     /// Name of the `InferenceService`: a letter first, at most 46 characters
     #[arg(long, value_parser = service_name)]
@@ -58,6 +65,17 @@ pub(crate) struct Args {
     /// image is built
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     pub(crate) bento_sha256: Option<String>,
+    /// Address of the answer-counter, without a path; a name without a dot is a Service beside this run.
+    /// The service's logger then sends answers there, with the version in its url
+    #[arg(long, value_name = "URL", value_parser = AnswerCounter::read)]
+    pub(crate) answers: Option<Url>,
+    /// Services that get a logger: new ones and those that have such a logger already, or all. One of
+    /// its owner's stays
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) answers_of: AnswersOf,
+    /// The new version is meant to answer in another way, so that a shift is reported and not judged
+    #[arg(long)]
+    pub(crate) expect_answer_shift: bool,
     /// Release an image or a bento again that was rolled back before
     #[arg(long)]
     pub(crate) retry_rejected: bool,
@@ -98,6 +116,9 @@ Examples:
   Give it more memory than the version before, until it is taken back
     canary-create --service iris --image … \\
       --container '{\"resources\": {\"requests\": {\"memory\": \"2Gi\"}, \"limits\": {\"memory\": \"2Gi\"}}}'
+
+  Have its answers counted beside those of the version before
+    canary-create --service iris --image … --service-version v2 --answers http://answer-counter:8080
 
   A first release that needs more than the defaults
     canary-create --service iris --image … --memory 2Gi --cpu 500m --env LOG_LEVEL=debug

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use inference_service::{DesiredSpec, Fields, Observed, PROGRESS_DEADLINE, Release, same_image};
+use inference_service::{
+    DesiredSpec, Fields, LoggerChange, Observed, PROGRESS_DEADLINE, Release, same_image,
+};
 use serde_json::Value;
 
-use crate::first_release::FirstRelease;
+use crate::{answer_counter::Answers, first_release::FirstRelease};
 
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is asked for or learnt by itself
@@ -22,6 +24,8 @@ pub(crate) struct Desired {
     pub(crate) brings: Fields,
     /// Secret with which its pods pull the image
     pub(crate) pull_secret: Option<String>,
+    /// Where its answers are counted, and whether
+    pub(crate) answers: Answers,
     pub(crate) release: Release,
     pub(crate) when_busy: WhenBusy,
     /// This run has seen the service without any revision that ever served
@@ -69,7 +73,15 @@ impl Desired {
             annotations.insert(PROGRESS_DEADLINE.into(), Some(format!("{}s", time.as_secs())));
         }
         let pull_secret = self.pull_secret.clone();
-        DesiredSpec { image: self.image.clone(), fields, annotations, pull_secret }
+        let logger = Some(self.logger(observed, &observed.logger_before()));
+        DesiredSpec { image: self.image.clone(), fields, annotations, pull_secret, logger }
+    }
+
+    /// How this release changes the logger, or the canary whose place it takes has changed it
+    pub(crate) fn changed_logger(&self, observed: &Observed) -> Option<LoggerChange> {
+        let (from, now) = (observed.logger_before(), observed.logger());
+        let to = self.logger(observed, &from);
+        (from != to || from != now).then_some(LoggerChange { from, to })
     }
 
     /// The container's fields that this release changes, or the canary whose place it takes has changed
@@ -90,7 +102,8 @@ impl Desired {
     pub(crate) fn is_as_desired(&self, observed: &Observed) -> bool {
         let can_pull =
             self.pull_secret.as_ref().is_none_or(|secret| observed.has_pull_secret(secret));
-        can_pull && self.has_what_it_brings(observed)
+        let logger = observed.logger();
+        can_pull && self.has_what_it_brings(observed) && self.logger(observed, &logger) == logger
     }
 
     /// As noted when it began, for something may have changed on its way into the spec; or by what is there

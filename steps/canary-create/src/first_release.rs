@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use inference_service::{DEPLOYMENT_MODE, DesiredSpec, Fields, KNATIVE, TAG_ROUTING};
+use inference_service::{DEPLOYMENT_MODE, DesiredSpec, Fields, KNATIVE, Observed, TAG_ROUTING};
 use serde_json::{Map, Value, json};
 
 use crate::template::Template;
@@ -101,7 +101,7 @@ impl FirstRelease {
         name: &str,
         change: &DesiredSpec,
     ) -> Result<Value> {
-        let DesiredSpec { image, fields, annotations, pull_secret } = change;
+        let DesiredSpec { image, fields, annotations, pull_secret, logger } = change;
         let mut service = if let Some(template) = &self.template {
             template.service(namespace, name)?
         } else {
@@ -122,6 +122,7 @@ impl FirstRelease {
         if let Some(secret) = pull_secret {
             add(&mut predictor["imagePullSecrets"], json!({"name": secret}));
         }
+        self::logger(predictor, logger.as_ref(), &Observed::nothing_of(namespace, name));
         if let Some(container) = Template::container(predictor) {
             container["image"] = image.as_str().into();
             self.complete(container, fields);
@@ -176,6 +177,16 @@ fn set(object: &mut Value, name: &str, given: Option<Value>, default: Value) {
         Some(given) => object[name] = given,
         None if object[name].is_null() => object[name] = default,
         None => {}
+    }
+}
+
+/// One of the template's owner stays; one of ours, as of a service that the template was copied from, does not.
+fn logger(predictor: &mut Value, wanted: Option<&Value>, service: &Observed) {
+    let is_free = !service.is_owners(&predictor["logger"]);
+    match (wanted.filter(|_| is_free), predictor.as_object_mut()) {
+        (Some(Value::Null), Some(predictor)) => drop(predictor.remove("logger")),
+        (Some(logger), Some(predictor)) => drop(predictor.insert("logger".into(), logger.clone())),
+        _ => {}
     }
 }
 

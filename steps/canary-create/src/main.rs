@@ -1,6 +1,8 @@
 //! Puts a new model image beside the one that serves, with a small share of the requests.
 //!
 //! - `args`: the command line
+//! - `answer_counter`: where answers are counted, and whether it is there
+//! - `answers`: the logger that sends answers there, and what is said of it
 //! - `desired`: what is desired, and what this run has learnt of it
 //! - `template`: a site's own `InferenceService`, which a first release begins with
 //! - `first_release`: the service of a first release
@@ -9,6 +11,8 @@
 //! - `queue`: whose turn it is, when a service has more than one release to come
 //! - `results`: what the step writes for the tasks after it
 
+mod answer_counter;
+mod answers;
 mod args;
 mod desired;
 mod first_release;
@@ -29,6 +33,7 @@ use step::{Outcome, Usage};
 use tokio::time::Instant;
 
 use crate::{
+    answer_counter::{AnswerCounter, Answers},
     args::Args,
     desired::{Desired, WhenBusy},
     plan::{Attempt, Released, next},
@@ -43,7 +48,7 @@ fn main() -> ExitCode {
 async fn create(args: Args) -> Result<Outcome> {
     let brings = args.container.as_deref().map(brought).transpose()?.unwrap_or_default();
     let (run, results) = (args.run, args.results);
-    let desired = Desired {
+    let mut desired = Desired {
         image: args.image,
         percent: args.ladder.first(),
         retry_rejected: args.retry_rejected,
@@ -60,13 +65,22 @@ async fn create(args: Args) -> Result<Outcome> {
         },
         brings,
         pull_secret: args.pull_secret,
+        answers: Answers {
+            counter: None,
+            of: args.answers_of,
+            shift_is_expected: args.expect_answer_shift,
+            counter_is_silent: false,
+        },
         when_busy: args.when_busy,
         is_first: false,
         has_begun: false,
         has_tried: false,
         outdated: String::new(),
     };
-    let service = Service::new(connect().await?, args.namespace, &args.service).with_stop_switch();
+    let client = connect().await?;
+    let counter = args.answers.map(|url| AnswerCounter::of(&url, client.default_namespace()));
+    desired.answers.counter = counter;
+    let service = Service::new(client, args.namespace, &args.service).with_stop_switch();
     if args.dry_run {
         service.preview(|observed| next(&desired, observed, &now())).await?;
         return Ok(Outcome::Done);
@@ -100,6 +114,10 @@ async fn release(
             let known = |observed: &Observed| Ok(Action::Done(observed.progress_deadline()));
             service.reconcile(SETTLES_WITHIN, known).await?.unwrap_or(KNATIVE_WAITS)
         };
+        let counts = |observed: &Observed| Ok(Action::Done(desired.counts_answers(observed)));
+        if desired.answers.counter.is_some() && service.reconcile(SETTLES_WITHIN, counts).await? {
+            desired.answers.ask().await;
+        }
         let end = service
             .reconcile(start_timeout + SETTLES_WITHIN, |observed| {
                 desired.learn(observed);

@@ -39,6 +39,8 @@ pub(crate) struct Released {
     pub(crate) canary_url: String,
     /// RFC 3339
     pub(crate) started_at: String,
+    /// Whether answers are compared, or why not
+    pub(crate) answers: String,
 }
 
 impl fmt::Display for Released {
@@ -275,11 +277,13 @@ fn released(
     observed: &Observed,
     started_at: &str,
 ) -> Action<Attempt> {
+    let outcome = if desired.is_first { "first" } else { outcome };
     Action::Done(Attempt::Released(Released {
-        outcome: if desired.is_first { "first" } else { outcome },
+        outcome,
         percent,
         canary_url: observed.canary_url().unwrap_or_default().to_owned(),
         started_at: started_at.to_owned(),
+        answers: desired.answers(observed, outcome),
     }))
 }
 
@@ -300,6 +304,7 @@ fn begun(desired: &Desired, observed: &Observed, baseline_image: &str) -> Result
         .begin(&desired.image, observed.rolled_out(), baseline_image)
         .beside_pods(observed.ready_pods(observed.rolled_out()), &observed.mark)
         .from_fields(desired.changed_fields(observed))
+        .from_logger(desired.changed_logger(observed))
         .of(&desired.release);
     let mark = match observed.image() {
         Some(other) if canary_in_progress(observed, desired).is_some() => mark.replacing(other),

@@ -32,6 +32,9 @@ pub(crate) struct Results {
     /// When the canary got its first requests, or was out at 0 %, RFC 3339
     #[arg(long)]
     pub(crate) result_started_at: ResultFile,
+    /// Whether answers are compared: compared, observed (the same, and a shift is meant), empty (off), or why not
+    #[arg(long)]
+    pub(crate) result_answers: ResultFile,
     /// canary, first or unchanged
     #[arg(long)]
     pub(crate) result_outcome: ResultFile,
@@ -50,6 +53,7 @@ impl Results {
             &self.result_baseline_image,
             &self.result_percent,
             &self.result_started_at,
+            &self.result_answers,
             &self.result_outcome,
             &self.result_error,
         ];
@@ -70,10 +74,11 @@ impl Results {
     }
 
     pub(crate) fn end(&self, ended: &Released) -> Result<()> {
-        let Released { outcome, percent, canary_url, started_at } = ended;
+        let Released { outcome, percent, canary_url, started_at, answers } = ended;
         self.result_canary_url.write(canary_url)?;
         self.result_percent.write(percent.to_string())?;
         self.result_started_at.write(started_at)?;
+        self.result_answers.write(answers)?;
         self.result_outcome.write(outcome)
     }
 }

@@ -39,6 +39,7 @@ fn desired(image: &str) -> Desired {
         first: first.read("iris").unwrap(),
         brings: Fields::default(),
         pull_secret: None,
+        answers: Answers::default(),
         release: Release::default(),
         when_busy: WhenBusy::Refuse,
         is_first: false,

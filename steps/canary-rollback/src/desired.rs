@@ -1,6 +1,7 @@
 //! What to take back and what to go back to, and what this run has learnt of it.
 
-use inference_service::{Fields, Mark, Observed, same_image};
+use inference_service::{Fields, LoggerChange, Mark, Observed, same_image};
+use serde_json::Value;
 
 /// What to take back and what to go back to. The canary is named by its image, by a revision that
 /// runs it, or by the run that made it; in the end it is the image that is taken back, whatever
@@ -102,5 +103,19 @@ impl Desired {
         } else {
             observed.fields_lost(self.baseline(observed))
         }
+    }
+
+    /// The service's logger without the canary: one of ours names the baseline again, or goes, as it was before;
+    /// what its owner has made of it meanwhile stays
+    pub(crate) fn logger_before(&self, observed: &Observed) -> Value {
+        let mark = &observed.mark;
+        let noted = mark.logger.as_ref().filter(|_| self.is_marked(mark));
+        observed.logger_without_canary(noted, self.baseline(observed))
+    }
+
+    /// How the canary has changed it
+    pub(crate) fn logger_change(&self, observed: &Observed) -> Option<LoggerChange> {
+        let (from, to) = (self.logger_before(observed), observed.logger());
+        (from != to).then_some(LoggerChange { from, to })
     }
 }

@@ -72,7 +72,8 @@ fn take_back(desired: &Desired, observed: &Observed) -> Result<Action<RollbackOu
         bail!(refusal(desired, observed, &why));
     };
     let (fields, annotations) = (desired.fields_before(observed), observed.deadline_like(baseline));
-    let spec = DesiredSpec { fields, annotations, ..DesiredSpec::image(image) };
+    let logger = Some(desired.logger_before(observed));
+    let spec = DesiredSpec { fields, annotations, logger, ..DesiredSpec::image(image) };
     if let Some(mark) = rejected(desired, observed, image) {
         return Ok(Action::Mark(Box::new(mark)));
     }
@@ -198,6 +199,7 @@ fn rejected(desired: &Desired, observed: &Observed, baseline_image: &str) -> Opt
             .mark
             .begin(canary, desired.baseline(observed), baseline_image)
             .from_fields(desired.fields_before(observed))
+            .from_logger(desired.logger_change(observed))
     };
     Some(mark.reject(canary, observed.latest()))
 }

@@ -22,6 +22,8 @@ pub struct DesiredSpec {
     pub annotations: BTreeMap<String, Option<String>>,
     /// Secret with which the pods pull the image; those that are there stay
     pub pull_secret: Option<String>,
+    /// The predictor's logger, null for none; nothing leaves the one that is there
+    pub logger: Option<Value>,
 }
 
 impl DesiredSpec {
@@ -44,6 +46,18 @@ impl Observed {
             self.fields_lost(self.rolled_out())
         };
         before.or(self.fields())
+    }
+
+    /// The same of the predictor's logger
+    pub fn logger_before(&self) -> Value {
+        let image = self.image().unwrap_or_default();
+        let mark = &self.mark;
+        if self.is_latest_of_spec() && self.latest() == self.rolled_out() {
+            return self.logger();
+        }
+        let is_noted = mark.is_of(image) || same_image(&mark.replaced, image);
+        let noted = mark.logger.as_ref().filter(|_| is_noted);
+        self.logger_without_canary(noted, self.rolled_out())
     }
 
     /// Fields of a baseline in which the revision of the spec differs, for want of a note of them.

@@ -17,6 +17,7 @@
 //! - `diagnosis`: why a revision does not start, and whether waiting helps
 //! - `unfinished_canary`: a canary that has not ended, and the runs that will end it
 //! - `room`: pods for a canary before its share of the requests grows
+//! - `logger`: whose a logger is, and which belongs to an image
 //! - `desired`: what there shall be in the spec
 //! - `patch`: JSON Patches with `test` preconditions
 //! - `action`: what a step wants to happen next
@@ -35,6 +36,7 @@ mod decision_lease;
 mod desired;
 mod diagnosis;
 mod image;
+mod logger;
 mod objects;
 mod observed;
 mod owner_lease;
@@ -56,6 +58,7 @@ pub use decision_lease::{Decision, Decisions, decision_lease};
 pub use desired::DesiredSpec;
 pub use diagnosis::Diagnosis;
 pub use image::{has_digest, same_image};
+pub use logger::{LoggerChange, answers_url, logger_to};
 pub use model_container::Fields;
 pub use objects::{
     CONTAINER, Component, Condition, DEPLOYMENT_MODE, InferenceService, KNATIVE, LONGEST_NAME,

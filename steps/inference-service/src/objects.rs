@@ -48,6 +48,7 @@ pub struct Predictor {
     pub containers: Vec<Container>,
     pub canary_traffic_percent: Option<i64>,
     pub image_pull_secrets: Option<Vec<Value>>,
+    pub logger: Option<Value>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

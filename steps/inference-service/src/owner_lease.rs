@@ -12,7 +12,7 @@ use model_container::Fields;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::image::same_image;
+use crate::{image::same_image, logger::LoggerChange};
 
 const MARK: &str = "kanaria.dev/mark";
 
@@ -34,6 +34,9 @@ pub struct Mark {
     pub baseline_pods: u32,
     /// Fields of the baseline's container that this release changes
     pub before: Fields,
+    /// How this release changes the service's logger, if it does
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logger: Option<LoggerChange>,
     /// RFC 3339; empty until the canary has had requests, or is out at the 0 % that it was to begin with
     pub live_since: String,
     /// It is out at 0 %, where tests reach it by its own address: not rejected, and not left behind
@@ -147,6 +150,11 @@ impl Mark {
         Self { before, ..self.clone() }
     }
 
+    /// The mark of a release that changes the service's logger so.
+    pub fn from_logger(&self, change: Option<LoggerChange>) -> Self {
+        Self { logger: change, ..self.clone() }
+    }
+
     /// The mark of a release that takes the place of an unfinished canary of this image.
     pub fn replacing(&self, image: &str) -> Self {
         Self { replaced: image.into(), ..self.clone() }
@@ -241,11 +249,12 @@ mod tests {
         #[test]
         fn a_mark_is_read_as_it_was_written(
             image in "[a-z]{1,9}", baseline in "[a-z]{0,9}", rejected in proptest::collection::vec("[a-z]{1,9}", 0..4),
-            variable in proptest::option::of("\\PC{0,20}"),
+            variable in proptest::option::of("\\PC{0,20}"), url in proptest::option::of("\\PC{0,20}"),
         ) {
             let before = variable.map(|value| ("env".to_owned(), json!([{"name": "A", "value": value}])));
             let before = Fields(before.into_iter().chain([("resources".to_owned(), Value::Null)]).collect());
             let mark = Mark { image, baseline_image: baseline, before, rejected, version: Some("7".into()), ..Mark::default() };
+            let mark = mark.from_logger(url.map(|url| LoggerChange { from: Value::Null, to: json!({"url": url}) }));
             let lease: Lease = serde_json::from_value(mark.lease("iris", "u")).unwrap();
             prop_assert_eq!(Mark::read(&lease, "u"), mark);
         }

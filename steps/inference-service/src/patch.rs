@@ -28,6 +28,7 @@ const ANNOTATIONS: &str = "/metadata/annotations";
 /// When a first release was tried again
 const TRIED_AT: &str = "kanaria.dev/tried-at";
 const PULL_SECRETS: &str = "/spec/predictor/imagePullSecrets";
+const LOGGER: &str = "/spec/predictor/logger";
 
 /// The tests and changes of one patch, as JSON.
 struct Draft<'a> {
@@ -57,13 +58,17 @@ impl<'a> Draft<'a> {
 
     /// Only what differs, so that an image that brings nothing else tests nothing else.
     fn put(self, spec: &DesiredSpec) -> Self {
-        let DesiredSpec { image, fields, annotations, pull_secret } = spec;
+        let DesiredSpec { image, fields, annotations, pull_secret, logger } = spec;
         let path = path_of(self.observed, "image");
         let mut draft = self.then("replace", &path, image.as_str());
         for (name, value) in &fields.0 {
             draft = draft.field(name, value);
         }
         draft = draft.annotations(annotations);
+        if let Some(logger) = logger {
+            let now = draft.observed.logger();
+            draft = draft.change(LOGGER, now, logger);
+        }
         match pull_secret {
             Some(secret) => draft.pull_secret(secret),
             None => draft,
@@ -71,13 +76,17 @@ impl<'a> Draft<'a> {
     }
 
     fn field(self, name: &str, value: &Value) -> Self {
-        let path = path_of(self.observed, name);
-        let now = self.observed.field(name);
+        let (path, now) = (path_of(self.observed, name), self.observed.field(name));
+        self.change(&path, now, value)
+    }
+
+    /// To a value that may be null, which is not there.
+    fn change(self, path: &str, now: Value, value: &Value) -> Self {
         if now == *value {
             return self;
         }
-        let draft = self.then("test", &path, now);
-        if value.is_null() { draft.remove(&path) } else { draft.then("add", &path, value.clone()) }
+        let draft = self.then("test", path, now);
+        if value.is_null() { draft.remove(path) } else { draft.then("add", path, value.clone()) }
     }
 
     fn annotations(mut self, annotations: &BTreeMap<String, Option<String>>) -> Self {
@@ -234,6 +243,7 @@ mod tests {
                 .map(|(key, value)| (key.into(), Some(value.into())))
                 .into(),
             pull_secret: Some("registry".into()),
+            logger: Some(json!({"url": "http://c"})),
         };
         let GuardedPatch { patch, .. } = GuardedPatch::restore_at_zero(&observed, &change);
         assert_eq!(
@@ -243,6 +253,8 @@ mod tests {
                 json!({"op": "test", "path": "/spec/predictor/containers/0/env", "value": [{"name": "A", "value": "1"}]}),
                 json!({"op": "remove", "path": "/spec/predictor/containers/0/env"}),
                 json!({"op": "add", "path": "/metadata/annotations/b~1c", "value": "3"}),
+                json!({"op": "test", "path": "/spec/predictor/logger", "value": null}),
+                json!({"op": "add", "path": "/spec/predictor/logger", "value": {"url": "http://c"}}),
                 json!({"op": "test", "path": "/spec/predictor/imagePullSecrets", "value": [{"name": "other"}]}),
                 json!({"op": "add", "path": "/spec/predictor/imagePullSecrets/-", "value": {"name": "registry"}}),
                 json!({"op": "add", "path": "/spec/predictor/canaryTrafficPercent", "value": 0}),
@@ -280,6 +292,29 @@ mod tests {
                 let same = image == other_image && percent == other_percent;
                 prop_assert_eq!(apply(&other, &patch), same, "{}", what);
             }
+        }
+
+        #[test]
+        fn a_logger_is_replaced_only_by_who_has_seen_it(
+            seen in proptest::option::of("[ab]"), other in proptest::option::of("[ab]"), wanted in proptest::option::of("[ab]"),
+        ) {
+            let with = |logger: &Option<String>| {
+                let (mut object, _) = observed("b", None, 0);
+                if let Some(url) = logger {
+                    object["spec"]["predictor"]["logger"] = json!({"url": url});
+                }
+                object
+            };
+            let service = serde_json::from_value(with(&seen)).unwrap();
+            let observed = Observed { service: Some(service), ..Observed::default() };
+            let logger = wanted.as_ref().map_or(Value::Null, |url| json!({"url": url}));
+            let spec = DesiredSpec { logger: Some(logger.clone()), ..DesiredSpec::image("c") };
+            let GuardedPatch { patch, .. } = GuardedPatch::image_at_zero(&observed, &spec);
+            let mut object = with(&other);
+            let is_applied = crate::simulator::apply(&mut object, &patch).is_ok();
+            prop_assert_eq!(is_applied, seen == other || seen == wanted);
+            let now = &object["spec"]["predictor"]["logger"];
+            prop_assert!(!is_applied || seen == wanted || *now == logger, "{}", now);
         }
     }
 }

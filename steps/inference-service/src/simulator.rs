@@ -6,6 +6,7 @@
 //! act, in turn or as [`Simulator::schedule`] says, so that updates come late, repeated and in any order.
 
 mod api_server;
+mod template;
 mod world;
 
 use std::{
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 #[cfg(test)]
 pub(crate) use self::api_server::apply;
 pub use self::world::{Behaviour, NAMESPACE};
-use self::{api_server::refusal, world::World};
+use self::{api_server::refusal, template::Template, world::World};
 use crate::{
     decision_lease::{Decision, decision_lease},
     objects::{CONTAINER, TAG_ROUTING},
@@ -169,7 +170,7 @@ impl Simulator {
     /// Somebody changes the service in another way than its image, say a variable: Knative makes
     /// another revision of the same image.
     pub fn change_otherwise(&self) {
-        self.world().made_from = <(Value, Value)>::default();
+        self.world().made_from = Template::default();
         self.settle();
     }
 
@@ -247,6 +248,30 @@ impl Simulator {
         let mut names = world.route.iter().filter(|(_, _, percent)| *percent == 100);
         let revision = names.next().and_then(|(_, name, _)| world.revisions.get(name));
         revision.map_or(Value::Null, |revision| revision.container.clone())
+    }
+
+    /// Somebody sets the service's logger, null for none: another revision of the same image.
+    pub fn set_logger(&self, logger: &Value) {
+        self.edit(|service| match service["spec"]["predictor"].as_object_mut() {
+            Some(predictor) if logger.is_null() => drop(predictor.remove("logger")),
+            _ => service["spec"]["predictor"]["logger"] = logger.clone(),
+        });
+        self.settle();
+    }
+
+    /// The service's logger as the spec has it
+    pub fn logger(&self) -> Value {
+        let service = self.world().service.clone().unwrap_or_default();
+        service["spec"]["predictor"]["logger"].clone()
+    }
+
+    /// The address to which the answers of each image with requests are sent; null for nowhere
+    pub fn sinks(&self) -> BTreeMap<String, Value> {
+        let world = self.world();
+        let with_requests = world.route.iter().filter(|(_, _, percent)| *percent > 0);
+        let revisions = with_requests.filter_map(|(_, name, _)| world.revisions.get(name));
+        let sink = "internal.serving.kserve.io/logger-sink-url";
+        revisions.map(|one| (one.image.clone(), one.annotations[sink].clone())).collect()
     }
 
     /// The mark of the service is lost.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
+use super::template::Template;
 use crate::objects::{CONTAINER, TAG_ROUTING};
 
 pub const NAMESPACE: &str = "models";
@@ -75,10 +76,9 @@ pub(crate) struct World {
     pub(crate) load: BTreeMap<String, u32>,
     /// For how many pods of an image there is room
     pub(crate) room: BTreeMap<String, u32>,
-    /// The model's container, and what its pods pull with
-    pub(crate) template: (Value, Value),
+    pub(crate) template: Template,
     /// What the latest revision was made from
-    pub(crate) made_from: (Value, Value),
+    pub(crate) made_from: Template,
     pub(crate) runs: Vec<Value>,
     pub(crate) targets: Vec<Target>,
     pub(crate) revisions: BTreeMap<String, RevisionState>,
@@ -168,8 +168,7 @@ impl World {
         // Template and traffic go in one update.
         if denied.is_none() {
             self.targets = targets(&service, &rolled_out);
-            self.template =
-                (predictor["containers"][0].clone(), predictor["imagePullSecrets"].clone());
+            self.template = Template::of(predictor);
         }
 
         let (rolled_out, previous) =
@@ -242,7 +241,7 @@ impl World {
     pub(crate) fn configuration(&mut self) {
         let is_new = self.template != self.made_from;
         // One that was deleted while it was the latest is made again under its name.
-        let (container, _) = &self.template;
+        let container = &self.template.container;
         if !container.is_null() && (is_new || !self.revisions.contains_key(&self.created)) {
             let number = self
                 .created
@@ -256,7 +255,7 @@ impl World {
             let fresh = RevisionState {
                 image: container["image"].as_str().unwrap_or_default().to_owned(),
                 container: container.clone(),
-                annotations: service.cloned().unwrap_or_default(),
+                annotations: self.template.annotations(service.unwrap_or(&Value::Null)),
                 was_ready: false,
                 ready: None,
                 restarts: 0,

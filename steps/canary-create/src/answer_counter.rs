@@ -1,0 +1,114 @@
+//! The answer-counter: where it is, whether it is there, and which services may send to it.
+
+use std::{future::Future, net::IpAddr, time::Duration};
+
+use anyhow::{Result, anyhow};
+use clap::ValueEnum;
+use reqwest::{Client, Url, redirect::Policy};
+use step::{Proxies, innermost};
+
+const TRIES: u32 = 3;
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    /// None: off
+    pub(crate) counter: Option<AnswerCounter>,
+    pub(crate) of: AnswersOf,
+    /// A shift of the answers is meant
+    pub(crate) shift_is_expected: bool,
+    /// It was asked, and did not answer
+    pub(crate) counter_is_silent: bool,
+}
+
+impl Answers {
+    /// Asks the counter whether it is there.
+    pub(crate) async fn ask(&mut self) {
+        if let Some(counter) = &self.counter {
+            self.counter_is_silent = !counter.is_there().await;
+        }
+    }
+}
+
+/// Which services get a logger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnswersOf {
+    /// First releases, and services that have a logger of ours already
+    #[default]
+    New,
+    /// Also services that exist without one: their pods get another container
+    All,
+}
+
+/// The address of an answer-counter, such as `http://answer-counter.canary:8080`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AnswerCounter {
+    pub(crate) base: String,
+    pub(crate) host: String,
+}
+
+impl AnswerCounter {
+    /// The path of a logger says whose answers it sends, so that the address has none.
+    pub(crate) fn read(text: &str) -> Result<Url, &'static str> {
+        let url: Url = text.parse().map_err(|_| ADDRESS)?;
+        let is_plain = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if is_plain { Ok(url) } else { Err(ADDRESS) }
+    }
+
+    /// As pods of every namespace find it: a name of one word is a Service beside the run.
+    pub(crate) fn of(url: &Url, namespace: &str) -> Self {
+        let name = url.host_str().unwrap_or_default();
+        let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let mut host = name.to_owned();
+        if !name.contains('.') && !is_address {
+            host = format!("{name}.{namespace}");
+        }
+        if let Some(port) = url.port() {
+            host = format!("{host}:{port}");
+        }
+        Self { base: format!("{}://{host}", url.scheme()), host }
+    }
+
+    /// Whether it is there. Answers that nobody takes would heap up in the model's own pod.
+    async fn is_there(&self) -> bool {
+        let asked = || async { self.ask().await };
+        is_answered(asked, &self.host).await
+    }
+
+    async fn ask(&self) -> Result<()> {
+        // One provider for the process; a second call finds it there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = format!("{}/healthz", self.base);
+        let builder = Client::builder().redirect(Policy::none()).timeout(ANSWERS_WITHIN);
+        let builder = match Proxies::from_env().to(&url) {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.secret_url())?),
+            None => builder.no_proxy(),
+        };
+        let answer = builder.build()?.get(&url).send().await;
+        let status = answer.map_err(|error| anyhow!(innermost(&error)))?.status();
+        if status.is_success() { Ok(()) } else { Err(anyhow!("it answered {status}")) }
+    }
+}
+
+async fn is_answered<T: Future<Output = Result<()>>>(ask: impl Fn() -> T, host: &str) -> bool {
+    for again in 1..=TRIES {
+        match ask().await {
+            Ok(()) => return true,
+            Err(error) => tracing::warn!("the answer-counter at {host} did not answer: {error}"),
+        }
+        if again < TRIES {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    false
+}
+
+const ADDRESS: &str =
+    "write it as http://HOST:PORT, without a path, such as http://answer-counter:8080";
