@@ -1,5 +1,6 @@
 //! Whole releases on the simulator.
 
+mod answers;
 mod blue_green;
 mod container;
 mod decisions;

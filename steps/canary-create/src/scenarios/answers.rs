@@ -1,0 +1,338 @@
+//! Where the answers of each version are sent.
+
+use std::collections::BTreeMap;
+
+use inference_service::{DesiredSpec, GuardedPatch, LoggerChange};
+use serde_json::Value;
+
+use super::*;
+use crate::answer_counter::{AnswerCounter, Answers, AnswersOf};
+
+fn counter() -> AnswerCounter {
+    let url = AnswerCounter::read("http://answer-counter:8080").unwrap();
+    AnswerCounter::of(&url, "canary")
+}
+
+/// Counts answers, of new services or of all.
+fn counting(of: AnswersOf) -> Answers {
+    Answers { counter: Some(counter()), of, ..Answers::default() }
+}
+
+/// The image as that version, and what becomes of its answers.
+fn of_version(image: &str, version: &str, answers: Answers) -> Desired {
+    let release = Release { version: version.into(), ..Release::default() };
+    Desired { answers, release, ..desired(image) }
+}
+
+fn url(version: &str) -> Value {
+    format!("http://answer-counter.canary:8080/models/iris/{version}").into()
+}
+
+fn logger(version: &str) -> Value {
+    json!({"mode": "response", "url": url(version)})
+}
+
+fn owners() -> Value {
+    json!({"mode": "all", "url": "http://broker.owner", "metadataHeaders": ["X-Team"]})
+}
+
+/// The release without asking the counter, which is nowhere
+async fn answers_of(simulator: &Simulator, desired: Desired) -> String {
+    released_by(simulator, desired).await.answers
+}
+
+async fn released_by(simulator: &Simulator, mut desired: Desired) -> Released {
+    let service = Service::new(simulator.client(), None, "iris");
+    let next = |observed: &Observed| {
+        desired.learn(observed);
+        next(&desired, observed, "2026-11-24T09:30:00Z")
+    };
+    match service.reconcile(Duration::from_hours(1), next).await.unwrap() {
+        Attempt::Released(released) => released,
+        Attempt::Busy(failure) => panic!("{failure}"),
+    }
+}
+
+/// B is there as v1, and sends its answers.
+async fn counted() -> Simulator {
+    let simulator = Simulator::new();
+    released_by(&simulator, of_version(B, "v1", counting(AnswersOf::New))).await;
+    simulator.settle();
+    simulator
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_sends_its_answers_and_the_next_one_is_compared_with_it() {
+    let simulator = Simulator::new();
+    let first = released_by(&simulator, of_version(B, "v1", counting(AnswersOf::New))).await;
+    assert_eq!(first.outcome, "first");
+    assert_eq!(
+        first.answers,
+        "nothing serves beside it, so there is nothing to compare answers with"
+    );
+    assert_eq!(simulator.logger(), logger("v1"));
+    let writes = simulator.writes().len();
+    let next = of_version(C, "v2", counting(AnswersOf::New));
+    assert_eq!(answers_of(&simulator, next).await, "compared");
+    simulator.settle();
+    let sinks = [(B.to_owned(), url("v1")), (C.to_owned(), url("v2"))];
+    assert_eq!(simulator.sinks(), sinks.into());
+    assert_eq!(simulator.revisions().len(), 2, "one revision for the image and its logger");
+    assert_eq!(simulator.writes().len(), writes + 5, "no patch more than without");
+    simulator.ask(C, None);
+    assert_eq!(simulator.logger(), logger("v2"), "a promotion keeps it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shift_that_is_meant_is_observed() {
+    let simulator = counted().await;
+    let answers = Answers { shift_is_expected: true, ..counting(AnswersOf::New) };
+    assert_eq!(answers_of(&simulator, of_version(C, "v2", answers)).await, "observed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_without_a_logger_gets_one_only_where_all_shall() {
+    let simulator = serving(B);
+    let answers = answers_of(&simulator, of_version(C, "v2", counting(AnswersOf::New))).await;
+    assert_eq!(
+        answers,
+        "the service has no logger, which only `answers-of` `all` would add, so answers are not compared"
+    );
+    assert_eq!(simulator.logger(), Value::Null);
+    simulator.ask(C, None);
+    let answers = answers_of(&simulator, of_version(D, "v3", counting(AnswersOf::All))).await;
+    assert_eq!(
+        answers,
+        "the answers of the version before are not counted, so they are compared from the next release on"
+    );
+    assert_eq!(simulator.logger(), logger("v3"));
+    simulator.ask(D, None);
+    let answers = answers_of(&simulator, of_version(B, "v4", counting(AnswersOf::New))).await;
+    assert_eq!(answers, "compared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logger_of_the_owner_s_stays_and_nothing_is_compared() {
+    let of_owner = "the service has a logger of its own, so answers are not compared";
+    for of in [AnswersOf::New, AnswersOf::All] {
+        let simulator = serving(B);
+        simulator.set_logger(&owners());
+        assert_eq!(answers_of(&simulator, of_version(C, "v2", counting(of))).await, of_owner);
+        assert_eq!(simulator.logger(), owners());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_counted_any_more_our_logger_goes_with_the_next_image() {
+    let off = of_version(C, "v2", Answers::default());
+    let without_a_version = of_version(C, "", counting(AnswersOf::All));
+    for (desired, said) in [
+        (off, ""),
+        (without_a_version, "the release has no version to count by, so answers are not compared"),
+    ] {
+        let simulator = counted().await;
+        assert_eq!(answers_of(&simulator, desired).await, said);
+        simulator.settle();
+        let sinks = [(B.to_owned(), url("v1")), (C.to_owned(), Value::Null)];
+        assert_eq!(simulator.sinks(), sinks.into());
+    }
+    let simulator = serving(B);
+    simulator.set_logger(&owners());
+    released_by(&simulator, of_version(C, "v2", Answers::default())).await;
+    assert_eq!(simulator.logger(), owners());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_does_not_answer_gets_no_logger_but_one_that_is_there_moves_on() {
+    let said = "the answer-counter at answer-counter.canary:8080 did not answer, so answers are not compared";
+    let silent = |of| Answers { counter_is_silent: true, ..counting(of) };
+    let simulator = Simulator::new();
+    let first = of_version(B, "v1", silent(AnswersOf::All));
+    assert_eq!(answers_of(&simulator, first).await, said);
+    assert_eq!(simulator.logger(), Value::Null);
+    let second = of_version(C, "v2", silent(AnswersOf::All));
+    assert_eq!(answers_of(&simulator, second).await, said);
+    assert_eq!(simulator.logger(), Value::Null);
+    let simulator = counted().await;
+    assert_eq!(answers_of(&simulator, of_version(C, "v2", silent(AnswersOf::New))).await, said);
+    assert_eq!(simulator.logger(), logger("v2"), "else its answers would be v1's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_releases_of_one_version_are_not_told_apart() {
+    let simulator = counted().await;
+    let answers = answers_of(&simulator, of_version(C, "v1", counting(AnswersOf::New))).await;
+    assert_eq!(
+        answers,
+        "the version before is v1, too: answers of one version are not told apart, so not compared"
+    );
+    // The image is there already, as another version.
+    let simulator = counted().await;
+    released_by(&simulator, of_version(C, "v2", counting(AnswersOf::New))).await;
+    let answers = answers_of(&simulator, of_version(C, "v3", counting(AnswersOf::New))).await;
+    assert_eq!(answers, "answers are counted as those of version v2, so they are not compared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_the_answers_fits_an_event() {
+    let long = "v".repeat(300);
+    let simulator = counted().await;
+    released_by(&simulator, of_version(C, &long, counting(AnswersOf::New))).await;
+    let said = answers_of(&simulator, of_version(C, "v3", counting(AnswersOf::New))).await;
+    assert_eq!(said.chars().count(), 200, "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_write_and_run_again_each_version_has_its_own_url() {
+    for (number, applied) in (0..5).flat_map(|number| [(number, false), (number, true)]) {
+        let simulator = counted().await;
+        let desired = || of_version(C, "v2", counting(AnswersOf::New));
+        simulator.kill_at_write(number, applied);
+        simulator.until_killed(released_by(&simulator, desired())).await;
+        assert_eq!(answers_of(&simulator, desired()).await, "compared", "{number} {applied}");
+        simulator.settle();
+        let sinks = [(B.to_owned(), url("v1")), (C.to_owned(), url("v2"))];
+        assert_eq!(simulator.sinks(), sinks.into(), "{number} {applied}");
+        let observed = Service::new(simulator.client(), None, "iris").observe().await.unwrap();
+        let noted = LoggerChange { from: logger("v1"), to: logger("v2") };
+        assert_eq!(observed.mark.logger, Some(noted), "{number} {applied}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_that_never_served_gets_the_logger_of_its_next_version() {
+    let simulator = Simulator::new();
+    simulator.behave(C, Behaviour::Exits);
+    let service = Service::new(simulator.client(), None, "iris");
+    let failing = of_version(C, "v1", counting(AnswersOf::New));
+    service
+        .reconcile(Duration::from_mins(2), |observed| next(&failing, observed, "now"))
+        .await
+        .unwrap_err();
+    assert_eq!(simulator.logger(), logger("v1"));
+    released_by(&simulator, of_version(D, "v2", counting(AnswersOf::New))).await;
+    assert_eq!(simulator.logger(), logger("v2"));
+}
+
+/// What happens to a service, one after the other.
+#[derive(Clone, Debug)]
+enum Event {
+    /// An image as its version, whether it is counted, and the write at which the run is killed, once
+    Release {
+        image: usize,
+        answers: u8,
+        kill: Option<(usize, bool)>,
+    },
+    Promote,
+    RollBack,
+    /// The owner sets a logger, or with none takes away the one that is there
+    Own(Option<u8>),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let kill = proptest::option::of((0..5_usize, any::<bool>()));
+    let release = (0..3_usize, 0..4_u8, kill).prop_map(|(image, answers, kill)| Event::Release {
+        image,
+        answers,
+        kill,
+    });
+    let own = proptest::option::of(0..2_u8).prop_map(Event::Own);
+    let event = prop_oneof![
+        5 => release, 2 => Just(Event::Promote), 3 => Just(Event::RollBack), 1 => own
+    ];
+    proptest::collection::vec(event, 1..9)
+}
+
+const IMAGES: [&str; 3] = [B, C, D];
+
+fn version_of(image: &str) -> &'static str {
+    ["v1", "v2", "v3"][IMAGES.iter().position(|one| *one == image).unwrap()]
+}
+
+/// As canary-rollback does it, in one patch.
+async fn roll_back(simulator: &Simulator) {
+    let service = Service::new(simulator.client(), None, "iris");
+    let observed = service.observe().await.unwrap();
+    let Some(baseline) = observed.image_of(observed.rolled_out()) else { return };
+    if observed.percent().is_none() || Some(baseline) == observed.image() {
+        return;
+    }
+    let image = observed.image().unwrap_or_default().to_owned();
+    let noted = observed.mark.logger.as_ref().filter(|_| observed.mark.is_of(&image));
+    let logger = observed.logger_without_canary(noted, observed.rolled_out());
+    let spec = DesiredSpec { logger: Some(logger), ..DesiredSpec::image(baseline) };
+    let restore = GuardedPatch::restore_at_zero(&observed, &spec);
+    let rejected = observed.mark.reject(&image, observed.latest());
+    let mut steps = vec![Action::Patch(restore), Action::Mark(Box::new(rejected))];
+    let rollback = |_: &Observed| Ok(steps.pop().unwrap_or(Action::Done(())));
+    service.reconcile(Duration::from_mins(1), rollback).await.unwrap();
+    let baseline = baseline.to_owned();
+    simulator.settle();
+    simulator.ask(&baseline, None);
+}
+
+fn version_in(url: &Value) -> Option<&str> {
+    url.as_str()?.strip_prefix("http://answer-counter.canary:8080/models/iris/")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn after_every_story_a_logger_names_the_image_that_it_belongs_to_or_is_its_owner_s(events in events()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let simulator = Simulator::new();
+            let mut owned: Option<Value> = None;
+            for event in &events {
+                match event {
+                    Event::Release { image, answers, kill } => {
+                        let answers = match answers {
+                            0 => Answers::default(),
+                            1 => counting(AnswersOf::New),
+                            2 => Answers { counter_is_silent: true, ..counting(AnswersOf::All) },
+                            _ => counting(AnswersOf::All),
+                        };
+                        let image = IMAGES[*image];
+                        let release = Release { run: "r".into(), run_uid: "r".into(), version: version_of(image).into(), ..Release::default() };
+                        let desired = Desired { answers, release, retry_rejected: true, when_busy: WhenBusy::Replace, ..desired(image) };
+                        let release = || async {
+                            let (service, mut desired) = (Service::new(simulator.client(), None, "iris"), desired.clone());
+                            let step = |observed: &Observed| { desired.learn(observed); next(&desired, observed, "now") };
+                            let _ = service.reconcile(Duration::from_mins(5), step).await;
+                        };
+                        if let Some((number, applied)) = kill {
+                            simulator.kill_at_write(*number, *applied);
+                            simulator.until_killed(release()).await;
+                        }
+                        release().await;
+                    }
+                    Event::Promote => {
+                        let (image, percent) = simulator.spec();
+                        if percent.is_some_and(|percent| percent > 0) {
+                            simulator.ask(&image, None);
+                        }
+                    }
+                    Event::RollBack => roll_back(&simulator).await,
+                    Event::Own(which) if simulator.service().is_some() => {
+                        let logger = which.map_or(Value::Null, |which| json!({"mode": "all", "url": format!("http://owner/{which}")}));
+                        simulator.set_logger(&logger);
+                        owned = which.map(|_| logger);
+                    }
+                    Event::Own(_) => {}
+                }
+                simulator.settle();
+                let (logger, (image, _)) = (simulator.logger(), simulator.spec());
+                if let Some(owned) = &owned {
+                    assert_eq!(&logger, owned, "{events:?}");
+                } else if !logger.is_null() {
+                    assert_eq!(version_in(&logger["url"]), Some(version_of(&image)), "{events:?}");
+                }
+                let sinks: BTreeMap<String, Value> = simulator.sinks();
+                for (image, sink) in sinks.iter().filter(|(_, sink)| version_in(sink).is_some()) {
+                    assert_eq!(version_in(sink), Some(version_of(image)), "{events:?}");
+                }
+            }
+        });
+    }
+}
