@@ -9,9 +9,9 @@ use step::SecretFolder;
 const EXAMPLES: &str = "\
 Fields of `extensions.event`, each a text, empty where the event has no such thing:
   type id source name correlationId hops service version versionLabel
-  bento bentoStore sha256 container                                        (requested)
+  bento bentoStore sha256 container expectAnswerShift                      (requested)
   image revision baselineRevision baselineImage weight startedAt
-  ladder climbed                                                  (canary.created|advanced)
+  ladder climbed answers                                          (canary.created|advanced)
   decision percent by reason                                            (decision.requested)
   by reason                                                             (rollback.requested)
 

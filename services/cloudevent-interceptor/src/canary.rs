@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     event::Event,
-    field::{Field, kind, missing, object, optional, percent, required, text, unreadable, written},
+    field::{
+        Field, kind, missing, object, optional, percent, prose, required, text, unreadable, written,
+    },
     patterns,
     refusal::Refusal,
 };
@@ -31,6 +33,8 @@ struct Canary<'a> {
     ladder: Field<'a>,
     #[serde(borrow, default, deserialize_with = "written")]
     climbed: Field<'a>,
+    #[serde(borrow, default, deserialize_with = "written")]
+    answers: Field<'a>,
 }
 
 /// A rung of `climbed`, as it was written.
@@ -90,6 +94,7 @@ impl Canary<'_> {
                 Some(raw) => climbed(raw, weight)?.to_string(),
                 None => String::new(),
             },
+            answers: answers(self.answers)?,
             ..event
         })
     }
@@ -106,6 +111,17 @@ fn ladder(field: Field<'_>) -> Result<String, Refusal> {
     })?;
     Ok(ladder.to_string())
 }
+
+/// Longer, a reason why answers are not compared tells nobody more.
+const MOST_OF_ANSWERS: usize = 200;
+
+/// A gate without a word about answers would look for some that nobody counts, and wait for them.
+fn answers(field: Field<'_>) -> Result<String, Refusal> {
+    let said = prose("canary.answers", field, MOST_OF_ANSWERS, ANSWERS)?;
+    Ok(if said.is_empty() { UNSAID.to_owned() } else { said })
+}
+
+const UNSAID: &str = "the release says nothing of its answers, so they are not compared";
 
 /// More than a hundred rungs take.
 const LONGEST: usize = 16 << 10;
@@ -166,4 +182,5 @@ const IMAGE: &str = "write it as REPOSITORY@sha256:DIGEST";
 const REVISION: &str = "write the name of a Knative revision, such as \"iris-predictor-00002\"";
 const TIME: &str = "write it as \"2026-11-24T06:07:00Z\"";
 const LADDER: &str = "write it as \"10,25,50,100\", or leave it out";
+const ANSWERS: &str = "write what canary-create reports: compared, observed, or in at most 200 characters why answers are not compared";
 const CLIMBED: &str = "write the rungs below this one, from the first on: [{\"weight\": 10, \"startedAt\": \"2026-11-24T06:07:00Z\"}]";

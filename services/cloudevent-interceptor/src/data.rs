@@ -10,7 +10,7 @@ use crate::{
     encoding::{refuse_mark, require_utf8},
     event::Event,
     event_type::EventType,
-    field::{Field, kind, missing, object, optional, required, unreadable, written},
+    field::{Field, boolean, kind, missing, object, optional, required, unreadable, written},
     patterns,
     people::Request,
     refusal::{Refusal, shown},
@@ -53,6 +53,8 @@ pub(crate) struct Data<'a> {
     bento: Field<'a>,
     #[serde(borrow, default, deserialize_with = "written")]
     container: Field<'a>,
+    #[serde(borrow, default, deserialize_with = "written")]
+    expect_answer_shift: Field<'a>,
     #[serde(borrow, default, deserialize_with = "written")]
     canary: Field<'a>,
     #[serde(borrow, default, deserialize_with = "written")]
@@ -104,7 +106,9 @@ impl Data<'_> {
             Some(brought) => container(brought.get(), &event.service)?,
             None => String::new(),
         };
-        let event = Event { container, ..event };
+        let shift = boolean("expectAnswerShift", self.expect_answer_shift, SHIFT)?;
+        let expect_answer_shift = if shift { "true".to_owned() } else { String::new() };
+        let event = Event { container, expect_answer_shift, ..event };
         let Some(bento) = self.bento else {
             return Ok(Event { bento: format!("{}:{}", event.service, event.version), ..event });
         };
@@ -125,6 +129,7 @@ impl Data<'_> {
 
 const SERVICE: &str = "write the InferenceService's name: at most 46 lower-case letters, digits and `-`, a letter first, no `-` at the end";
 const VERSION: &str = "write a string of at most 128 letters, digits, `_`, `.` and `-`, the first none of `.` and `-`: \"1.10\" in quotes, not 1.10";
+const SHIFT: &str = "write true without quotes where this version is meant to answer in another way, or leave it out";
 const TAG: &str = "write it as NAME:VERSION, such as \"iris_classifier:v2\"";
 const STORE: &str = "write it as s3://BUCKET or s3://BUCKET/PREFIX";
 const SHA256: &str = "write the archive's digest as 64 lower-case hex digits";

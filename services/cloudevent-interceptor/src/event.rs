@@ -22,6 +22,8 @@ pub(crate) struct Event {
     pub(crate) sha256: String,
     /// JSON, as the step takes it
     pub(crate) container: String,
+    /// `true`, or empty
+    pub(crate) expect_answer_shift: String,
     pub(crate) image: String,
     pub(crate) revision: String,
     pub(crate) baseline_revision: String,
@@ -33,6 +35,8 @@ pub(crate) struct Event {
     pub(crate) ladder: String,
     /// As crate `ladder` writes it; empty on the first rung
     pub(crate) climbed: String,
+    /// Whether answers are compared, or why not, in one line
+    pub(crate) answers: String,
     pub(crate) decision: String,
     /// Up to which percent the decision counts; empty where it counts up to 100
     pub(crate) percent: String,

@@ -67,6 +67,15 @@ pub(crate) fn prose(
     Ok(short(&text.replace("$(", "$ ("), most))
 }
 
+/// `true` or `false`, which a field that is not there means.
+pub(crate) fn boolean(name: &str, field: Field<'_>, hint: &str) -> Result<bool, Refusal> {
+    let Some(raw) = field.map(RawValue::get) else { return Ok(false) };
+    serde_json::from_str(raw).map_err(|_| {
+        let what = format!("`{name}` is {}, not a boolean: `{}`", kind(raw), shown(raw));
+        Refusal::invalid(what, hint)
+    })
+}
+
 /// A whole number in this range; nothing where the field is not there.
 pub(crate) fn percent(
     name: &str,
@@ -142,6 +151,20 @@ mod tests {
         }
         assert_eq!((of("100", 1..=100), of("0", 1..=100)), (Some(100), None));
         assert_eq!(percent("percent", None, 1..=100), Ok(None));
+    }
+
+    #[test]
+    fn a_boolean_is_written_as_one() {
+        let of = |json: &str| boolean("expectAnswerShift", Some(&raw(json)), "write true or false");
+        assert_eq!((of("true"), of(" false "), of("false")), (Ok(true), Ok(false), Ok(false)));
+        assert_eq!(boolean("expectAnswerShift", None, ""), Ok(false));
+        for other in ["\"true\"", "1", "null", "{}", "[true]"] {
+            let line = of(other).unwrap_err().line();
+            assert!(
+                line.contains("not a boolean") && line.ends_with("write true or false"),
+                "{line}"
+            );
+        }
     }
 
     #[test]

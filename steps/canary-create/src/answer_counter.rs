@@ -49,10 +49,11 @@ pub(crate) struct AnswerCounter {
 }
 
 impl AnswerCounter {
-    /// The path of a logger says whose answers it sends, so that the address has none.
+    /// The path of a logger says whose answers it sends, so that the address has none. No TLS: for it `KServe`'s
+    /// agent opens a connection for each answer, and keeps it.
     pub(crate) fn read(text: &str) -> Result<Url, &'static str> {
         let url: Url = text.parse().map_err(|_| ADDRESS)?;
-        let is_plain = matches!(url.scheme(), "http" | "https")
+        let is_plain = url.scheme() == "http"
             && url.has_host()
             && url.path() == "/"
             && url.query().is_none()
@@ -73,7 +74,7 @@ impl AnswerCounter {
         if let Some(port) = url.port() {
             host = format!("{host}:{port}");
         }
-        Self { base: format!("{}://{host}", url.scheme()), host }
+        Self { base: format!("http://{host}"), host }
     }
 
     /// Whether it is there. Answers that nobody takes would heap up in the model's own pod.
@@ -111,4 +112,60 @@ async fn is_answered<T: Future<Output = Result<()>>>(ask: impl Fn() -> T, host: 
 }
 
 const ADDRESS: &str =
-    "write it as http://HOST:PORT, without a path, such as http://answer-counter:8080";
+    "write it as http://HOST:PORT, without TLS and without a path, such as http://answer-counter:8080";
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn of(text: &str) -> Option<String> {
+        Some(AnswerCounter::of(&AnswerCounter::read(text).ok()?, "canary").base)
+    }
+
+    #[test]
+    fn a_name_without_a_dot_is_a_service_of_the_run_s_namespace() {
+        for (text, base) in [
+            ("http://answer-counter:8080", "http://answer-counter.canary:8080"),
+            ("http://answer-counter:8080/", "http://answer-counter.canary:8080"),
+            ("http://answer-counter", "http://answer-counter.canary"),
+            ("http://answer-counter.site:8080", "http://answer-counter.site:8080"),
+            ("http://10.0.0.7:8080", "http://10.0.0.7:8080"),
+            ("http://[fd00::7]:8080", "http://[fd00::7]:8080"),
+        ] {
+            assert_eq!(of(text).as_deref(), Some(base), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_more_than_one_is_refused() {
+        for text in [
+            "https://answer-counter:8080", // the agent would open a connection for each answer
+            "http://answer-counter:8080/answers",
+            "http://answer-counter:8080/?x=1",
+            "http://answer-counter:8080/#x",
+            "http://ada:secret@answer-counter:8080",
+            "answer-counter:8080",
+            "ftp://answer-counter",
+            "http://",
+            "compared",
+        ] {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_asked_three_times_before_it_counts_as_away() {
+        for (answers_at, is_there, asked) in [(1, true, 1), (3, true, 3), (4, false, 3)] {
+            let tries = Cell::new(0);
+            let ask = || {
+                tries.set(tries.get() + 1);
+                let is_answered = tries.get() >= answers_at;
+                async move { if is_answered { Ok(()) } else { Err(anyhow!("connection refused")) } }
+            };
+            assert_eq!(is_answered(ask, "answer-counter.canary:8080").await, is_there);
+            assert_eq!(tries.get(), asked);
+        }
+    }
+}

@@ -11,7 +11,10 @@ use cloudevent::{
 use inference_service::{Mark, Observed, has_digest};
 use ladder::{Climbed, Rung};
 use serde_json::{Value, json};
-use step::{OwnRun, text::short};
+use step::{
+    OwnRun,
+    text::{from_trigger, short},
+};
 
 use crate::{args::EventArgs, desired::Desired};
 
@@ -19,6 +22,7 @@ const ADVANCED: &str = "build.canary.release.canary.advanced.v1";
 
 /// As the schema has it.
 const LONGEST_REASON: usize = 1024;
+const LONGEST_OF_ANSWERS: usize = 200;
 
 pub(crate) struct AdvanceEvent<'a> {
     pub(crate) desired: &'a Desired,
@@ -105,6 +109,7 @@ impl AdvanceEvent<'_> {
             "revision": desired.canary,
             "baselineRevision": first(&[given, noted, recorded]),
             "baselineImage": Some(baseline_image).filter(|image| has_digest(image)),
+            "answers": context.answers.as_deref().map(answers),
         }))
     }
 
@@ -146,6 +151,11 @@ impl AdvanceEvent<'_> {
     }
 }
 
+/// As the event before it had it, which a Trigger has handed over.
+fn answers(text: &str) -> String {
+    short(&from_trigger(text), LONGEST_OF_ANSWERS)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -167,6 +177,7 @@ mod tests {
         EventArgs {
             started_at: started_at.parse().ok(),
             climbed: climbed.parse().ok(),
+            answers: Some("compared".into()),
             reason: Some("errors: 0.2 %\nof at most 1 %".into()),
             chain: ChainArgs {
                 causation_id: Some("created 7".into()),
@@ -236,6 +247,7 @@ mod tests {
                     "climbed": [{"weight": 10, "startedAt": EARLY}, {"weight": 25, "startedAt": LATE}],
                     "startedAt": null,
                     "revision": "iris-predictor-00002", "baselineRevision": "iris-predictor-00001", "baselineImage": B,
+                    "answers": "compared",
                 },
                 "gate": {"reason": "errors: 0.2 % | of at most 1 %"},
             })
@@ -247,6 +259,15 @@ mod tests {
         assert_eq!(extension("correlationid"), Some("r-1".into()));
         assert_eq!(extension("causationid"), Some("created 7".into()));
         assert_eq!(draft.source, "/tekton/models/pipelines/canary-promotion");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_answers_is_repeated_as_it_was_and_nothing_where_it_was_not_said() {
+        let said = |text: &str| EventArgs { answers: Some(text.into()), ..context("", EARLY) };
+        let (_, data) = draft(desired(10), &said("at $$(HOST), no"), 25).await;
+        assert_eq!(data["canary"]["answers"], "at $(HOST), no");
+        let (_, data) = draft(desired(10), &EventArgs::default(), 25).await;
+        assert_eq!(data["canary"].get("answers"), None);
     }
 
     #[tokio::test]
@@ -265,7 +286,8 @@ mod tests {
     #[tokio::test]
     async fn every_event_keeps_to_the_schema_of_its_type() {
         let schema = schema();
-        let long = EventArgs { reason: Some("é\n".repeat(3000)), ..context("", "") };
+        let text = || Some("é\n".repeat(3000));
+        let long = EventArgs { reason: text(), answers: text(), ..context("", "") };
         let climbed = format!("0@{EARLY},10@{EARLY}");
         for context in [long, context(&climbed, LATE), EventArgs::default()] {
             for (judged, weight) in [(0, 10), (10, 25), (25, 50), (50, 100), (50, 10)] {

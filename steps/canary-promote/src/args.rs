@@ -84,6 +84,9 @@ pub(crate) struct EventArgs {
     /// Rungs below that one: 10@2026-11-24T09:30:00Z,25@2026-11-24T09:41:00Z
     #[arg(long, value_name = "RUNGS")]
     pub(crate) climbed: Option<Climbed>,
+    /// Whether answers are compared, as canary-create says
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) answers: Option<String>,
     /// What the gate's verdict rests on
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,

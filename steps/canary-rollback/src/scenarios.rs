@@ -1,5 +1,6 @@
 //! Whole rollbacks on the simulator.
 
+mod answers;
 mod container;
 mod identity;
 mod sweep;
@@ -8,7 +9,7 @@ mod undo;
 use std::time::Duration;
 
 use inference_service::{
-    Action, Fields, Mark, PROGRESS_DEADLINE, Release,
+    Action, Fields, LoggerChange, Mark, PROGRESS_DEADLINE, Release,
     simulator::{Behaviour, NAMESPACE, Simulator},
 };
 use proptest::prelude::*;

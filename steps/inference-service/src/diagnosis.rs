@@ -9,10 +9,10 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Event, Pod};
 use step::text::clean;
 
 use self::known_causes::{
-    FINAL, GracePeriod, HEALS, MAY_BE_SCALED_UP, MEMORY, NODES, Reporter, SLOW, known,
+    AGENT_HINT, FINAL, GracePeriod, HEALS, MAY_BE_SCALED_UP, MEMORY, NODES, Reporter, SLOW, known,
 };
 use crate::{
-    objects::{CONTAINER, Condition, condition, is_true},
+    objects::{AGENT, CONTAINER, Condition, condition, is_true},
     observed::Observed,
 };
 
@@ -95,10 +95,13 @@ impl Observed {
 
     /// What keeps pods of the latest revision from being ready
     fn finding(&self, conditions: &[Condition]) -> Option<Finding> {
-        let unready = self.pods.iter().filter(|pod| !is_ready(pod));
-        let container = unready.filter_map(container_of).max_by_key(|status| status.restart_count);
-        container
-            .and_then(of_container)
+        let unready = || self.pods.iter().filter(|pod| !is_ready(pod));
+        let container = |name| {
+            let statuses = unready().filter_map(|pod| container_of(pod, name));
+            statuses.max_by_key(|status| status.restart_count).and_then(of_container)
+        };
+        container(CONTAINER)
+            .or_else(|| container(AGENT).map(of_agent))
             .or_else(|| self.of_events())
             .or_else(|| self.of_scheduler(conditions))
             .or_else(|| of_conditions(conditions))
@@ -223,9 +226,15 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-fn container_of(pod: &Pod) -> Option<&ContainerStatus> {
+fn container_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.name == CONTAINER)
+    statuses.iter().find(|status| status.name == name)
+}
+
+/// The model may be well, and its pod is not ready all the same.
+fn of_agent(found: Finding) -> Finding {
+    let why = format!("container `{AGENT}`, which KServe adds for a logger: {}", found.why);
+    Finding { why, hint: AGENT_HINT, ..found }
 }
 
 /// What the container's own state says: it exits, or cannot be started.
@@ -315,7 +324,7 @@ fn of_conditions(conditions: &[Condition]) -> Option<Finding> {
 /// container counts as ready from its start.
 fn of_pods(pods: &[Pod]) -> Option<Finding> {
     let is_slow = |pod: &Pod| {
-        let runs = container_of(pod)
+        let runs = container_of(pod, CONTAINER)
             .and_then(|status| status.state.as_ref())
             .is_some_and(|state| state.running.is_some());
         let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());

@@ -13,6 +13,9 @@ pub(crate) const FIELD_MANAGER: &str = "kanaria.dev/canary";
 /// The container that carries the model. KServe gives a single container this name.
 pub const CONTAINER: &str = "kserve-container";
 
+/// The one that KServe's webhook adds to the pods of a service with a logger, and to no revision.
+pub(crate) const AGENT: &str = "agent";
+
 /// Gives the routes `latest` and `prev` addresses of their own.
 pub const TAG_ROUTING: &str = "serving.kserve.io/enable-tag-routing";
 

@@ -106,6 +106,17 @@ fn name_and_version_are_enough_and_name_the_rest() {
 }
 
 #[test]
+fn a_shift_that_is_meant_is_a_text_for_the_triggers() {
+    let with = |shift: Value| {
+        let data =
+            json!({ "serviceName": "iris", "serviceVersion": "v2", "expectAnswerShift": shift });
+        requested("data", data).unwrap().expect_answer_shift
+    };
+    assert_eq!((with(json!(true)).as_str(), with(json!(false)).as_str()), ("true", ""));
+    assert_eq!(requested("id", json!("7")).unwrap().expect_answer_shift, "");
+}
+
+#[test]
 fn every_field_that_a_binding_may_read_is_a_text() {
     let event = serde_json::to_value(requested("id", json!("7")).unwrap()).unwrap();
     let names: Vec<_> = event.as_object().unwrap().keys().cloned().collect();

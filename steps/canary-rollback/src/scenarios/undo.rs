@@ -3,7 +3,7 @@
 use super::*;
 use crate::desired::Undo;
 
-fn undo() -> Desired {
+pub(super) fn undo() -> Desired {
     undo_of("")
 }
 

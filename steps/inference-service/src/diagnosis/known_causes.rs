@@ -43,6 +43,7 @@ pub(crate) const OBJECT: &str =
 pub(crate) const MEMORY: &str = "let `container` bring it more memory";
 pub(crate) const SLOW: &str = "a model that needs longer wants a longer `start-timeout`";
 pub(crate) const COMMAND: &str = "repair the image's command: it must be there, be executable, and be built for the platform of the nodes";
+pub(crate) const AGENT_HINT: &str = "KServe's ConfigMap `inferenceservice-config` has its image and resources, under `agent` and `logger`; without `answers` no release adds it";
 pub(crate) const NODES: &str =
     "correct the service's node selector, affinity or tolerations, or give the cluster such a node";
 

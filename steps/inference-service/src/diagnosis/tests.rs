@@ -84,6 +84,36 @@ fn a_crash_is_reported_by_code_and_last_lines_and_is_hopeless_after_three_restar
     }
 }
 
+#[test]
+fn what_keeps_the_agent_from_running_is_not_taken_for_the_model_s_fault() {
+    let pod = |container: &Value, agent: &Value| {
+        let mut pod = with_container(container);
+        let statuses = pod["status"]["containerStatuses"].as_array_mut().unwrap();
+        let mut status =
+            json!({"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0});
+        status.as_object_mut().unwrap().extend(agent.as_object().unwrap().clone());
+        statuses.insert(0, status);
+        observed(&json!([]), pod).diagnosis().unwrap()
+    };
+    let runs = json!({"state": {"running": {}}, "ready": true});
+    let missing = json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "kserve/agent:latest: not found"}}});
+    let why = "container `agent`, which KServe adds for a logger: its image cannot be pulled: kserve/agent:latest: not found";
+    let wanted = Diagnosis { why: why.into(), is_final: true, hint: AGENT_HINT };
+    assert_eq!(pod(&runs, &missing), wanted);
+    assert!(pod(&runs, &exits(2)).why.starts_with(
+        "container `agent`, which KServe adds for a logger: its container exits with code 1"
+    ));
+    assert!(
+        pod(&exits(1), &missing).why.starts_with("its container exits"),
+        "the model's comes first"
+    );
+    let starts = json!({"state": {"running": {}}});
+    assert_eq!(
+        pod(&runs, &starts).why,
+        "its container runs, but its readiness probe does not pass yet"
+    );
+}
+
 /// As Kubernetes 1.34, Knative Serving 1.21, containerd and registries write it
 const TEXTS: &[(Reporter, &str, GracePeriod, &str)] = &[
     (

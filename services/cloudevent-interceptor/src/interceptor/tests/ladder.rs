@@ -92,6 +92,22 @@ fn a_rung_s_event_hands_over_the_ladder_and_what_was_climbed_of_it() {
 }
 
 #[test]
+fn whether_answers_are_compared_is_handed_over_in_one_line() {
+    for (written, read) in [
+        ("compared", "compared"),
+        ("observed", "observed"),
+        ("", "the release says nothing of its answers, so they are not compared"),
+        ("(none)", "the release says nothing of its answers, so they are not compared"),
+        ("the service has\na $(logger) of its own", "the service has | a $ (logger) of its own"),
+    ] {
+        assert_eq!(advanced("answers", json!(written)).unwrap().answers, read, "{written:?}");
+    }
+    let mut canary = canary();
+    canary["answers"] = json!("é".repeat(200));
+    assert_eq!(created(&canary).unwrap().answers, "é".repeat(200));
+}
+
+#[test]
 fn all_requests_may_be_a_rung_that_is_watched() {
     assert_eq!(advanced("weight", json!(100)).unwrap().weight, "100");
     let mut canary = canary();
@@ -130,6 +146,13 @@ fn a_fault_of_a_rung_is_named_with_what_to_write() {
         ("ladder", json!("100"), "`canary.ladder` does not fit"),
         ("ladder", json!("10;25"), "`10;25` is not a valid percent"),
         ("ladder", json!("9".repeat(9999)), "`canary.ladder` does not fit"),
+        ("answers", json!(true), "`canary.answers` is a boolean, not a string: `true`"),
+        ("answers", Value::Null, "`canary.answers` is null"),
+        (
+            "answers",
+            json!("é".repeat(201)),
+            "`canary.answers` has more than 200 characters; write what canary-create reports",
+        ),
         ("climbed", json!("(none)"), "`canary.climbed` is missing; write the rungs below this one"),
         ("climbed", Value::Null, "`canary.climbed` is null, not a list"),
         ("climbed", json!("10@2026-11-24T05:50:00Z"), "`canary.climbed` is a string, not a list"),
@@ -174,6 +197,17 @@ proptest! {
             "weight": rung.percent, "startedAt": rung.started_at.to_string(),
         })).collect();
         prop_assert_eq!(read, rungs);
+    }
+
+    /// From rung to rung it goes through a Trigger and the step that climbs.
+    #[test]
+    fn what_is_said_of_answers_is_one_line_and_the_same_on_every_rung(
+        text in "(\\PC|[$(\n\t\r\u{1b}\u{202e}\u{200b}\"\\\\]){0,200}",
+    ) {
+        let first = advanced("answers", json!(text)).unwrap().answers;
+        prop_assert!(!first.contains(char::is_control) && !first.contains("$("), "{:?}", first);
+        prop_assert!(first.chars().count() <= 200, "{:?}", first);
+        prop_assert_eq!(&advanced("answers", json!(first)).unwrap().answers, &first);
     }
 
     #[test]

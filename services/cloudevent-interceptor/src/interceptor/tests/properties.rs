@@ -36,14 +36,14 @@ fn draft() -> impl Strategy<Value = Draft> {
             prop::option::of(Just("application/json; charset=utf-8".to_owned())),
         ),
         (extensions, correlation, prop::option::of(0..8_i64)),
-        ("[a-z]([a-z0-9-]{0,44}[a-z0-9])?", "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "\\PC{0,30}"),
+        ("[a-z]([a-z0-9-]{0,44}[a-z0-9])?", "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "\\PC{0,30}", any::<bool>()),
     )
         .prop_map(
             |(
                 (id, source),
                 (subject, datacontenttype),
                 (extensions, correlation, hops),
-                (service, version, more),
+                (service, version, more, shift),
             )| {
                 let mut extensions: Vec<_> = extensions.into_iter().collect();
                 extensions.extend(
@@ -51,7 +51,7 @@ fn draft() -> impl Strategy<Value = Draft> {
                 );
                 extensions.extend(hops.map(|hops| ("chainhops".to_owned(), hops.into())));
                 let data =
-                    json!({ "serviceName": service, "serviceVersion": version, "more": more });
+                    json!({ "serviceName": service, "serviceVersion": version, "more": more, "expectAnswerShift": shift });
                 Draft {
                     id,
                     source,

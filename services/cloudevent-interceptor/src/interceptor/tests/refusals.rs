@@ -88,6 +88,12 @@ fn a_fault_of_the_data_is_named_with_what_to_write() {
         (with(json!({ "bento": { "tag": "a:b", "sha256": "x" } })), "`bento.sha256` does not fit"),
         (with(json!({ "container": null })), "`container` is not an object"),
         (with(json!({ "container": { "image": "x" } })), "and not `image`"),
+        (
+            with(json!({ "expectAnswerShift": "true" })),
+            "`expectAnswerShift` is a string, not a boolean: `\"true\"`; write true without quotes",
+        ),
+        (with(json!({ "expectAnswerShift": 1 })), "`expectAnswerShift` is a number"),
+        (with(json!({ "expectAnswerShift": null })), "`expectAnswerShift` is null"),
     ] {
         let line = requested("data", data.clone()).unwrap_err();
         assert!(line.contains(text), "{data}: {line}");
