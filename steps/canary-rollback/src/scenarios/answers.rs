@@ -18,7 +18,7 @@ fn owners() -> Value {
 fn with_loggers(state: &str, baseline: &Value, canary: &Value) -> Simulator {
     let simulator = Simulator::new();
     simulator.serve(A);
-    simulator.set_logger(baseline);
+    simulator.edit(|service| service["spec"]["predictor"]["logger"] = baseline.clone());
     simulator.serve(B);
     if state == "never ready" {
         simulator.behave(C, Behaviour::NeverReady);
@@ -84,7 +84,7 @@ async fn image_and_logger_go_back_in_one_patch() {
     run(&simulator, by_image(C)).await.unwrap();
     let revisions = simulator.revisions();
     let last = revisions.last().unwrap();
-    assert_eq!(last, "iris-predictor-00005", "one revision restores both: {revisions:?}");
+    assert_eq!(last, "iris-predictor-00004", "one revision restores both: {revisions:?}");
 }
 
 #[tokio::test(start_paused = true)]
