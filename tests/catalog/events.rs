@@ -94,6 +94,7 @@ fn example(value: &str) -> String {
         ("name", "release-6e8bc430"),
         ("status", "Failed"),
         ("reason", "StepFailed"),
+        ("answers", "compared"),
     ];
     let mut value = value.to_owned();
     for reference in references(&value.clone()) {

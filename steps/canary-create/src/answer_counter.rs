@@ -111,8 +111,7 @@ async fn is_answered<T: Future<Output = Result<()>>>(ask: impl Fn() -> T, host: 
     false
 }
 
-const ADDRESS: &str =
-    "write it as http://HOST:PORT, without TLS and without a path, such as http://answer-counter:8080";
+const ADDRESS: &str = "write it as http://HOST:PORT, without TLS and without a path, such as http://answer-counter:8080";
 
 #[cfg(test)]
 mod tests {

@@ -55,6 +55,18 @@ fn a_start_timeout_is_one_that_knative_takes() {
 }
 
 #[test]
+fn the_answer_counter_s_address_is_plain_and_its_services_are_new_or_all() {
+    let answers = |url| run(&["--service=iris", IMAGE, "--answers", url]);
+    for url in ["https://answer-counter:8080", "http://answer-counter/path", "answer-counter"] {
+        assert_eq!(answers(url).0, 2, "{url}");
+    }
+    let (_, url) = answers("http://ada:hunter2@answer-counter:8080");
+    assert!(!url.contains("hunter2"), "{url}");
+    let (_, of) = run(&["--service=iris", IMAGE, "--answers-of=some"]);
+    assert_snapshot!(url + &of);
+}
+
+#[test]
 fn port_is_not_set_as_a_variable() {
     let (code, text) = run(&["--service=iris", IMAGE, "--env=PORT=80"]);
     assert_eq!(code, 2);

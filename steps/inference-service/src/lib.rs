@@ -17,7 +17,8 @@
 //! - `diagnosis`: why a revision does not start, and whether waiting helps
 //! - `unfinished_canary`: a canary that has not ended, and the runs that will end it
 //! - `room`: pods for a canary before its share of the requests grows
-//! - `logger`: whose a logger is, and which belongs to an image
+//! - `logger`: the logger that sends answers to be counted, and its url
+//! - `service_logger`: whose the logger of a service is, and what becomes of it with a canary
 //! - `desired`: what there shall be in the spec
 //! - `patch`: JSON Patches with `test` preconditions
 //! - `action`: what a step wants to happen next
@@ -46,6 +47,7 @@ mod preview;
 mod reconcile;
 mod room;
 mod route;
+mod service_logger;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
 mod stop_switch;
