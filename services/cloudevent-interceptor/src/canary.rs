@@ -121,7 +121,7 @@ fn answers(field: Field<'_>) -> Result<String, Refusal> {
     Ok(if said.is_empty() { UNSAID.to_owned() } else { said })
 }
 
-const UNSAID: &str = "the release says nothing of its answers, so they are not compared";
+const UNSAID: &str = "the event does not say whether answers are counted";
 
 /// More than a hundred rungs take.
 const LONGEST: usize = 16 << 10;

@@ -1,6 +1,6 @@
 //! The answer-counter: where it is, whether it is there, and which services may send to it.
 
-use std::{future::Future, net::IpAddr, time::Duration};
+use std::{fs, future::Future, net::IpAddr, time::Duration};
 
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
@@ -44,7 +44,9 @@ pub(crate) enum AnswersOf {
 /// The address of an answer-counter, such as `http://answer-counter.canary:8080`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AnswerCounter {
+    /// What the path of a logger is put to
     pub(crate) base: String,
+    /// With its port, for people
     pub(crate) host: String,
 }
 
@@ -63,18 +65,27 @@ impl AnswerCounter {
         if is_plain { Ok(url) } else { Err(ADDRESS) }
     }
 
-    /// As pods of every namespace find it: a name of one word is a Service beside the run.
-    pub(crate) fn of(url: &Url, namespace: &str) -> Self {
+    /// As the pod of this run sees it.
+    pub(crate) fn here(url: &Url, namespace: &str) -> Self {
+        let resolver = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        Self::of(url, namespace, cluster_domain(&resolver))
+    }
+
+    /// As pods of every namespace find it: a name of one word is a Service beside the run. Its whole name, with the
+    /// dot that ends it, is one question to the resolver; with a shorter one, each answer that cannot be sent is eight.
+    pub(crate) fn of(url: &Url, namespace: &str, domain: Option<&str>) -> Self {
         let name = url.host_str().unwrap_or_default();
         let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-        let mut host = name.to_owned();
-        if !name.contains('.') && !is_address {
-            host = format!("{name}.{namespace}");
+        let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+        if name.contains('.') || is_address {
+            let host = format!("{name}{port}");
+            return Self { base: format!("http://{host}"), host };
         }
-        if let Some(port) = url.port() {
-            host = format!("{host}:{port}");
+        let whole = domain.map_or_else(String::new, |domain| format!(".svc.{domain}."));
+        Self {
+            base: format!("http://{name}.{namespace}{whole}{port}"),
+            host: format!("{name}.{namespace}{port}"),
         }
-        Self { base: format!("http://{host}"), host }
     }
 
     /// Whether it is there. Answers that nobody takes would heap up in the model's own pod.
@@ -86,7 +97,8 @@ impl AnswerCounter {
     async fn ask(&self) -> Result<()> {
         // One provider for the process; a second call finds it there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = format!("{}/healthz", self.base);
+        // NO_PROXY has the cluster's domain without the dot that ends it.
+        let url = format!("{}/healthz", self.base.replace(".:", ":").trim_end_matches('.'));
         let builder = Client::builder().redirect(Policy::none()).timeout(ANSWERS_WITHIN);
         let builder = match Proxies::from_env().to(&url) {
             Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.secret_url())?),
@@ -111,6 +123,14 @@ async fn is_answered<T: Future<Output = Result<()>>>(ask: impl Fn() -> T, host: 
     false
 }
 
+/// The domain of the cluster that a pod is in, by the names among which its resolver looks.
+fn cluster_domain(resolver: &str) -> Option<&str> {
+    let lists = resolver.lines().filter_map(|line| line.strip_prefix("search"));
+    let domains =
+        lists.flat_map(str::split_whitespace).filter_map(|name| name.strip_prefix("svc."));
+    domains.map(|domain| domain.trim_end_matches('.')).find(|domain| !domain.is_empty())
+}
+
 const ADDRESS: &str = "write it as http://HOST:PORT, without TLS and without a path, such as http://answer-counter:8080";
 
 #[cfg(test)]
@@ -120,7 +140,24 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Option<String> {
-        Some(AnswerCounter::of(&AnswerCounter::read(text).ok()?, "canary").base)
+        Some(AnswerCounter::of(&AnswerCounter::read(text).ok()?, "canary", None).base)
+    }
+
+    #[test]
+    fn in_a_pod_a_service_has_its_whole_name() {
+        let resolver = "nameserver 10.43.0.10\nsearch models.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n";
+        assert_eq!(cluster_domain(resolver), Some("cluster.local"));
+        for other in ["", "search", "search example.org", "nameserver svc.x", "search svc."] {
+            assert_eq!(cluster_domain(other), None, "{other}");
+        }
+        let of = |text: &str| {
+            let url = AnswerCounter::read(text).unwrap();
+            AnswerCounter::of(&url, "canary", cluster_domain(resolver))
+        };
+        let counter = of("http://answer-counter:8080");
+        assert_eq!(counter.base, "http://answer-counter.canary.svc.cluster.local.:8080");
+        assert_eq!(counter.host, "answer-counter.canary:8080");
+        assert_eq!(of("http://counter.site:8080").base, "http://counter.site:8080");
     }
 
     #[test]

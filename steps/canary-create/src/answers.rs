@@ -45,10 +45,10 @@ impl Desired {
         answers_url(base, &observed.namespace, &observed.name, &self.release.version)
     }
 
-    /// `compared` or `observed`, empty where that is off, or why the answers are not compared: as the revisions
-    /// show it, whoever made them.
+    /// `compared` or `observed`, or why the answers are not compared: as the revisions show it, whoever made them.
+    /// Never empty, which a gate would take for a run of its own.
     pub(crate) fn answers(&self, observed: &Observed, outcome: &str) -> String {
-        let Some(counter) = &self.answers.counter else { return String::new() };
+        let Some(counter) = &self.answers.counter else { return "answers are not counted".into() };
         let state = if self.answers.shift_is_expected { "observed" } else { "compared" };
         let why = match outcome {
             "canary" => self.not_compared(observed, counter),
@@ -67,7 +67,7 @@ impl Desired {
         if observed.is_owners(&logger) {
             return Some("the service has a logger of its own, so answers are not compared".into());
         }
-        let Some(counted) = observed.counted_version(&logger) else {
+        let Some(named) = observed.counted_version(&logger) else {
             return Some(if self.sink(observed).is_none() {
                 "the release has no version to count by, so answers are not compared".into()
             } else if self.answers.counter_is_silent {
@@ -76,9 +76,9 @@ impl Desired {
                 "the service has no logger, which only `answers-of` `all` would add, so answers are not compared".into()
             });
         };
-        if counted != *version {
+        if named != *version {
             return Some(format!(
-                "answers are counted as those of version {counted}, so they are not compared"
+                "answers are counted as those of version {named}, so they are not compared"
             ));
         }
         match observed.counted_version(&before) {

@@ -78,7 +78,7 @@ async fn create(args: Args) -> Result<Outcome> {
         outdated: String::new(),
     };
     let client = connect().await?;
-    let counter = args.answers.map(|url| AnswerCounter::of(&url, client.default_namespace()));
+    let counter = args.answers.map(|url| AnswerCounter::here(&url, client.default_namespace()));
     desired.answers.counter = counter;
     let service = Service::new(client, args.namespace, &args.service).with_stop_switch();
     if args.dry_run {

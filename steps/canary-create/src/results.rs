@@ -32,7 +32,7 @@ pub(crate) struct Results {
     /// When the canary got its first requests, or was out at 0 %, RFC 3339
     #[arg(long)]
     pub(crate) result_started_at: ResultFile,
-    /// Whether answers are compared: compared, observed (the same, and a shift is meant), empty (off), or why not
+    /// Whether answers are compared: compared, observed (the same, and a shift is meant), or why not
     #[arg(long)]
     pub(crate) result_answers: ResultFile,
     /// canary, first or unchanged

@@ -232,9 +232,9 @@ fn container_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
 }
 
 /// The model may be well, and its pod is not ready all the same.
-fn of_agent(found: Finding) -> Finding {
-    let why = format!("container `{AGENT}`, which KServe adds for a logger: {}", found.why);
-    Finding { why, hint: AGENT_HINT, ..found }
+fn of_agent(Finding { why, grace_period, .. }: Finding) -> Finding {
+    let why = format!("container `{AGENT}`, which KServe adds for a logger: {why}");
+    Finding { why, grace_period, hint: AGENT_HINT }
 }
 
 /// What the container's own state says: it exits, or cannot be started.

@@ -81,7 +81,7 @@ mod tests {
     use crate::logger::answers_url;
 
     /// A service with this logger, and a baseline `b` with these annotations.
-    fn observed(logger: Value, annotations: &Value) -> Observed {
+    fn observed(logger: &Value, annotations: &Value) -> Observed {
         let service =
             json!({"metadata": {"name": "iris"}, "spec": {"predictor": {"logger": logger}}});
         let revision = json!({"metadata": {"name": "b", "annotations": annotations}, "spec": {}});
@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn a_revision_s_logger_is_what_its_annotations_say() {
-        let of = |annotations: Value| observed(Value::Null, &annotations).logger_of("b");
+        let of = |annotations: Value| observed(&Value::Null, &annotations).logger_of("b");
         assert_eq!(of(json!({"a": "1"})), Some(Value::Null));
         assert_eq!(of(json!({LOGGER: "true"})), Some(json!({})));
         let all = json!({LOGGER: "true", URL: "http://x", MODE: "all", HEADERS: "a,b"});
         let wanted = json!({"url": "http://x", "mode": "all", "metadataHeaders": ["a", "b"]});
         assert_eq!(of(all), Some(wanted));
-        assert_eq!(observed(Value::Null, &json!({})).logger_of("gone"), None);
+        assert_eq!(observed(&Value::Null, &json!({})).logger_of("gone"), None);
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             (&owners, change(&v1, &v2), &of_v1, &owners),
             (&owners, None, &of_v1, &owners),
         ] {
-            let observed = observed(now.clone(), annotations);
+            let observed = observed(now, annotations);
             let found = observed.logger_without_canary(noted.as_ref(), "b");
             assert_eq!(&found, wanted, "{now} {noted:?} {annotations}");
             let gone = observed.logger_without_canary(noted.as_ref(), "gone");

@@ -10,7 +10,7 @@ use crate::answer_counter::{AnswerCounter, Answers, AnswersOf};
 
 fn counter() -> AnswerCounter {
     let url = AnswerCounter::read("http://answer-counter:8080").unwrap();
-    AnswerCounter::of(&url, "canary")
+    AnswerCounter::of(&url, "canary", None)
 }
 
 /// Counts answers, of new services or of all.
@@ -127,7 +127,7 @@ async fn where_nothing_is_counted_any_more_our_logger_goes_with_the_next_image()
     let off = of_version(C, "v2", Answers::default());
     let without_a_version = of_version(C, "", counting(AnswersOf::All));
     for (desired, said) in [
-        (off, ""),
+        (off, "answers are not counted"),
         (without_a_version, "the release has no version to count by, so answers are not compared"),
     ] {
         let simulator = counted().await;
@@ -188,7 +188,7 @@ async fn killed_at_any_write_and_run_again_each_version_has_its_own_url() {
         let simulator = counted().await;
         let desired = || of_version(C, "v2", counting(AnswersOf::New));
         simulator.kill_at_write(number, applied);
-        simulator.until_killed(released_by(&simulator, desired())).await;
+        Box::pin(simulator.until_killed(released_by(&simulator, desired()))).await;
         assert_eq!(answers_of(&simulator, desired()).await, "compared", "{number} {applied}");
         simulator.settle();
         let sinks = [(B.to_owned(), url("v1")), (C.to_owned(), url("v2"))];
@@ -303,7 +303,7 @@ proptest! {
                         };
                         if let Some((number, applied)) = kill {
                             simulator.kill_at_write(*number, *applied);
-                            simulator.until_killed(release()).await;
+                            Box::pin(simulator.until_killed(release())).await;
                         }
                         release().await;
                     }

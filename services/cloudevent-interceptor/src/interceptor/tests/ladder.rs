@@ -96,8 +96,8 @@ fn whether_answers_are_compared_is_handed_over_in_one_line() {
     for (written, read) in [
         ("compared", "compared"),
         ("observed", "observed"),
-        ("", "the release says nothing of its answers, so they are not compared"),
-        ("(none)", "the release says nothing of its answers, so they are not compared"),
+        ("", "the event does not say whether answers are counted"),
+        ("(none)", "the event does not say whether answers are counted"),
         ("the service has\na $(logger) of its own", "the service has | a $ (logger) of its own"),
     ] {
         assert_eq!(advanced("answers", json!(written)).unwrap().answers, read, "{written:?}");
