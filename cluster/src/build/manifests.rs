@@ -74,7 +74,39 @@ fn resolve(add_on: &str, cache: &Cache, programs: &Programs) -> Result<String> {
         .env("KO_DOCKER_REPO", format!("{PUSHED_TO}{add_on}"))
         .env("KO_CONFIG_PATH", source("ko.yaml"))
         .current_dir(source(add_on));
-    Ok(command::feed(&mut ko, &changed)?.replace(PUSHED_TO, PULLED_FROM))
+    let commands = quoted_commands(&changed);
+    let resolved = command::feed(&mut ko, &with_list(&changed, &commands))?;
+    Ok(without_list(resolved, &commands)?.replace(PUSHED_TO, PULLED_FROM))
+}
+
+/// Commands within a longer text, as settings in JSON have them. ko sees only those that are a whole value.
+fn quoted_commands(manifests: &str) -> Vec<&str> {
+    let quoted = manifests.split('"').filter(|text| text.starts_with("ko://"));
+    let mut commands: Vec<_> = quoted.filter(|text| !text.contains(char::is_whitespace)).collect();
+    commands.sort_unstable();
+    commands.dedup();
+    commands
+}
+
+/// Adds a last document in which each command is a value of its own.
+fn with_list(manifests: &str, commands: &[&str]) -> String {
+    let list: String = commands.iter().map(|command| format!("- {command}\n")).collect();
+    if list.is_empty() { manifests.to_owned() } else { format!("{manifests}\n---\n{list}") }
+}
+
+/// Takes that document away again, and puts the images that it names now where the commands were.
+fn without_list(resolved: String, commands: &[&str]) -> Result<String> {
+    if commands.is_empty() {
+        return Ok(resolved);
+    }
+    let (manifests, list) =
+        resolved.rsplit_once("---\n").context("failed to find what ko made of settings")?;
+    let images: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("- ")).collect();
+    ensure!(images.len() == commands.len(), "failed to find an image for each of {commands:?}");
+    let pairs = commands.iter().zip(images);
+    Ok(pairs.fold(manifests.to_owned(), |text, (command, image)| {
+        text.replace(&format!("\"{command}\""), &format!("\"{image}\""))
+    }))
 }
 
 /// Upstream's files, as `upstream.txt` lists them: `MODULE PATH` a line, a folder for all YAML in it.
@@ -134,6 +166,23 @@ mod tests {
     fn a_label_of_a_development_version_becomes_the_released_one_and_nothing_else_changes() {
         let yaml = "a: devel\nb: \"devel\"\nc: developer\n# devel\n";
         assert_eq!(released(yaml, "1.2.3"), "a: \"1.2.3\"\nb: \"1.2.3\"\nc: developer\n# devel\n");
+    }
+
+    #[test]
+    fn a_command_in_the_midst_of_a_setting_becomes_its_image_as_one_that_is_a_value_does() {
+        let manifests = "image: ko://a/b\n---\nsetting: |\n  { \"image\": \"ko://a/c\", \"n\": 1 }\n";
+        let commands = quoted_commands(manifests);
+        assert_eq!(commands, ["ko://a/c"]);
+        let asked = with_list(manifests, &commands);
+        assert!(asked.ends_with("\n---\n- ko://a/c\n"), "{asked}");
+        // ko leaves what is within a text alone.
+        let resolved = "image: r/b@1\n---\nsetting: |\n  { \"image\": \"ko://a/c\", \"n\": 1 }\n---\n- r/c@2\n";
+        assert_eq!(
+            without_list(resolved.into(), &commands).unwrap(),
+            "image: r/b@1\n---\nsetting: |\n  { \"image\": \"r/c@2\", \"n\": 1 }\n"
+        );
+        without_list("image: r/b@1\n---\n[]\n".into(), &commands).unwrap_err();
+        assert_eq!(without_list("---\na: 1\n".into(), &[]).unwrap(), "---\na: 1\n");
     }
 
     #[test]
