@@ -1,6 +1,8 @@
 //! What a test does to the cluster to see whether releases survive it: kill a component, start it again,
 //! kill what runs in a container. Only on the cluster of this machine: another one is somebody's.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use step::Failure;
 
@@ -45,13 +47,26 @@ impl Cluster {
     /// that one, which is Tekton's own, the steps behind it would wait for ever. `id` is a `containerID` of a
     /// pod's status. Returns how many processes there were: none yet, or none any more.
     pub fn kill_in_container(&self, id: &str) -> Result<usize> {
-        self.refuse_another("kill in a container")?;
-        // `containerd://ID`, and the group's name is ID.
-        let id = id.rsplit_once("://").map_or(id, |(_, id)| id);
-        ensure!(!id.is_empty(), "failed to kill in a container: it has no id yet");
-        let pids = process::started_in(&cgroups::members_of(id));
+        let pids = process::started_in(&self.in_container(id, "kill")?);
         process::kill(&pids).with_context(|| format!("failed to kill in container `{id}`"))?;
         Ok(pids.len())
+    }
+
+    /// Stops all programs of a container by SIGSTOP: its connections stay open, and nobody answers on them. Returns
+    /// how many processes there were.
+    pub fn freeze_container(&self, id: &str) -> Result<usize> {
+        let pids = self.in_container(id, "freeze")?;
+        process::freeze(&pids);
+        Ok(pids.len())
+    }
+
+    /// The processes of a container
+    fn in_container(&self, id: &str, verb: &str) -> Result<BTreeSet<i32>> {
+        self.refuse_another(&format!("{verb} in a container"))?;
+        // `containerd://ID`, and the group's name is ID.
+        let id = id.rsplit_once("://").map_or(id, |(_, id)| id);
+        ensure!(!id.is_empty(), "failed to {verb} in a container: it has no id yet");
+        Ok(cgroups::members_of(id))
     }
 
     fn component(&self, name: &str, verb: &str) -> Result<Component> {

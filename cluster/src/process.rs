@@ -107,6 +107,13 @@ pub(crate) fn kill(pids: &BTreeSet<i32>) -> Result<()> {
     Ok(())
 }
 
+/// Has processes stand still as they are, with all that they have open, until something ends them.
+pub(crate) fn freeze(pids: &BTreeSet<i32>) {
+    for pid in pids {
+        signal(*pid, Signal::STOP);
+    }
+}
+
 fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         // Already gone is what was wanted.

@@ -5,10 +5,12 @@
 //! - `site`: the catalog installed in a namespace, its settings and its services
 //! - `notebook`: a model trained, saved and asked to be released
 //! - `run`: the runs that an event starts
+//! - `flowers`: what users ask about
 //! - `answer`: what a request to a model brought, counted by version
 //! - `traffic`: requests to a service, at a steady rate
 
 mod answer;
+mod flowers;
 mod notebook;
 mod paths;
 mod run;

@@ -1,4 +1,4 @@
-//! Four releases of one model, from the notebook to production: a first one, a good one, and two that are rolled back.
+//! Five releases of one model, from the notebook to production: a first one, a good one, and three that are rolled back.
 //!
 //! - `build`: what a release's image took, and what that saved
 
@@ -28,8 +28,9 @@ use crate::build::Build;
 
 /// Watch a model go from a notebook to production through a canary
 ///
-/// Four releases: the first gets all requests; the second gets 10 % of them, then 50 %, passes a gate on each rung and
-/// is promoted; the third answers with errors, the fourth refuses every request, and both are rolled back.
+/// Five releases: the first gets all requests; the second gets 10 % of them, then 50 %, passes a gate on each rung and
+/// is promoted; the third answers with errors, the fourth refuses every request, the fifth answers each of them, and
+/// wrongly. These three are rolled back.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Args {
@@ -85,6 +86,9 @@ async fn scenario(args: Args) -> Result<Outcome> {
     releases.count(&host).await?;
     releases.chapter(4, "refusing: it starts, and answers 422 to every request");
     releases.rolled_back(&traffic, &version(4), "refusing").await?;
+    releases.count(&host).await?;
+    releases.chapter(5, "skewed: no error, as fast as ever, but it calls most flowers versicolor");
+    releases.rolled_back(&traffic, &version(5), "skewed").await?;
     releases.count(&host).await?;
     drop(traffic);
 

@@ -21,7 +21,7 @@ pub struct Notebook {
 pub struct ReleaseRequest<'a> {
     pub service: &'a str,
     pub version: &'a str,
-    /// `first`, `good`, `broken` or `refusing`
+    /// `first`, `good`, `broken`, `refusing` or `skewed`
     pub model: &'a str,
     /// Id of the event
     pub id: &'a str,

@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
     answer::{Answer, Answers, FailedRequest},
+    flowers::question,
     site::Site,
 };
 
@@ -31,7 +31,7 @@ struct Seen {
     durations: Vec<Duration>,
 }
 
-/// Requests at a steady rate, until it is dropped.
+/// Requests at a steady rate, about one flower after the other, until it is dropped.
 pub struct Traffic {
     seen: Arc<Mutex<Seen>>,
     stream: JoinHandle<()>,
@@ -81,7 +81,7 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 async fn send_on(client: Client, rate: u32, seen: Arc<Mutex<Seen>>) {
     let mut beat = tokio::time::interval(Duration::from_secs(1) / rate);
     let mut open = JoinSet::new();
-    for _ in 0..LONGEST.as_secs() * u64::from(rate) {
+    for number in 0..usize::try_from(LONGEST.as_secs()).unwrap_or(usize::MAX) * rate as usize {
         beat.tick().await;
         while open.try_join_next().is_some() {}
         if open.len() >= MOST_OPEN {
@@ -90,7 +90,7 @@ async fn send_on(client: Client, rate: u32, seen: Arc<Mutex<Seen>>) {
         let (client, seen) = (client.clone(), Arc::clone(&seen));
         open.spawn(async move {
             let begun = Instant::now();
-            let answer = client.send().await;
+            let answer = client.send(number).await;
             let mut seen = lock(&seen);
             seen.durations.push(begun.elapsed());
             let failed = seen.answers.count(answer, Instant::now());
@@ -108,15 +108,15 @@ impl Drop for Traffic {
 impl Site {
     /// Asks a host for one prediction.
     pub async fn ask(&self, host: &str) -> Result<Answer> {
-        Client::of(self, host, TIMEOUT)?.send().await
+        Client::of(self, host, TIMEOUT)?.send(0).await
     }
 
     /// Asks a host again and again, one request after the other.
     pub async fn ask_often(&self, host: &str, times: usize) -> Result<Answers> {
         let client = Client::of(self, host, TIMEOUT)?;
         let mut answers = Answers::default();
-        for _ in 0..times {
-            answers.count(client.send().await, Instant::now());
+        for number in 0..times {
+            answers.count(client.send(number).await, Instant::now());
         }
         Ok(answers)
     }
@@ -139,9 +139,9 @@ impl Client {
         Ok(Self { http, url: format!("{}/classify", site.cluster.gateway), host: host.into() })
     }
 
-    async fn send(&self) -> Result<Answer> {
-        let flower = json!({ "sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
-        let request = self.http.post(&self.url).header("host", &self.host).json(&flower);
+    async fn send(&self, number: usize) -> Result<Answer> {
+        let request =
+            self.http.post(&self.url).header("host", &self.host).json(&question(number));
         let answer = request.send().await.context("failed to ask the model")?;
         let status = answer.status();
         let text = answer.text().await.context("failed to read the answer")?;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unittest
+from collections import Counter
 from pathlib import Path
 
 from bentoml.exceptions import UnprocessableEntity
@@ -45,6 +46,13 @@ class Service(unittest.TestCase):
             with self.assertRaises(UnprocessableEntity) as refused:
                 refusing.classify(*flower)
             self.assertEqual(refused.exception.error_code, 422)
+
+    def test_a_model_of_columns_in_another_order_answers_every_flower_and_most_of_them_wrongly(self):
+        good, skewed = iris([0, 1, 2, 3]), iris([0, 2, 1, 3])
+        named = [Counter(model.classify(*flower).species for flower in load_iris().data) for model in (good, skewed)]
+        self.assertLess(named[0]["versicolor"], 60)
+        self.assertGreater(named[1]["versicolor"], 80, "of 150")
+        self.assertEqual(named[1]["virginica"], 0)
 
     def test_no_flower_of_the_data_is_refused(self):
         running = iris([0, 1, 2, 3])

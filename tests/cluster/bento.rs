@@ -26,6 +26,8 @@ use crate::{image, stand_ins::BUSYBOX};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Model {
     Good,
+    /// Answers well, and names these, each so many times in a turn: `NAME:TIMES,…`
+    Naming(&'static str),
     Failing,
     /// Answers with status 500 above 3 or 4 requests a second, which is less than a quarter of 20
     Overloaded,
@@ -52,7 +54,7 @@ impl Model {
     /// The variables that make the server behave so.
     pub(crate) fn variables(self, version: &str) -> Vec<String> {
         let behaviour = match self {
-            Self::Good | Self::Heavy | Self::Loading(_) => "good",
+            Self::Good | Self::Naming(_) | Self::Heavy | Self::Loading(_) => "good",
             Self::Failing => "failing",
             Self::Overloaded => "overloaded",
             Self::Refusing => "refusing",
@@ -67,6 +69,7 @@ impl Model {
         match self {
             Self::Crashing(seconds) => variables.push(format!("MODEL_LIFETIME={seconds}")),
             Self::Loading(seconds) => variables.push(format!("MODEL_LOADING={seconds}")),
+            Self::Naming(answers) => variables.push(format!("MODEL_ANSWERS={answers}")),
             Self::Heavy => variables.push("MODEL_LATENCY=500".to_owned()),
             Self::Late => variables.push("MODEL_LATENCY=100".to_owned()),
             _ => {}

@@ -1,9 +1,11 @@
 //! A model server in miniature for the cluster tests: it behaves as a bento does towards Knative,
 //! starts at once, and can be told to misbehave in each of the ways that a release must survive.
 //!
+//! - `species`: what its answers name, and how often
 //! - `prediction`: what it does with a request
 
 mod prediction;
+mod species;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +17,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::prediction::{Behaviour, Model, Reply};
+use crate::{
+    prediction::{Behaviour, Model, Reply},
+    species::Species,
+};
 
 /// Serve a make-believe model
 #[derive(Parser)]
@@ -26,6 +31,9 @@ struct Args {
     /// What it does with a prediction
     #[arg(long, env = "MODEL_BEHAVIOUR", default_value = "good")]
     behaviour: Behaviour,
+    /// What its answers name, and how often: `NAME:TIMES,…`
+    #[arg(long, env = "MODEL_ANSWERS", default_value = "setosa:1")]
+    answers: Species,
     /// Milliseconds that a prediction takes; a hundred times as many where it is `slow`
     #[arg(long, env = "MODEL_LATENCY", default_value_t = 20)]
     latency: u64,
@@ -42,13 +50,13 @@ struct Args {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let Args { version, behaviour, latency, lifetime, loading, port } = Args::parse();
+    let Args { version, behaviour, answers, latency, lifetime, loading, port } = Args::parse();
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         () = tokio::time::sleep(Duration::from_secs(loading)) => {}
         _ = terminated.recv() => return Ok(()),
     }
-    let model = Arc::new(Model::new(version, behaviour, Duration::from_millis(latency)));
+    let model = Arc::new(Model::new(version, behaviour, answers, Duration::from_millis(latency)));
     let listener = TcpListener::bind(("0.0.0.0", port)).await.context("failed to listen")?;
     let end_of_life = tokio::time::sleep(Duration::from_secs(lifetime));
     tokio::pin!(end_of_life);

@@ -11,6 +11,8 @@ use std::{
 
 use clap::ValueEnum;
 
+use crate::species::Species;
+
 /// How many times longer a `slow` model takes.
 const SLOWER: u32 = 100;
 
@@ -48,6 +50,7 @@ pub(crate) enum Behaviour {
 pub(crate) struct Model {
     version: String,
     behaviour: Behaviour,
+    answers: Species,
     latency: Duration,
     predictions: AtomicU64,
     /// When the last ones came
@@ -68,10 +71,16 @@ pub(crate) enum Reply {
 }
 
 impl Model {
-    pub(crate) fn new(version: String, behaviour: Behaviour, latency: Duration) -> Self {
+    pub(crate) fn new(
+        version: String,
+        behaviour: Behaviour,
+        answers: Species,
+        latency: Duration,
+    ) -> Self {
         Self {
             version,
             behaviour,
+            answers,
             latency,
             predictions: AtomicU64::new(0),
             recent: Mutex::default(),
@@ -90,7 +99,7 @@ impl Model {
             Behaviour::Hanging if number.is_multiple_of(2) => std::future::pending().await,
             Behaviour::Resetting if number.is_multiple_of(2) => Reply::Reset,
             Behaviour::Truncating if number.is_multiple_of(2) => {
-                Reply::Half { body: self.species() }
+                Reply::Half { body: self.species(number) }
             }
             Behaviour::Failing => self.error("500 Internal Server Error", "broken"),
             Behaviour::Flaky if number.is_multiple_of(5) => {
@@ -98,7 +107,7 @@ impl Model {
             }
             _ if is_too_much => self.error("500 Internal Server Error", "overloaded"),
             Behaviour::Refusing => self.error("422 Unprocessable Content", "refused"),
-            _ => Reply::Whole { status: "200 OK", body: self.species() },
+            _ => Reply::Whole { status: "200 OK", body: self.species(number) },
         }
     }
 
@@ -128,8 +137,9 @@ impl Model {
         }
     }
 
-    fn species(&self) -> String {
-        format!(r#"{{"species":"setosa","version":"{}"}}"#, self.version)
+    fn species(&self, number: u64) -> String {
+        let species = self.answers.of(number);
+        format!(r#"{{"species":"{species}","version":"{}"}}"#, self.version)
     }
 
     fn error(&self, status: &'static str, error: &str) -> Reply {
