@@ -62,12 +62,10 @@ mod tests {
         };
         assert_eq!(asked(0..30).len(), 30);
         assert_eq!(asked(100..130), asked(0..30));
-        let kind = |number: usize| {
-            match question(number)["petal_length"].as_f64().unwrap() {
-                length if length < 2.0 => "setosa",
-                length if length > 4.95 => "virginica",
-                _ => "versicolor or virginica",
-            }
+        let kind = |number: usize| match question(number)["petal_length"].as_f64().unwrap() {
+            length if length < 2.0 => "setosa",
+            length if length > 4.95 => "virginica",
+            _ => "versicolor or virginica",
         };
         for first in 0..30 {
             let kinds: BTreeSet<_> = (first..first + 3).map(kind).collect();

@@ -140,8 +140,7 @@ impl Client {
     }
 
     async fn send(&self, number: usize) -> Result<Answer> {
-        let request =
-            self.http.post(&self.url).header("host", &self.host).json(&question(number));
+        let request = self.http.post(&self.url).header("host", &self.host).json(&question(number));
         let answer = request.send().await.context("failed to ask the model")?;
         let status = answer.status();
         let text = answer.text().await.context("failed to read the answer")?;

@@ -2,6 +2,7 @@
 //! in layers, and built whole by a kaniko whose cache is warm. `make bench` runs it on a cluster that is idle, prints
 //! a table and draws the chart of the README.
 
+mod agent;
 mod chart;
 mod measured;
 mod room;

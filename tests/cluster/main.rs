@@ -4,6 +4,8 @@
 //! `make cluster-tests` brings the cluster up and runs them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod answer_counter;
+mod answers;
 mod bento;
 mod bento_build;
 mod bento_image;

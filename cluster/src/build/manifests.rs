@@ -90,8 +90,10 @@ fn quoted_commands(manifests: &str) -> Vec<&str> {
 
 /// Adds a last document in which each command is a value of its own.
 fn with_list(manifests: &str, commands: &[&str]) -> String {
-    let list: String = commands.iter().map(|command| format!("- {command}\n")).collect();
-    if list.is_empty() { manifests.to_owned() } else { format!("{manifests}\n---\n{list}") }
+    if commands.is_empty() {
+        return manifests.to_owned();
+    }
+    format!("{manifests}\n---\n- {}\n", commands.join("\n- "))
 }
 
 /// Takes that document away again, and puts the images that it names now where the commands were.
@@ -170,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_command_in_the_midst_of_a_setting_becomes_its_image_as_one_that_is_a_value_does() {
-        let manifests = "image: ko://a/b\n---\nsetting: |\n  { \"image\": \"ko://a/c\", \"n\": 1 }\n";
+        let manifests =
+            "image: ko://a/b\n---\nsetting: |\n  { \"image\": \"ko://a/c\", \"n\": 1 }\n";
         let commands = quoted_commands(manifests);
         assert_eq!(commands, ["ko://a/c"]);
         let asked = with_list(manifests, &commands);
