@@ -157,6 +157,7 @@ async fn the_sweep_misses_each_of_its_rights() {
         step.misses(("list", "taskruns"), &sweep).await;
         step.misses(("patch", "inferenceservices"), &sweep).await;
         step.misses(("get", "pipelineruns"), &sweep).await;
+        step.leave_stuck(images.of("v2")).await;
         releaser.succeeds(&left_behind("v3")).await;
         step.misses(("patch", "leases"), &sweep).await;
         releaser.succeeds(&left_behind("v4")).await;
@@ -164,6 +165,8 @@ async fn the_sweep_misses_each_of_its_rights() {
 
         releaser.leaves_pending(&left_behind("v5")).await;
         step.misses_each(&POD_READS, &sweep).await;
+        // By now its container has ended for more than a minute.
+        step.misses(("patch", "pipelineruns"), &sweep).await;
         step.assert_all_missed();
     })
     .await;
@@ -235,6 +238,46 @@ impl<'a> Step<'a> {
         let minima = ["autoscaling.knative.dev/min-scale=2", "kanaria.dev/min-scale=1"];
         let annotate = ["annotate", "--overwrite", "revision", revision];
         self.kubectl(&[&annotate[..], &minima].concat()).unwrap();
+    }
+
+    /// Has a run that was given this image wait in vain for a pod: its first step ended as if it was killed whole,
+    /// and its next one runs.
+    async fn leave_stuck(&self, image: &str) {
+        let task = json!({"name": "prometheus-gate", "taskRef": {"apiVersion": "kanaria.dev/v1", "kind": "Nobody"}});
+        let only = json!([{"op": "replace", "path": "/spec/tasks", "value": [task]},
+                          {"op": "remove", "path": "/spec/finally"}, {"op": "remove", "path": "/spec/results"}]);
+        let patch = ["patch", "pipeline", "canary-promotion", "--type=json", "-p"];
+        self.kubectl(&[&patch[..], &[only.to_string().as_str()]].concat()).unwrap();
+        let given = [
+            ("service", SERVICE),
+            ("canary-image", image),
+            ("version", "v2"),
+            ("canary-revision", "-"),
+            ("prometheus-url", "-"),
+        ];
+        let params = given.map(|(name, value)| json!({"name": name, "value": value}));
+        let run = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "stuck"},
+                         "spec": {"pipelineRef": {"name": "canary-promotion"}, "params": params}});
+        self.site.create(run).await.unwrap();
+        let step = |name: &str, arguments: Value| {
+            json!({
+                "name": name, "image": "ghcr.io/kanaria/prometheus-gate:0.1.0", "args": arguments,
+                "securityContext": {"runAsNonRoot": true, "allowPrivilegeEscalation": false,
+                                    "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}},
+            })
+        };
+        let waits = [
+            "--prometheus-url=http://127.0.0.1:9",
+            "--query=up",
+            "--when=value > 0",
+            "--deadline=2h",
+        ];
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "stuck", "labels": {"tekton.dev/pipelineRun": "stuck"}},
+            "spec": {"restartPolicy": "Never", "containers": [step("step-a", json!(["--no-such-flag"])), step("step-b", json!(waits))]},
+        });
+        self.site.create(pod).await.unwrap();
     }
 
     async fn succeeds(&self, arguments: &str) {

@@ -7,10 +7,11 @@
 //! - `results`: what the step writes for the tasks after it
 //! - `rollback`: one rollback, from the first look to the end
 //! - `rollback_cause`: why a canary is taken back, by the run that was to end it
+//! - `stuck_runs`: runs that cannot go on and have nothing left to do
 //! - `unreported_runs`: runs that ended without an event
 //! - `outcome_event`: the event that says what became of a canary, as a file
 //! - `undo`: what an undo takes back, and what it goes back to
-//! - `sweep`: all rollbacks and events that are due in a namespace
+//! - `sweep`: all rollbacks, cancellations and events that are due in a namespace
 
 mod args;
 mod desired;
@@ -20,6 +21,7 @@ mod plan;
 mod results;
 mod rollback;
 mod rollback_cause;
+mod stuck_runs;
 mod sweep;
 mod undo;
 mod unreported_runs;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use inference_service::{Observed, Service, services};
+use inference_service::{LostPod, Observed, Run, Service, services};
 use kube::Client;
 use step::Failure;
 
@@ -13,6 +13,8 @@ pub(crate) struct OrphanedCanary {
     pub(crate) observed: Observed,
     /// Of the canary; the spec may have the old one again already
     pub(crate) image: String,
+    /// A run that would have ended it, and the pod that it waits for in vain
+    pub(crate) lost: Option<(Run, LostPod)>,
 }
 
 /// The canaries of a namespace that no run will end, found twice: a run may just be on its way from
@@ -53,18 +55,20 @@ async fn orphaned_canary(service: Service) -> Result<Option<OrphanedCanary>> {
                     .into(),
         });
     }
-    // Of several that may end it, each may be on a node that is gone.
+    // Of several that may end it, each may wait in vain.
     let mut left = observed.clone();
+    let mut first_lost = None;
     while let Some(run) = left.ending_run("").cloned() {
         let name = observed.full_name();
-        if !service.is_lost(&run).await? {
+        let Some(lost) = service.lost_pod(&run).await? else {
             tracing::info!("{name}: run `{}` will end its canary", run.name());
             return Ok(None);
-        }
-        tracing::warn!("{name}: run `{}` waits for a pod on a lost node", run.name());
+        };
+        tracing::warn!("{name}: run `{}` cannot go on: {}", run.name(), lost.why);
         left.unfinished_runs
             .iter_mut()
             .for_each(|runs| runs.retain(|other| other.uid() != run.uid()));
+        first_lost = first_lost.or(Some((run, lost)));
     }
-    Ok(Some(OrphanedCanary { service, observed, image }))
+    Ok(Some(OrphanedCanary { service, observed, image, lost: first_lost }))
 }

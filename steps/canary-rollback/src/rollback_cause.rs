@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use inference_service::{
-    Mark, Observed, PIPELINE_RUN, Run, Service, TASK_RUN, pipeline_run, runs, same_image,
+    CANNOT_GO_ON, LostPod, Mark, Observed, PIPELINE_RUN, Run, Service, TASK_RUN, pipeline_run,
+    runs, same_image,
 };
 use kube::Client;
 use step::text::{from_trigger, short};
@@ -34,16 +35,27 @@ impl RollbackCause {
     /// By a PipelineRun and its `TaskRuns`; `ours` is the TaskRun that this process is in. A canary is
     /// taken back also when nothing can be read.
     pub(crate) async fn of_run(client: &Client, namespace: &str, name: &str, ours: &str) -> Self {
+        Self::found(client, namespace, name, ours).await.unwrap_or_else(|| not_ended(name))
+    }
+
+    /// None where the run shows nothing.
+    async fn found(client: &Client, namespace: &str, name: &str, ours: &str) -> Option<Self> {
         read(client, namespace, name, ours).await.unwrap_or_else(|error| {
             tracing::warn!(
                 "failed to read why run `{namespace}/{name}` has not ended its canary: {error}"
             );
-            not_ended(name)
+            None
         })
     }
 
-    /// By the last run that has the canary among its params, or else by the one that made it.
-    pub(crate) async fn of_canary(service: &Service, observed: &Observed, image: &str) -> Self {
+    /// By the last run that has the canary among its params, or else by the one that made it; where that shows
+    /// nothing, by the pod that one of them waits for in vain.
+    pub(crate) async fn of_canary(
+        service: &Service,
+        observed: &Observed,
+        image: &str,
+        lost: Option<&(Run, LostPod)>,
+    ) -> Self {
         let (client, namespace) = (service.client(), service.namespace.as_str());
         let has_it = |run: &Run| same_image(run.param("canary-image"), image);
         let with_it = runs(client, namespace, PIPELINE_RUN, "", has_it).await;
@@ -54,19 +66,30 @@ impl RollbackCause {
         let last = with_it.into_iter().max_by_key(Run::created);
         let made = observed.mark.release.run.as_str();
         let by_hand = last.as_ref().and_then(|last| half_done_by_hand(last, &observed.mark));
+        let of_run = async |run: &str| {
+            let of_pod = || lost.map(|(run, pod)| cannot_go_on(run, pod));
+            let found = Self::found(client, namespace, run, "").await;
+            found.or_else(of_pod).unwrap_or_else(|| not_ended(run))
+        };
         if let Some(by_hand) = by_hand {
             by_hand
         } else if let Some(last) = &last {
-            Self::of_run(client, namespace, last.name(), "").await
+            of_run(last.name()).await
         } else if made.is_empty() {
             Self::new("error", "canary-sweep", "no run will end this canary")
         } else if has_succeeded(client, namespace, made).await {
             // It has ended well, so another run had it; where that is not there any more, it was deleted.
             Self::new("cancelled", "canary-promotion", "the run that was to end it is gone")
         } else {
-            Self::of_run(client, namespace, made, "").await
+            of_run(made).await
         }
     }
+}
+
+/// It waits in vain for a pod.
+pub(crate) fn cannot_go_on(run: &Run, LostPod { task, why }: &LostPod) -> RollbackCause {
+    let stage = if task.is_empty() { "canary-rollback" } else { task };
+    RollbackCause::new("error", stage, format!("run `{}` cannot go on: {why}", run.name()))
 }
 
 /// A run that gave the canary all requests, or the next percent, has ended well: what is half taken back since
@@ -87,24 +110,29 @@ async fn read(
     namespace: &str,
     name: &str,
     ours: &str,
-) -> Result<RollbackCause, kube::Error> {
+) -> Result<Option<RollbackCause>, kube::Error> {
     let Some(run) = pipeline_run(client, namespace, name).await? else {
         let message = format!("run `{name}` was deleted");
-        return Ok(RollbackCause::new("cancelled", "canary-rollback", message));
+        return Ok(Some(RollbackCause::new("cancelled", "canary-rollback", message)));
     };
     let of_run = format!("tekton.dev/pipelineRun={name}");
     let tasks = runs(client, namespace, TASK_RUN, &of_run, |task| task.uid() != ours).await?;
     Ok(of_tasks(&run, tasks))
 }
 
-/// The first thing that went wrong
-fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
+/// The first thing that went wrong; none where nothing of it is to be seen
+fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> Option<RollbackCause> {
     tasks.sort_by_key(Run::started);
     let stage = |task: &Run| task.label("tekton.dev/pipelineTask").to_owned();
     let last = || tasks.last().map_or_else(|| "canary-rollback".into(), stage);
     let name = &run.name();
+    match run.annotation(CANNOT_GO_ON) {
+        "" => {}
+        why => return Some(RollbackCause::new("error", &last(), why)),
+    }
     if run.is_cancelled() {
-        return RollbackCause::new("cancelled", &last(), format!("run `{name}` was cancelled"));
+        let message = format!("run `{name}` was cancelled");
+        return Some(RollbackCause::new("cancelled", &last(), message));
     }
     for task in &tasks {
         let reason = match (task.result("verdict"), first_word(task.result("reason"))) {
@@ -114,7 +142,7 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
             ("inconclusive", _) => "gate-inconclusive",
             _ => continue,
         };
-        return RollbackCause::new(reason, &stage(task), task.result("reason"));
+        return Some(RollbackCause::new(reason, &stage(task), task.result("reason")));
     }
     if let Some((task, failure)) = tasks.iter().find_map(|task| Some((task, task.failure()?))) {
         let reason = match (failure.reason.as_str(), task.result("outcome")) {
@@ -127,7 +155,7 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
             ("", _) => failure.message.clone(),
             (error, _) => error.to_owned(),
         };
-        return RollbackCause::new(reason, &stage(task), message);
+        return Some(RollbackCause::new(reason, &stage(task), message));
     }
     if let Some(task) = tasks.iter().find(|task| task.result("outcome") == "advanced") {
         // Its Task has seen the next run, where it was told the run's name: then somebody deleted it.
@@ -135,17 +163,17 @@ fn of_tasks(run: &Run, mut tasks: Vec<Run>) -> RollbackCause {
             "" => ("error", not_taken_over(run, task)),
             _ => ("cancelled", format!("{}, or it was deleted", not_taken_over(run, task))),
         };
-        return RollbackCause::new(reason, &stage(task), why);
+        return Some(RollbackCause::new(reason, &stage(task), why));
     }
     match &run.succeeded() {
         Some(condition) if condition.reason == "PipelineRunTimeout" => {
             let message = format!("run `{name}` took longer than its timeout");
-            RollbackCause::new("timeout", &last(), message)
+            Some(RollbackCause::new("timeout", &last(), message))
         }
         Some(condition) if condition.status == "False" => {
-            RollbackCause::new("error", "canary-rollback", &condition.message)
+            Some(RollbackCause::new("error", "canary-rollback", &condition.message))
         }
-        _ => not_ended(name),
+        _ => None,
     }
 }
 
@@ -220,12 +248,12 @@ mod tests {
                 ],
                 ("changed", "canary-promote", "the latest revision is another"),
             ),
-            (vec![], ("error", "canary-rollback", "run `promotion-1` did not end its canary")),
         ];
         for (tasks, (reason, stage, message)) in cases {
             let found = of_tasks(&pipeline_run("", "Running"), tasks);
-            assert_eq!(found, RollbackCause::new(reason, stage, message));
+            assert_eq!(found, Some(RollbackCause::new(reason, stage, message)));
         }
+        assert_eq!(of_tasks(&pipeline_run("", "Running"), vec![]), None);
     }
 
     #[test]
@@ -255,7 +283,7 @@ mod tests {
         ];
         for (promote, (reason, message)) in cases {
             let found = of_tasks(&pipeline_run("", "Completed"), vec![gate(), promote]);
-            assert_eq!(found, RollbackCause::new(reason, "canary-promote", message));
+            assert_eq!(found, Some(RollbackCause::new(reason, "canary-promote", message)));
         }
     }
 
@@ -290,14 +318,8 @@ mod tests {
         for requested in ["Cancelled", "CancelledRunFinally", "StoppedRunFinally"] {
             let cancelled = task("prometheus-gate", "False", "TaskRunCancelled", &[]);
             let found = of_tasks(&pipeline_run(requested, "Running"), vec![cancelled]);
-            assert_eq!(
-                found,
-                RollbackCause::new(
-                    "cancelled",
-                    "prometheus-gate",
-                    "run `promotion-1` was cancelled"
-                )
-            );
+            let message = "run `promotion-1` was cancelled";
+            assert_eq!(found, Some(RollbackCause::new("cancelled", "prometheus-gate", message)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! All rollbacks and events that are due in a namespace.
+//! All rollbacks, cancellations and events that are due in a namespace.
 
 use anyhow::{Context as _, Result};
 use futures::future::join_all;
@@ -13,11 +13,13 @@ use crate::{
     results::Results,
     rollback::take_back,
     rollback_cause::RollbackCause,
+    stuck_runs::cancel_stuck_runs,
     unreported_runs::{UnreportedRun, unreported_runs},
 };
 
 /// Takes back what no run will end, all at the same time: one that cannot be taken back must not hold
-/// up the others, and the next sweep tries it again. Then writes the events of runs that ended without theirs.
+/// up the others, and the next sweep tries it again. Then cancels the runs that cannot go on, and writes the events
+/// of runs that ended without theirs.
 pub(crate) async fn sweep(args: Args) -> Result<Outcome> {
     let Args { namespace, timeout, grace, event, run, .. } = args;
     let client = connect().await?;
@@ -26,9 +28,10 @@ pub(crate) async fn sweep(args: Args) -> Result<Outcome> {
     tracing::info!("{} canaries are left behind", found.len());
     let (event, run) = (&event, &run);
     let rollbacks =
-        found.into_iter().map(async |OrphanedCanary { service, mut observed, image }| {
+        found.into_iter().map(async |OrphanedCanary { service, mut observed, image, lost }| {
             let name = observed.full_name();
-            let cause = RollbackCause::of_canary(&service, &observed, &image).await;
+            let lost = lost.as_ref();
+            let cause = RollbackCause::of_canary(&service, &observed, &image, lost).await;
             tracing::warn!("{name}: {}; taking its canary back", cause.message);
             let mut desired = Desired { canary_image: Some(image), ..Desired::default() };
             let results = Results::default();
@@ -48,7 +51,9 @@ pub(crate) async fn sweep(args: Args) -> Result<Outcome> {
                 &ended,
             )
         });
-    join_all(rollbacks).await.into_iter().collect::<Result<()>>()?;
+    let taken_back = join_all(rollbacks).await.into_iter().collect::<Result<()>>();
+    cancel_stuck_runs(&client, &namespace).await?;
+    taken_back?;
     let Some(folder) = &event.event_folder else { return Ok(Outcome::Done) };
     let unreported = unreported_runs(&client, &namespace).await.with_context(|| Failure {
         what: format!("failed to look for runs of `{namespace}` that ended without an event"),

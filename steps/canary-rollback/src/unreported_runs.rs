@@ -21,7 +21,7 @@ use crate::{
 const LOOK_BACK: Duration = Duration::from_mins(8);
 
 /// The Pipelines of this catalog that end by an event
-const PIPELINES: &str = "tekton.dev/pipeline in (canary-release,canary-promotion)";
+pub(crate) const PIPELINES: &str = "tekton.dev/pipeline in (canary-release,canary-promotion)";
 
 /// The event that a run should have sent.
 pub(crate) struct UnreportedRun {

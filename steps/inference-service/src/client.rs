@@ -31,7 +31,7 @@ use crate::{
     patch::GuardedPatch,
     room::ScalePatch,
     stop_switch::{self, STOP_SWITCH},
-    tekton_runs::{self, Run},
+    tekton_runs::{self, LostPod, Run},
 };
 
 /// A route follows a patch in about a second; a look is a handful of small reads.
@@ -124,9 +124,9 @@ impl Service {
         self.look().await.map_err(ApiError::into_failure)
     }
 
-    /// Whether a run waits for a pod on a node that does not answer any more
-    pub async fn is_lost(&self, run: &Run) -> Result<bool> {
-        let lost = tekton_runs::is_lost(&self.client, &self.namespace, run).await;
+    /// The pod that a run waits for in vain
+    pub async fn lost_pod(&self, run: &Run) -> Result<Option<LostPod>> {
+        let lost = tekton_runs::lost_pod(&self.client, &self.namespace, run).await;
         lost.map_err(self.error("list pods of run", run.name())).map_err(ApiError::into_failure)
     }
 

@@ -8,7 +8,7 @@
 //! - `objects`: the fields that matter of an `InferenceService` and of a Knative revision
 //! - `image`: image references, as far as a release compares them
 //! - `paging`: lists of many objects, read page by page
-//! - `tekton_runs`: `PipelineRuns` and `TaskRuns`, and whether one waits for a pod that is lost
+//! - `tekton_runs`: `PipelineRuns` and `TaskRuns`, which of them wait in vain for a pod, and their end
 //! - `owner_lease`: the mark in a Lease: what the last release was, and which images were rejected
 //! - `decision_lease`: what people decide about a release, in another Lease
 //! - `stop_switch`: the `ConfigMap` that stops all releases of a namespace
@@ -74,4 +74,6 @@ pub use reconcile::SETTLES_WITHIN;
 pub use room::{MissingRoom, ScalePatch};
 pub use route::Live;
 pub use stop_switch::{STOP_SWITCH, StopSwitch};
-pub use tekton_runs::{PIPELINE_RUN, Run, TASK_RUN, pipeline_run, runs};
+pub use tekton_runs::{
+    CANNOT_GO_ON, LostPod, PIPELINE_RUN, Run, TASK_RUN, cancel, pipeline_run, runs,
+};

@@ -96,6 +96,17 @@ impl Simulator {
         }
     }
 
+    /// The container of the run's first step was killed whole, long ago.
+    pub fn kill_step_of(&self, run: &str) {
+        let status = |name: &str, state: Value| json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let killed = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2020-01-01T00:00:00Z"}});
+        let pod = json!({
+            "metadata": {"name": format!("{run}-pod"), "labels": {"tekton.dev/pipelineTask": "prometheus-gate"}},
+            "status": {"containerStatuses": [status("step-prometheus-gate", killed), status("step-release-record", json!({"running": {}}))]},
+        });
+        self.world().run_pods.insert(run.into(), pod);
+    }
+
     /// Names of the revisions that there are
     pub fn revisions(&self) -> Vec<String> {
         self.world().revisions.keys().cloned().collect()

@@ -3,25 +3,28 @@
 use std::time::Duration;
 
 use k8s_openapi::{
-    api::core::v1::Pod,
+    api::core::v1::{ContainerState, Pod},
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::{SignedDuration, Timestamp},
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::ListParams,
+    api::{ListParams, Patch, PatchParams},
     core::{ApiResource, GroupVersionKind, Object},
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    objects::{Condition, condition},
+    objects::{Condition, FIELD_MANAGER, condition},
     paging::list_all,
 };
 
 pub const PIPELINE_RUN: &str = "PipelineRun";
 pub const TASK_RUN: &str = "TaskRun";
+
+/// Annotation of a run that was cancelled because it could not go on, after its canary was taken back: why
+pub const CANNOT_GO_ON: &str = "kanaria.dev/cannot-go-on";
 
 /// A node that answers ends a pod within its grace period, which is 30 s for a step's.
 const ENDS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
@@ -122,7 +125,7 @@ impl Run {
     }
 
     /// Whether it has not ended and is meant to go on
-    fn is_unfinished(&self) -> bool {
+    pub fn is_unfinished(&self) -> bool {
         let has_ended = self.succeeded().is_some_and(|found| found.status != "Unknown");
         // One that was cancelled runs nothing more, not even `finally`; one that is pending does
         // nothing until somebody starts it. A graceful cancel, CancelledRunFinally, runs `finally`.
@@ -173,33 +176,74 @@ fn api(client: &Client, namespace: &str, kind: &str) -> Api<Object<RunSpec, RunS
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-/// Whether a run waits for a pod that will not end: the pod was to end long ago, and the node that
-/// should have ended it does not answer; or a step's container was killed whole, with Tekton's
-/// `entrypoint` in it, so that nobody lets the next step begin.
-pub(crate) async fn is_lost(
+/// Cancels a run that cannot go on, without its `finally`, and notes why.
+pub async fn cancel(
     client: &Client,
     namespace: &str,
     run: &Run,
-) -> Result<bool, kube::Error> {
+    why: &str,
+) -> Result<(), kube::Error> {
+    let patch = json!({
+        "metadata": {"uid": run.uid(), "annotations": {CANNOT_GO_ON: why}},
+        "spec": {"status": "Cancelled"},
+    });
+    let params = PatchParams::apply(FIELD_MANAGER);
+    api(client, namespace, PIPELINE_RUN)
+        .patch(run.name(), &params, &Patch::Merge(patch))
+        .await
+        .map(drop)
+}
+
+/// A pod that a run waits for and that will not end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostPod {
+    /// Its task in the Pipeline; empty for a TaskRun alone
+    pub task: String,
+    /// Why it will not end, for people
+    pub why: String,
+}
+
+/// The pod that a run waits for in vain, if there is one: it was to end long ago, and the node that
+/// should have ended it does not answer; or a step's container was killed whole, with Tekton's
+/// `entrypoint` in it, so that nobody lets the next step begin.
+pub(crate) async fn lost_pod(
+    client: &Client,
+    namespace: &str,
+    run: &Run,
+) -> Result<Option<LostPod>, kube::Error> {
     let label = if run.pipeline().is_empty() { "taskRun" } else { "pipelineRun" };
     let of_run = ListParams::default().labels(&format!("tekton.dev/{label}={}", run.name()));
     let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&of_run).await?;
-    Ok(pods.items.iter().any(|pod| will_not_end(pod, Timestamp::now())))
+    let now = Timestamp::now();
+    Ok(pods.items.iter().find_map(|pod| {
+        let task = pod.labels().get("tekton.dev/pipelineTask").cloned().unwrap_or_default();
+        Some(LostPod { task, why: will_not_end(pod, now)? })
+    }))
 }
 
-fn will_not_end(pod: &Pod, now: Timestamp) -> bool {
+fn will_not_end(pod: &Pod, now: Timestamp) -> Option<String> {
     let long_ago = |Time(then): &Time| now.duration_since(*then) > ENDS_WITHIN;
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    if let Some(asked) = pod.metadata.deletion_timestamp.as_ref().filter(|asked| long_ago(asked)) {
+        return Some(format!("its pod `{name}` was to end at {}, and its node is silent", asked.0));
+    }
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    let states = || {
-        let steps =
-            statuses.into_iter().flatten().filter(|status| status.name.starts_with("step-"));
-        steps.filter_map(|status| status.state.as_ref())
-    };
-    let is_killed = states()
-        .filter_map(|state| state.terminated.as_ref())
-        .any(|ended| ended.exit_code != 0 && ended.finished_at.as_ref().is_some_and(long_ago));
-    let is_waited_for = states().any(|state| state.running.is_some());
-    pod.metadata.deletion_timestamp.as_ref().is_some_and(long_ago) || is_killed && is_waited_for
+    let steps = || statuses.into_iter().flatten().filter(|step| step.name.starts_with("step-"));
+    let is_running = |state: &ContainerState| state.running.is_some() && state.terminated.is_none();
+    if !steps().filter_map(|step| step.state.as_ref()).any(is_running) {
+        return None;
+    }
+    steps().find_map(|step| {
+        let ended = step.state.as_ref()?.terminated.as_ref()?;
+        let is_killed = ended.exit_code != 0 && ended.finished_at.as_ref().is_some_and(long_ago);
+        let reason = ended.reason.as_deref().unwrap_or("Error");
+        is_killed.then(|| {
+            let (container, code) = (&step.name, ended.exit_code);
+            format!(
+                "container `{container}` of pod `{name}` was killed whole ({reason}, exit code {code}), so that the step behind it never begins"
+            )
+        })
+    })
 }
 
 #[cfg(test)]
@@ -241,11 +285,12 @@ mod tests {
     #[test]
     fn a_pod_will_not_end_on_a_lost_node_or_behind_a_step_that_was_killed_whole() {
         let now: Timestamp = "2026-11-24T06:10:00Z".parse().unwrap();
-        let pod = |pod: serde_json::Value| will_not_end(&serde_json::from_value(pod).unwrap(), now);
+        let why = |pod: serde_json::Value| will_not_end(&serde_json::from_value(pod).unwrap(), now);
+        let pod = |pod: serde_json::Value| why(pod).is_some();
         let steps = |code: i32, finished: &str, next: serde_json::Value| {
             let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state});
-            let ended = json!({"terminated": {"exitCode": code, "finishedAt": finished}});
-            json!({"metadata": {}, "status": {"containerStatuses": [status("step-a", ended), status("step-b", next)]}})
+            let ended = json!({"terminated": {"exitCode": code, "finishedAt": finished, "reason": "OOMKilled"}});
+            json!({"metadata": {"name": "gate-pod"}, "status": {"containerStatuses": [status("step-a", ended), status("step-b", next)]}})
         };
         let running = json!({"running": {}});
         assert!(pod(json!({"metadata": {"deletionTimestamp": "2026-11-24T06:08:00Z"}})));
@@ -255,5 +300,9 @@ mod tests {
         assert!(!pod(steps(0, "2026-11-24T06:08:00Z", running)), "the next step is at work");
         let ended = json!({"terminated": {"exitCode": 1, "finishedAt": "2026-11-24T06:08:01Z"}});
         assert!(!pod(steps(137, "2026-11-24T06:08:00Z", ended)));
+        assert_eq!(
+            why(steps(137, "2026-11-24T06:08:00Z", json!({"running": {}}))).unwrap(),
+            "container `step-a` of pod `gate-pod` was killed whole (OOMKilled, exit code 137), so that the step behind it never begins"
+        );
     }
 }

@@ -40,6 +40,21 @@ impl Observed {
         run.param("service") == self.name && (has_it || has_made_it || undoes_it)
     }
 
+    /// Whether the canary that a run was to end is taken back, to the end: by whom is all the same
+    pub fn has_taken_back_from(&self, run: &Run) -> bool {
+        let mark = &self.mark;
+        let given = run.param("canary-image");
+        let has_made_it = !run.uid().is_empty() && run.uid() == mark.release.run_uid;
+        let (image, is_rejected) = match given {
+            "" if has_made_it => (mark.image.as_str(), mark.is_rejected()),
+            "" => ("", false),
+            given => (given, mark.has_rejected(given)),
+        };
+        let is_there = self.unfinished_canary().is_some_and(|canary| same_image(canary, image))
+            || self.image().is_some_and(|serves| same_image(serves, image));
+        run.param("service") == self.name && is_rejected && !is_there
+    }
+
     /// Unfinished runs of the same Pipeline for the same service that are older than `ours`, oldest first
     pub fn runs_before(&self, ours: &str) -> Vec<&Run> {
         let Some(own) = self.runs().find(|run| run.uid() == ours) else {

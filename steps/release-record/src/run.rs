@@ -37,6 +37,8 @@ pub struct RunRecord {
     pub state: State,
     /// Somebody has asked for its end, with or without its `finally`
     pub cancelled: bool,
+    /// Why the sweep has cancelled it: its canary was taken back, and it could not go on
+    pub cannot_go_on: String,
     /// `Succeeded`, `Completed`, `Failed`, `Cancelled` …
     pub reason: String,
     pub message: String,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use inference_service::CANNOT_GO_ON;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
@@ -137,6 +138,10 @@ impl RunRecord {
             ended,
             state,
             cancelled: ["Cancelled", "Stopped"].iter().any(|end| run.spec.status.starts_with(end)),
+            cannot_go_on: run
+                .annotations()
+                .get(CANNOT_GO_ON)
+                .map_or_else(String::new, |why| short(&from_trigger(why), LONGEST_MESSAGE)),
             reason,
             message,
             params,

@@ -38,12 +38,17 @@ impl World {
                 })
                 .collect();
             Some(json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
+        } else if path.contains("/pipelineruns/") {
+            self.runs.iter().find(|run| run["metadata"]["name"] == *name).cloned()
         } else if path.contains("/leases/") {
             self.leases.get(name).cloned()
         } else if path.contains("/configmaps/") {
             self.config_maps.get(name).cloned()
         } else if path.ends_with("/events") {
             Some(json!({"kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": []}))
+        } else if let Some((_, run)) = query.rsplit_once("tekton.dev%2FpipelineRun%3D") {
+            let items: Vec<&Value> = self.run_pods.get(run).into_iter().collect();
+            Some(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
         } else {
             let revision = query.rsplit("revisionUID%3D").next().unwrap_or_default();
             let items: Vec<Value> = self.pod(revision).into_iter().collect();
@@ -73,6 +78,8 @@ impl World {
             }
         } else if path.contains("/leases") {
             self.write_lease(method, body)
+        } else if path.contains("/pipelineruns/") {
+            self.write_run(path.rsplit('/').next().unwrap_or_default(), body)
         } else {
             self.write_service(method, body)
         }
@@ -124,6 +131,23 @@ impl World {
         });
         self.leases.insert(name, lease.clone());
         (StatusCode::OK, lease)
+    }
+
+    /// Tekton ends a run that is cancelled at once.
+    fn write_run(&mut self, name: &str, body: &Value) -> (StatusCode, Value) {
+        let Some(run) = self.runs.iter_mut().find(|run| run["metadata"]["name"] == *name) else {
+            return refusal(404, "not found");
+        };
+        if body["metadata"]["uid"] != run["metadata"]["uid"] {
+            return refusal(409, "the UID in the precondition does not match");
+        }
+        json_patch::merge(run, body);
+        let requested = run["spec"]["status"].as_str().unwrap_or_default();
+        self.writes.push(format!("run {name}: {requested}"));
+        if requested == "Cancelled" {
+            run["status"] = json!({"conditions": [{"type": "Succeeded", "status": "False", "reason": "Cancelled"}]});
+        }
+        (StatusCode::OK, run.clone())
     }
 
     pub(crate) fn write_service(&mut self, method: &Method, body: &Value) -> (StatusCode, Value) {

@@ -80,6 +80,8 @@ pub(crate) struct World {
     /// What the latest revision was made from
     pub(crate) made_from: Template,
     pub(crate) runs: Vec<Value>,
+    /// Of runs, by the name of the run
+    pub(crate) run_pods: BTreeMap<String, Value>,
     pub(crate) targets: Vec<Target>,
     pub(crate) revisions: BTreeMap<String, RevisionState>,
     pub(crate) created: String,

@@ -20,6 +20,9 @@ pub(super) fn of_run(run: &RunRecord) -> Cause {
     if let Some(by_hand) = by_hand(run) {
         return cause("manual", &by_hand);
     }
+    if !run.cannot_go_on.is_empty() {
+        return cause("error", &run.cannot_go_on);
+    }
     if run.cancelled || run.reason == "Cancelled" {
         return cause("cancelled", &format!("run `{name}` was cancelled"));
     }

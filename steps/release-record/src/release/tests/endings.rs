@@ -219,6 +219,13 @@ fn a_release_whose_runs_all_ended_without_an_end_is_over() {
         "cancelled",
         "run `promotion-1` was cancelled",
     );
+    let why = "run `promotion-1` cannot go on: its container was killed";
+    let stuck = RunRecord {
+        cancelled: true,
+        cannot_go_on: why.into(),
+        ..promotion(vec![task("prometheus-gate", State::Failed, &[])])
+    };
+    is(&[release(), stuck], Outcome::RolledBack, "error", why);
     let late = RunRecord {
         state: State::Failed,
         reason: "PipelineRunTimeout".into(),
