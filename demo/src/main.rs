@@ -15,6 +15,7 @@ use cluster::{Cluster, Progress};
 use demo::{Notebook, ReleaseRequest, Site, Traffic};
 use jiff::Timestamp;
 use release_page::{
+    options::Options,
     sources::{Sources, start_with},
     terminal::{
         Event, Follower, Shown, of_cluster,
@@ -64,7 +65,13 @@ async fn scenario(args: Args) -> Result<Outcome> {
     let site = timeline.stage("catalog", install(&cluster, &namespace)).await?;
     let page = timeline.stage("page", page(&site)).await?;
     let notebook = timeline.stage("notebook's packages", notebook()).await?;
-    let sources = start_with(site.client.clone(), of_cluster(vec![namespace])?).await?;
+    // Gates name Prometheus as pods reach it, and this is none.
+    let options = Options {
+        prometheus_url: Some(cluster.prometheus.pod.clone()),
+        prometheus_at: Some(cluster.prometheus.host.clone()),
+        ..of_cluster(vec![namespace])?
+    };
+    let sources = start_with(site.client.clone(), options).await?;
     let mut releases = Releases { timeline, site, sources, notebook, first_build: None };
 
     // A version is never given twice, so that the demo runs again beside what it left in the store.

@@ -25,6 +25,9 @@ pub struct Options {
     /// each gate's own]
     #[arg(long, value_name = "URL", env = "PROMETHEUS_URL")]
     pub prometheus_url: Option<String>,
+    /// Where --prometheus-url is reached from here, as by a forwarded port; the credentials go there
+    #[arg(long, value_name = "URL", env = "PROMETHEUS_AT", requires = "prometheus_url")]
+    pub prometheus_at: Option<String>,
     /// Folder of the credentials for --prometheus-url, as of prometheus-gate; a gate's own gets none
     #[arg(long, value_name = "DIR", env = "PROMETHEUS_CREDENTIALS", requires = "prometheus_url")]
     pub prometheus_credentials: Option<PathBuf>,

@@ -45,7 +45,7 @@ pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
     // Prometheus may speak TLS. A second start in one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Options { namespaces, all_namespaces, store, releases, .. } = options;
-    let Options { prometheus_url, prometheus_credentials, access, .. } = options;
+    let Options { prometheus_url, prometheus_at, prometheus_credentials, access, .. } = options;
     let places = Places::new(store.as_deref(), releases.as_deref())?;
     let scope = match namespaces {
         _ if all_namespaces => Scope::All,
@@ -67,7 +67,11 @@ pub async fn start_with(client: Client, options: Options) -> Result<Sources> {
         interest: interest.clone(),
         runs,
         gates: gates.clone(),
-        whom: Prometheus { url: prometheus_url, credentials: prometheus_credentials },
+        whom: Prometheus {
+            url: prometheus_url,
+            at: prometheus_at,
+            credentials: prometheus_credentials,
+        },
     };
     tokio::spawn(looking.look_again());
     let (store, reader) = store.unzip();

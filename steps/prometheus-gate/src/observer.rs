@@ -31,6 +31,8 @@ pub struct ObserverOptions {
     /// The only Prometheus that may be asked. Without it each gate's own is, and gets no credentials: who
     /// writes a TaskRun writes where they would be sent
     pub prometheus_url: Option<String>,
+    /// Where that one is reached from here, as by a forwarded port; the credentials go there
+    pub prometheus_at: Option<String>,
     /// Folder of the credentials for `prometheus_url`, in place of the gate's `--credentials`
     pub credentials: Option<PathBuf>,
 }
@@ -158,6 +160,10 @@ fn observed(line: &[String], options: ObserverOptions) -> Result<Gate> {
     let whom = url(&file, &args.server)?;
     match &options.prometheus_url {
         Some(allowed) if is_same(allowed, &whom) => {
+            if let Some(at) = &options.prometheus_at {
+                let wrong = |hint: String| usage("the address is not valid", &hint);
+                args.server.prometheus_url = Some(address(at).map_err(wrong)?);
+            }
             let folder = options.credentials.map(PathBuf::into_os_string);
             args.server.credentials = folder.map(SecretFolder::from);
         }

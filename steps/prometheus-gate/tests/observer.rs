@@ -210,6 +210,27 @@ async fn what_is_not_here_is_not_looked_for() {
 }
 
 #[tokio::test]
+async fn a_prometheus_that_has_another_address_here_is_asked_there() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::with("0").await;
+    let mut asked = args(&server, home.path(), &[]);
+    let name = "http://prometheus.invalid:9090/";
+    for argument in &mut asked {
+        *argument = argument.replace(&server.mock.uri(), name);
+    }
+    let at = |prometheus_url: &str| ObserverOptions {
+        prometheus_url: Some(prometheus_url.to_owned()),
+        prometheus_at: Some(server.mock.uri()),
+        ..options()
+    };
+    let seen = Observer::new(&asked, at(name)).unwrap().look().await.unwrap();
+    assert_eq!(seen.error, None);
+    assert!(!server.mock.received_requests().await.unwrap().is_empty());
+    let other = Observer::new(&asked, at("http://other.invalid:9090")).err().unwrap();
+    assert!(other.to_string().starts_with("the gate asks another Prometheus"), "{other}");
+}
+
+#[tokio::test]
 async fn credentials_go_to_the_prometheus_that_they_are_for() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("token"), "of-the-page").unwrap();

@@ -10,6 +10,8 @@ pub(super) const GATE: &str = "prometheus-gate";
 pub(crate) struct Prometheus {
     /// The only one; without it each gate's own is asked, without credentials
     pub(crate) url: Option<String>,
+    /// Where that one is reached from here
+    pub(crate) at: Option<String>,
     pub(crate) credentials: Option<PathBuf>,
 }
 

@@ -67,6 +67,7 @@ impl Watched {
                     namespace: gate.namespace.clone(),
                     began: asked.began,
                     prometheus_url: whom.url.clone(),
+                    prometheus_at: whom.at.clone(),
                     credentials: whom.credentials.clone(),
                 };
                 empty.insert(Observer::new(&asked.args, options)?)
