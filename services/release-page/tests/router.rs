@@ -67,6 +67,25 @@ async fn every_page_is_there_and_no_other_one() {
 }
 
 #[tokio::test]
+async fn who_opens_a_page_is_settled_where_browsers_heed_it() {
+    let settings =
+        || Settings { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Settings::default() };
+    let https = [("host", "ml.acme.com"), ("x-forwarded-proto", "https")];
+    for (peer, headers, is_sent) in [
+        ("10.1.2.3", &https[..], true),
+        ("192.168.1.1", &https[..], false),
+        ("10.1.2.3", &[("host", "ml.acme.com")][..], false),
+        ("192.168.1.1", &[("host", "10.96.0.7:8080")][..], false),
+        ("127.0.0.1", &[("host", "localhost:8080")][..], true),
+        ("127.0.0.1", &[("host", "[::1]:8080")][..], true),
+    ] {
+        let answer = site(settings()).send(from(peer, get("/", headers))).await;
+        let policy = answer.header("cross-origin-opener-policy");
+        assert_eq!(policy == "same-origin", is_sent, "{peer} {headers:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_has_a_strict_policy_and_a_report_one_of_its_own() {
     let site = site(Settings::default());
     let report = "/services/models/iris/runs/promotion-iris-v2-10/report.html";

@@ -36,7 +36,7 @@ use crate::{
         evidence::{evidence, file},
         headers::guard,
         live,
-        proxies::{Peer, is_https, without_base},
+        proxies::{Peer, is_https, is_of_this_machine, without_base},
         render::Renderer,
         settings::Settings,
         shown::Shown,
@@ -78,7 +78,11 @@ fn told(shown: &Shown) -> Response {
 }
 
 async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
-    guard(front.answer(request).await)
+    let headers = request.headers();
+    let peer = request.extensions().get::<Peer>().copied();
+    let is_trustworthy =
+        is_of_this_machine(headers) || is_https(headers, front.settings.trusts(peer));
+    guard(front.answer(request).await, is_trustworthy)
 }
 
 impl Front {

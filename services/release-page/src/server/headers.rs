@@ -22,8 +22,9 @@ const REPORT: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; ba
 #[derive(Clone, Copy)]
 pub(super) struct IsReport;
 
-/// Sets them on every answer.
-pub(super) fn guard(mut response: Response) -> Response {
+/// Sets them on every answer. Whether the page may be opened by another one is settled only where browsers trust the
+/// address; elsewhere they pass over it, and say so in the console.
+pub(super) fn guard(mut response: Response, is_trustworthy: bool) -> Response {
     let is_report = response.extensions().get::<IsReport>().is_some();
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {
@@ -33,7 +34,9 @@ pub(super) fn guard(mut response: Response) -> Response {
     set(X_FRAME_OPTIONS, if is_report { "SAMEORIGIN" } else { "DENY" });
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(REFERRER_POLICY, "same-origin");
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    if is_trustworthy {
+        set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    }
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     if !response.headers().contains_key(CACHE_CONTROL) {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

@@ -26,18 +26,19 @@ impl Settings {
 
     /// Whether its name is one that only this machine has, where that is asked for.
     pub(super) fn is_asked_rightly(&self, headers: &HeaderMap) -> bool {
-        if !self.is_local {
-            return true;
-        }
-        let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let name =
-            host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()));
-        let name = name.map_or(host, |(name, _)| name);
-        let name = name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        name == "localhost"
-            || name.ends_with(".localhost")
-            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        !self.is_local || is_of_this_machine(headers)
     }
+}
+
+/// Whether it was asked by a name that only this machine has.
+pub(super) fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 pub(super) fn is_https(headers: &HeaderMap, is_trusted: bool) -> bool {
