@@ -9,6 +9,10 @@ use kube::{
     api::{DynamicObject, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
+use release_record::{
+    key::RunKey,
+    run::{RunRecord, TaskRecord},
+};
 use serde_json::{Value, json};
 
 use crate::servers::Servers;
@@ -25,6 +29,8 @@ pub(crate) struct Size {
     /// Of each run
     pub(crate) tasks: usize,
     pub(crate) bentos: usize,
+    /// Runs of each service that the store has and the cluster has not any more
+    pub(crate) kept: usize,
 }
 
 /// What a TaskRun has of its Task, its steps and its pod, which nobody shows: some 10 kB
@@ -68,6 +74,7 @@ impl Kind {
 
 pub(crate) async fn fill(servers: &Servers, size: Size) {
     save_bentos(servers, size.bentos);
+    (0..size.services).for_each(|of| (0..size.kept).for_each(|run| keep(servers, of, run)));
     let client = servers.client().await;
     let definitions =
         GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
@@ -256,6 +263,38 @@ fn task_run(of: usize, run: usize, task: usize) -> Value {
             "startTime": "2026-11-24T06:00:00Z", "completionTime": "2026-11-24T06:01:00Z",
         },
     })
+}
+
+/// The page of a service
+pub(crate) fn a_service() -> String {
+    format!("/services/{NAMESPACE}/{}", name(0))
+}
+
+/// What a run of an older version left in the store
+fn keep(servers: &Servers, of: usize, run: usize) {
+    let (name, version) = (name(of), format!("old-{}", run / 2));
+    let object = |mut object: Value| {
+        object["apiVersion"] = "tekton.dev/v1".into();
+        object["metadata"]["creationTimestamp"] =
+            format!("2026-10-{:02}T06:{:02}:00Z", 1 + run / 2, run % 2).into();
+        object
+    };
+    let mut pipeline_run = object(pipeline_run(of, run));
+    pipeline_run["metadata"]["name"] = format!("old-{run}-{name}").into();
+    pipeline_run["metadata"]["labels"]["kanaria.dev/correlation-id"] =
+        format!("{name}-{version}").into();
+    for param in pipeline_run["spec"]["params"].as_array_mut().unwrap() {
+        if param["name"] == "version" {
+            param["value"] = version.clone().into();
+        }
+    }
+    let read = |object: Value| serde_json::from_value(object).unwrap();
+    let tasks = (0..3).map(|task| TaskRecord::of(&read(object(task_run(of, run, task)))));
+    let record = RunRecord::of(&read(pipeline_run)).unwrap().with_tasks(tasks.collect::<Vec<_>>());
+    let folder =
+        servers.folder.path().join("s3/bentos/releases").join(RunKey::of(&record).folder());
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("run.json"), record.to_json().unwrap()).unwrap();
 }
 
 /// Straight into the store's folder, in which an object is a file

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Child, Command},
     time::Duration,
 };
@@ -44,9 +45,9 @@ impl Drop for Page {
 }
 
 impl Page {
-    pub(crate) async fn start(servers: &Servers) -> Self {
+    pub(crate) async fn start(binary: &Path, servers: &Servers) -> Self {
         let port = free_port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_release-page"));
+        let mut command = Command::new(binary);
         command
             .args(["serve", "--namespace=models", "--store=s3://bentos"])
             .args([
@@ -71,17 +72,23 @@ impl Page {
             "kanaria_page_source_up{source=\"store\"} 1".to_owned(),
             format!("kanaria_services {}", size.services),
             format!("kanaria_bentos {}", size.bentos),
-            "kanaria_releases{".to_owned(),
         ];
+        // A release and its promotion are one.
+        let releases = size.services * (size.runs + size.kept) / 2;
+        let mut last = String::new();
         for _ in 0..600 {
             let metrics = self.get("/metrics").await.body;
             let metrics = String::from_utf8_lossy(&metrics);
-            if wanted.iter().all(|line| metrics.contains(line.as_str())) {
+            let values = metrics.lines().filter(|line| line.starts_with("kanaria_releases{"));
+            let known: usize =
+                values.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum();
+            last = format!("{known} of {releases} releases");
+            if wanted.iter().all(|line| metrics.contains(line.as_str())) && known >= releases {
                 return self.since.elapsed();
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        panic!("the page never knows all");
+        panic!("the page never knows all: {last}");
     }
 
     pub(crate) fn memory(&self) -> Memory {
