@@ -243,40 +243,29 @@ impl<'a> Step<'a> {
     /// Has a run that was given this image wait in vain for a pod: its first step ended as if it was killed whole,
     /// and its next one runs.
     async fn leave_stuck(&self, image: &str) {
-        let task = json!({"name": "prometheus-gate", "taskRef": {"apiVersion": "kanaria.dev/v1", "kind": "Nobody"}});
-        let only = json!([{"op": "replace", "path": "/spec/tasks", "value": [task]},
-                          {"op": "remove", "path": "/spec/finally"}, {"op": "remove", "path": "/spec/results"}]);
-        let patch = ["patch", "pipeline", "canary-promotion", "--type=json", "-p"];
-        self.kubectl(&[&patch[..], &[only.to_string().as_str()]].concat()).unwrap();
-        let given = [
-            ("service", SERVICE),
-            ("canary-image", image),
-            ("version", "v2"),
-            ("canary-revision", "-"),
-            ("prometheus-url", "-"),
-        ];
+        let only = r#"[{"op": "remove", "path": "/spec/finally"}, {"op": "remove", "path": "/spec/results"}, {"op": "replace", "path": "/spec/tasks",
+            "value": [{"name": "prometheus-gate", "taskRef": {"apiVersion": "kanaria.dev/v1", "kind": "Nobody"}}]}]"#;
+        self.kubectl(&["patch", "pipeline", "canary-promotion", "--type=json", "-p", only])
+            .unwrap();
+        let given = [("service", SERVICE), ("canary-image", image), ("version", "v2")];
+        let given = given.into_iter().chain([("canary-revision", "-"), ("prometheus-url", "-")]);
         let params = given.map(|(name, value)| json!({"name": name, "value": value}));
-        let run = json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "stuck"},
-                         "spec": {"pipelineRef": {"name": "canary-promotion"}, "params": params}});
+        let spec = json!({"pipelineRef": {"name": "canary-promotion"}, "params": params.collect::<Vec<_>>()});
+        let (version, stuck) = ("tekton.dev/v1", json!({"name": "stuck"}));
+        let run =
+            json!({"apiVersion": version, "kind": "PipelineRun", "metadata": stuck, "spec": spec});
         self.site.create(run).await.unwrap();
-        let step = |name: &str, arguments: Value| {
-            json!({
-                "name": name, "image": "ghcr.io/kanaria/prometheus-gate:0.1.0", "args": arguments,
-                "securityContext": {"runAsNonRoot": true, "allowPrivilegeEscalation": false,
-                                    "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}},
-            })
-        };
+        let gate = "ghcr.io/kanaria/prometheus-gate:0.1.0";
         let waits = [
             "--prometheus-url=http://127.0.0.1:9",
             "--query=up",
             "--when=value > 0",
             "--deadline=2h",
         ];
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": "stuck", "labels": {"tekton.dev/pipelineRun": "stuck"}},
-            "spec": {"restartPolicy": "Never", "containers": [step("step-a", json!(["--no-such-flag"])), step("step-b", json!(waits))]},
-        });
+        let steps = json!([{"name": "step-a", "image": gate, "args": ["--no-such-flag"]}, {"name": "step-b", "image": gate, "args": waits}]);
+        let labels = json!({"name": "stuck", "labels": {"tekton.dev/pipelineRun": "stuck"}});
+        let spec = json!({"restartPolicy": "Never", "containers": steps});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": labels, "spec": spec});
         self.site.create(pod).await.unwrap();
     }
 

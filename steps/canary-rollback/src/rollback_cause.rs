@@ -63,9 +63,9 @@ impl RollbackCause {
             tracing::warn!("{}: failed to list its runs: {error}", observed.full_name());
             Vec::new()
         });
-        let last = with_it.into_iter().max_by_key(Run::created);
+        let newest = with_it.into_iter().max_by_key(Run::created);
         let made = observed.mark.release.run.as_str();
-        let by_hand = last.as_ref().and_then(|last| half_done_by_hand(last, &observed.mark));
+        let by_hand = newest.as_ref().and_then(|newest| half_done_by_hand(newest, &observed.mark));
         let of_run = async |run: &str| {
             let of_pod = || lost.map(|(run, pod)| cannot_go_on(run, pod));
             let found = Self::found(client, namespace, run, "").await;
@@ -73,8 +73,8 @@ impl RollbackCause {
         };
         if let Some(by_hand) = by_hand {
             by_hand
-        } else if let Some(last) = &last {
-            of_run(last.name()).await
+        } else if let Some(newest) = &newest {
+            of_run(newest.name()).await
         } else if made.is_empty() {
             Self::new("error", "canary-sweep", "no run will end this canary")
         } else if has_succeeded(client, namespace, made).await {

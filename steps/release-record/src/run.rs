@@ -38,6 +38,7 @@ pub struct RunRecord {
     /// Somebody has asked for its end, with or without its `finally`
     pub cancelled: bool,
     /// Why the sweep has cancelled it: its canary was taken back, and it could not go on
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub cannot_go_on: String,
     /// `Succeeded`, `Completed`, `Failed`, `Cancelled` …
     pub reason: String,
