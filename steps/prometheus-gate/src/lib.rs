@@ -28,6 +28,7 @@ mod watch;
 
 pub use cli::{args::Args, start};
 pub use judge::{
+    answer_change::Change,
     counts::{Counts, Side},
     e_process::{Process, Ratio},
     restarted::Restarted,

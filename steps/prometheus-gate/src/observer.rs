@@ -13,7 +13,7 @@ use crate::cli::resolve::{asked, gate, url};
 use crate::judge::permission::blocked;
 use crate::judge::verdict::{Judgement, Verdict};
 use crate::judge::waiting::{Obstacle, Waiting};
-use crate::output::report::{HATCHES, cards};
+use crate::output::report::{HATCHES, cards_and_notes};
 use crate::record::line::{End, Last};
 use crate::spec::{file::is_text, file::usage, permission::Permission};
 use crate::watch::{gate::Gate, looking::Looking};
@@ -102,7 +102,7 @@ impl Observer {
         Ok(Seen {
             cards: format!(
                 "<div class=\"gate cards\">\n{HATCHES}{}</div>\n",
-                cards(judgement, record)
+                cards_and_notes(judgement, record)
             ),
             verdict: judgement.verdict.to_string(),
             reason: judgement.reason.to_string(),

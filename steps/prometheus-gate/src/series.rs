@@ -41,6 +41,23 @@ pub(crate) enum Measure {
     Active,
     /// When the counters were sampled, in seconds since 1970.
     Sampled,
+    /// Answers of a field, by what they are.
+    Answer,
+    /// Numbers of a field, by bounds that they are at most.
+    Value,
+    /// Answers that were read, of all fields.
+    Taken,
+    /// Answers that could not be read.
+    Unreadable,
+    /// Requests that were answered, by another's count.
+    Answered,
+}
+
+impl Measure {
+    /// Whether it is of the counter of answers.
+    pub(crate) const fn is_of_answers(self) -> bool {
+        matches!(self, Self::Answer | Self::Value | Self::Taken | Self::Unreadable)
+    }
 }
 
 /// What a series stands for.
@@ -68,11 +85,17 @@ impl SeriesRole {
     }
 
     pub(crate) fn of(labels: &Labels) -> Self {
-        use Measure::{Active, Bucket, Errors, Inner, Sampled, Starts, Total};
+        use Measure::{
+            Active, Answer, Answered, Bucket, Errors, Inner, Sampled, Starts, Taken, Total,
+            Unreadable, Value,
+        };
         let Some(label) = labels.get(ROLE) else { return Self::Value };
         let of_a_side = [Revision::Canary, Revision::Baseline].into_iter().flat_map(|revision| {
-            [Total, Errors, Inner, Bucket, Starts, Active, Sampled]
-                .map(|measure| Self::Of(revision, measure))
+            let measures = [
+                Total, Errors, Inner, Bucket, Starts, Active, Sampled, Answer, Value, Taken,
+                Unreadable, Answered,
+            ];
+            measures.map(|measure| Self::Of(revision, measure))
         });
         let mut roles = of_a_side.chain([Self::Up, Self::Started, Self::Scraped]);
         roles.find(|role| role.label() == *label).unwrap_or(Self::Value)

@@ -1,11 +1,14 @@
 //! A canary that is no worse is seldom refused, whatever its errors are like: 300 seeded releases each.
 //! `cargo bench -p prometheus-gate --bench false_alarms` runs many more.
 
+#[path = "../benches/false_alarms/answers.rs"]
+mod answers;
 #[path = "../benches/false_alarms/ladder.rs"]
 mod ladder;
 #[path = "../benches/false_alarms/simulation.rs"]
 mod simulation;
 
+use answers::{Answers, equal, first, skewed};
 use ladder::{Climb, Evidence};
 use simulation::{Errors, Past, Release, Test, power};
 
@@ -132,5 +135,32 @@ fn a_canary_that_turns_bad_on_the_second_rung_is_found_like_by_a_test_of_that_ru
         let most = 1.1 * (1.0 + f64::from(u32::try_from(rungs).unwrap()).ln() / 20_f64.ln());
         assert!(restarted.requests <= most * alone.requests, "{restarted:?}, alone {alone:?}");
         assert!(restarted.requests < going_on.requests, "{restarted:?}, going on {going_on:?}");
+    }
+}
+
+#[test]
+fn answers_that_do_not_change_are_seldom_refused() {
+    const RUNS: u32 = 100;
+    for shares in [equal(3), skewed(10)] {
+        let plain = Answers { shares, ..Answers::default() };
+        for answers in [
+            plain.clone(),
+            Answers { drift: true, ..plain.clone() },
+            Answers { lost: 0.3, has_past: false, ..plain.clone() },
+            Answers { ratio: answers::TOLERATED, ..plain },
+        ] {
+            let found = answers.power(RUNS).found;
+            assert!(found <= MOST, "{found} of {answers:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_twice_as_frequent_is_found_within_minutes() {
+    for (classes, most) in [(3, 2.0), (10, 2.5)] {
+        let answers = Answers { shares: first(0.1, classes), ratio: 2.0, ..Answers::default() };
+        let power = answers.power(100);
+        assert!(power.found >= 0.98 && power.minutes <= 10.0, "{classes} classes: {power:?}");
+        assert!(power.requests <= most * answers.bound(0.05), "{classes} classes: {power:?}");
     }
 }

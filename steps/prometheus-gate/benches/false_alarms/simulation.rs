@@ -241,7 +241,7 @@ impl Chance {
         (f64::from(u32::try_from(self.next() >> 32).unwrap_or(u32::MAX)) + 1.0) / 4_294_967_296.0
     }
 
-    fn poisson(&mut self, mean: f64) -> f64 {
+    pub(crate) fn poisson(&mut self, mean: f64) -> f64 {
         if mean > 60.0 {
             // Near enough for numbers of requests, of which tests take no notice.
             let (a, b) = (self.uniform(), self.uniform());
@@ -257,7 +257,7 @@ impl Chance {
     }
 
     /// By the distances between failures, which takes as long as there are failures.
-    fn binomial(&mut self, total: f64, share: f64) -> f64 {
+    pub(crate) fn binomial(&mut self, total: f64, share: f64) -> f64 {
         if share <= 0.0 {
             return 0.0;
         }

@@ -11,6 +11,7 @@ use reqwest::{
 };
 use step::{ResultFile, SecretFolder, secret};
 
+use crate::spec::answered::AnswersState;
 use crate::spec::expression::{Combine, Condition};
 use crate::spec::file::{OnInconclusive, OnNoTraffic, TimingSpec};
 use crate::spec::permission::PermissionSpec;
@@ -76,7 +77,7 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "CONDITION", requires = "query", help_heading = "What to ask")]
     pub(crate) when: Option<Condition>,
     /// Presets about a canary of KServe, joined by commas [default: no-restarts,errors,rejections,latency where nothing
-    /// else is asked]
+    /// else is asked, and answers where `--answers` is compared or observed]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', help_heading = "What to ask")]
     pub(crate) criteria: Vec<Preset>,
     /// A spec in YAML: a file, or the text itself
@@ -93,13 +94,25 @@ pub(crate) struct WatchArgs {
     /// Chance of failing a canary that is no worse, however long it is watched; between 0 and 1 [default: 0.05]
     #[arg(long, value_name = "CHANCE", value_parser = chance, help_heading = "What to ask")]
     pub(crate) alpha: Option<f64>,
+    /// What the release says of its answers: `compared` judges them where `answers` is asked, `observed` shows them and decides
+    /// nothing by them, and any other text is why they are not judged, which the report then says
+    #[arg(long, value_name = "STATE", value_parser = AnswersState::parse, help_heading = "What to ask")]
+    pub(crate) answers: Option<AnswersState>,
+    /// What is a change to `answers`: a share that is so many times the baseline's, or that part of it. One that changed by the
+    /// square root of it or less is tolerated, which fails at most `--alpha` of all releases; one between the two may go either
+    /// way, as in any sequential test; above 1 [default: 2]
+    #[arg(long, value_name = "RATIO", value_parser = above_one, help_heading = "What to ask")]
+    pub(crate) max_answer_ratio: Option<f64>,
+    /// Share below which no answer matters to `answers`, on neither side, between 0 and 1 [default: 0.02]
+    #[arg(long, value_name = "SHARE", value_parser = chance, help_heading = "What to ask")]
+    pub(crate) least_answer_share: Option<f64>,
     /// Codes of answers that `rejections` counts, joined by commas: statuses, `3xx` or `4xx`. All others but 1xx, 2xx and
     /// the rest of 3xx and 4xx have failed and count for `errors`, 429 and 499 too unless they are given here
     /// [default: 3xx,4xx]
     #[arg(long, value_name = "CODE,…", help_heading = "What to ask")]
     pub(crate) rejection_codes: Option<Codes>,
-    /// Requests to the canary, compared with the baseline's, without which `errors`, `rejections` and `latency` cannot
-    /// pass [default: 50]
+    /// Requests to the canary, compared with the baseline's, without which `errors`, `rejections`, `latency` and `answers`
+    /// cannot pass [default: 50]
     #[arg(long, value_name = "NUMBER", help_heading = "What to ask")]
     pub(crate) min_requests: Option<u32>,
     /// How criteria make one verdict: `all`, `any`, or a formula such as `errors and (latency or slo)`
@@ -223,6 +236,11 @@ pub(crate) fn region(text: &str) -> Result<String, String> {
 fn above_zero(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
     number.ok_or("it has to be a number above 0".to_owned())
+}
+
+fn above_one(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 1.0);
+    number.ok_or("it has to be a number above 1".to_owned())
 }
 
 fn chance(text: &str) -> Result<f64, String> {

@@ -15,9 +15,10 @@ use crate::cli::args::{ServerArgs, WatchArgs, address, header, region};
 use crate::decisions::{api_server::ApiServer, people::People};
 use crate::prometheus::{access::Access, client::Prometheus};
 use crate::spec::file::{CriterionSpec, SpecFile, parse, spec_text, usage};
-use crate::spec::presets;
 use crate::spec::{
+    answered::AnswersState,
     criteria::refuse_impossible,
+    presets::{self, Preset},
     rollout::{RolloutSpec, Subject},
 };
 use crate::time::{Length, local_clock, timestamp};
@@ -39,6 +40,7 @@ pub(crate) fn asked(args: &WatchArgs) -> Result<SpecFile> {
 /// The gate of a spec, with the flags that go before it.
 pub(crate) fn gate(args: &WatchArgs, mut file: SpecFile) -> Result<Gate> {
     overlay(&mut file, args);
+    let note = args.answers.as_ref().and_then(|state| file.heed(state));
     fill_in(&mut file, &args.rollout);
     if file.criteria.is_empty() {
         let hint = "give `--query` and `--when`, or `--canary-revision` and `--baseline-revision`";
@@ -60,7 +62,10 @@ pub(crate) fn gate(args: &WatchArgs, mut file: SpecFile) -> Result<Gate> {
         start: started(&file, args.start)?,
         poll: file.timing.poll.map_or(Duration::from_secs(5), |Length(poll)| poll.unsigned_abs()),
         questions,
-        subject: Subject::from(&file.rollout),
+        subject: Subject {
+            notes: note.into_iter().collect(),
+            ..Subject::from(&file.rollout)
+        },
         permission,
         people: people(args, &file),
         reports: args.report.clone(),
@@ -82,13 +87,17 @@ fn from_flags(args: &WatchArgs) -> SpecFile {
             ..CriterionSpec::default()
         });
     }
-    let mut presets = args.criteria.as_slice();
+    let mut presets = args.criteria.clone();
     if presets.is_empty() && criteria.is_empty() && args.rollout.canary_revision.is_some() {
-        presets = &presets::DEFAULT;
+        presets = presets::DEFAULT.to_vec();
+        if args.answers.as_ref().is_some_and(AnswersState::is_counted) {
+            presets.push(Preset::Answers);
+        }
     }
-    criteria.extend(presets.iter().map(|preset| CriterionSpec {
-        preset: Some(*preset),
-        max_ratio: args.max_ratio,
+    criteria.extend(presets.into_iter().map(|preset| CriterionSpec {
+        preset: Some(preset),
+        max_ratio: if preset == Preset::Answers { args.max_answer_ratio } else { args.max_ratio },
+        least_share: args.least_answer_share,
         min_requests: args.min_requests,
         objective: args.objective,
         rejection_codes: args.rejection_codes.clone(),

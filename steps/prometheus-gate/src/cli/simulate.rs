@@ -20,6 +20,7 @@ use crate::record::{run::Record, summary::Summary};
 use crate::series::{Labels, ROLE, Series};
 use crate::spec::file::{SpecFile, parse, usage};
 use crate::spec::permission::Permission;
+use crate::spec::presets::Preset;
 use crate::spec::{criteria::refuse_impossible, resolved::Spec, rollout::Subject};
 use crate::time::{Grid, Length, length};
 
@@ -131,7 +132,13 @@ fn difference(expected: &Expected, summary: &Summary) -> Option<String> {
 
 /// The start is second 0; on a ladder that of its first rung.
 fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
+    let asks_for_answers =
+        file.criteria.iter().any(|criterion| criterion.preset == Some(Preset::Answers));
     let rollout = &mut file.rollout;
+    if asks_for_answers {
+        rollout.service.get_or_insert_with(|| "service".to_owned());
+        rollout.canary_version.get_or_insert_with(|| "canary".to_owned());
+    }
     for (field, name) in [
         (&mut rollout.namespace, "namespace"),
         (&mut rollout.canary_revision, "canary"),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::judge::answers::Answers;
 use crate::judge::compared::Compared;
 use crate::judge::comparison::method::{Method, Terms};
 use crate::judge::counter_increase::counts;
@@ -98,7 +99,7 @@ impl Comparison {
         self.sum.add(more);
         self.on_this_rung.add(more);
         let met = self.compared.add(more, growth.gap);
-        self.method.compare(growth, met, self.rung + 1);
+        self.method.compare(growth, &counters.names, met, self.rung + 1);
         self.highest = self.highest.max(self.log_e().unwrap_or_default());
     }
 
@@ -149,7 +150,21 @@ impl Comparison {
     }
 
     pub(crate) fn is_worse(&self) -> bool {
-        self.log_e().is_some_and(|log_e| log_e >= self.threshold())
+        !self.is_open() && self.log_e().is_some_and(|log_e| log_e >= self.threshold())
+    }
+
+    /// Whether nothing can be said by what was counted, because too much was not.
+    fn is_open(&self) -> bool {
+        self.answers().is_some_and(Answers::is_lossy)
+    }
+
+    fn answers(&self) -> Option<&Answers> {
+        if let Method::Answers(answers) = &self.method { Some(answers) } else { None }
+    }
+
+    /// What a reader has to know of what was compared.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.answers().map(Answers::notes).unwrap_or_default()
     }
 
     /// Whether a pass can rest on what was seen on this rung: enough requests, compared with the
@@ -160,6 +175,7 @@ impl Comparison {
             && self.looks >= LEAST_LOOKS
             && self.usable().total >= self.terms.min_requests.max(1.0)
             && self.has_two_sides()
+            && !self.is_open()
             && self.uncompared().is_none()
             && !self.is_in_doubt()
     }
@@ -168,13 +184,15 @@ impl Comparison {
     fn has_two_sides(&self) -> bool {
         let wanted = PART_OF_BASELINE * self.terms.min_requests;
         self.method.is_alone()
-            || !self.method.is_boundless() && self.compared.here.baseline.total >= wanted
+            || !self.method.is_boundless() && self.met().here.baseline.total >= wanted
     }
 
     /// Whether the canary looks worse, short of a proof: a proof has to withstand errors that come in
     /// bursts and a look at every step, and a pass has to withstand a doubt.
     fn is_in_doubt(&self) -> bool {
-        if self.unended().is_some_and(Unended::is_in_doubt) {
+        if self.unended().is_some_and(Unended::is_in_doubt)
+            || self.answers().is_some_and(Answers::is_in_doubt)
+        {
             return true;
         }
         if self.method.is_alone() || self.method.is_boundless() {
@@ -190,8 +208,13 @@ impl Comparison {
     }
 
     /// The canary's requests that a pass can rest on.
-    const fn usable(&self) -> Side {
-        if self.method.is_alone() { self.on_this_rung.canary } else { self.compared.here.canary }
+    fn usable(&self) -> Side {
+        if self.method.is_alone() { self.on_this_rung.canary } else { self.met().here.canary }
+    }
+
+    /// What has met the other side's, of which answers count from when it is known what to compare.
+    fn met(&self) -> &Compared {
+        self.answers().and_then(Answers::responses).unwrap_or(&self.compared)
     }
 
     fn unended(&self) -> Option<&Unended> {
@@ -257,7 +280,7 @@ impl Comparison {
     }
 
     fn shown_by(&self) -> &Compared {
-        self.method.strongest().map_or(&self.compared, |bound| &bound.compared)
+        self.method.shown().unwrap_or(&self.compared)
     }
 
     fn shown(&self, compared: Counts, all: Counts) -> Counts {

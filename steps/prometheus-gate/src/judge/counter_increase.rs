@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::judge::counts::{Counts, Side};
 use crate::series::{Measure, Revision};
 
-/// What is counted over all processes: of which side, what it measures, a bucket's bound as bits.
+/// What is counted over all processes: of which side, what it measures, a bucket's bound as bits or the
+/// number of an answer.
 pub(super) type Key = (Revision, Measure, u64);
 
 /// What one point shows of a comparison.
@@ -36,7 +37,11 @@ impl Growth {
             .collect()
     }
 
-    fn counted(&self, revision: Revision, measure: Measure) -> impl Iterator<Item = (u64, f64)> {
+    pub(super) fn counted(
+        &self,
+        revision: Revision,
+        measure: Measure,
+    ) -> impl Iterator<Item = (u64, f64)> {
         self.counts
             .iter()
             .filter(move |((whose, what, _), _)| (*whose, *what) == (revision, measure))
@@ -56,7 +61,10 @@ impl Growth {
 pub(crate) fn counts(growth: &Growth) -> Counts {
     let side = |revision| {
         let slowest = growth.buckets(revision).last().map(|(_, all)| *all);
-        let total = slowest.unwrap_or_else(|| growth.of(revision, Measure::Total));
+        // A query asks for one of them.
+        let total = slowest.unwrap_or_else(|| {
+            growth.of(revision, Measure::Total) + growth.of(revision, Measure::Taken)
+        });
         // Of two counts of the same failures the greater has missed fewer.
         let errors = growth.of(revision, Measure::Errors).max(growth.of(revision, Measure::Inner));
         // Two counters scraped together never disagree; two scraped apart may for a moment.

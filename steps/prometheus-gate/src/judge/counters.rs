@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
+use crate::judge::answer_names::{Name, Names};
 use crate::judge::cadence::Cadence;
 use crate::judge::counter_increase::{Growth, Key};
 use crate::series::{Labels, Measure, ROLE, Revision, Series, SeriesRole};
@@ -36,6 +37,10 @@ pub(crate) struct Counters {
     pub(crate) left_out: usize,
     /// How many series the last answer had.
     pub(crate) breadth: usize,
+    /// The names of answers.
+    pub(crate) names: Names,
+    /// When each process that counts answers said it started, in seconds since 1970.
+    started: BTreeMap<u32, f64>,
 }
 
 /// When a process was sampled: last, and when growth was last handed on.
@@ -69,6 +74,8 @@ impl Counters {
             points: BTreeMap::new(),
             left_out: 0,
             breadth: 0,
+            names: Names::default(),
+            started: BTreeMap::new(),
         }
     }
 
@@ -77,12 +84,22 @@ impl Counters {
     pub(crate) fn add(&mut self, grid: Grid, answer: &[Series]) {
         self.breadth = answer.len();
         let mut samples: Vec<(Timestamp, Sample)> = Vec::new();
+        let mut names: BTreeMap<u64, Name> = BTreeMap::new();
         for series in answer {
             let role = SeriesRole::of(&series.labels);
             let process = self.process(&series.labels);
             let bound = series.labels.get("le").and_then(|bound| bound.parse::<f64>().ok());
             // Bounds are not negative, so their bits are in their own order.
             let bits = bound.filter(|bound| *bound >= 0.0).unwrap_or_default().to_bits();
+            let bits = match role {
+                SeriesRole::Of(_, measure @ (Measure::Answer | Measure::Value)) => {
+                    let Some(name) = Name::of(measure, &series.labels) else { continue };
+                    let key = name.key();
+                    names.insert(key, name);
+                    key
+                }
+                _ => bits,
+            };
             let sample = |(at, value): &(Timestamp, f64)| {
                 (!value.is_nan()).then_some((*at, Sample { role, process, bits, value: *value }))
             };
@@ -95,11 +112,28 @@ impl Counters {
             let (now, later) = rest.split_at(rest.partition_point(|(at, _)| *at == point));
             rest = later;
             if self.points.last_key_value().is_none_or(|(newest, _)| point > *newest) {
-                let now: Vec<Sample> = now.iter().map(|(_, sample)| *sample).collect();
+                let mut now: Vec<Sample> = now.iter().map(|(_, sample)| *sample).collect();
+                self.keep_named(&names, &mut now);
                 let growth = self.step(point, grid.step, &now);
                 self.points.insert(point, growth);
             }
         }
+    }
+
+    /// Takes note of the names that a point shows, and keeps what there is room for.
+    fn keep_named(&mut self, names: &BTreeMap<u64, Name>, now: &mut Vec<Sample>) {
+        if names.is_empty() {
+            return;
+        }
+        let named = |sample: &Sample| match sample.role {
+            SeriesRole::Of(revision, Measure::Answer | Measure::Value) => {
+                Some((names.get(&sample.bits)?, revision))
+            }
+            _ => None,
+        };
+        self.names.meet(&now.iter().filter_map(named).collect());
+        let names = &self.names;
+        now.retain(|sample| named(sample).is_none() || names.get(sample.bits).is_some());
     }
 
     /// The first point from `from` on that no answer has covered.
@@ -135,11 +169,11 @@ impl Counters {
         }
     }
 
-    /// The number of the process that a series belongs to: all its labels but our own and the bound.
+    /// The number of the process that a series belongs to: all its labels but our own, the bound and the answer.
     fn process(&mut self, labels: &Labels) -> u32 {
         let named: Vec<String> = labels
             .iter()
-            .filter(|(name, _)| *name != ROLE && *name != "le")
+            .filter(|(name, _)| ![ROLE, "le", "field", "answer"].contains(&name.as_str()))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let next = u32::try_from(self.processes.len()).unwrap_or(u32::MAX);
@@ -191,6 +225,9 @@ impl Counters {
         let mut present: BTreeMap<(Revision, u32), Timestamp> = BTreeMap::new();
         for Sample { role, process, value, .. } in samples {
             let SeriesRole::Of(revision, measure) = role else { continue };
+            if *measure == Measure::Answered {
+                continue; // another's count, which is not waited for
+            }
             let known = present.entry((*revision, *process)).or_insert(point);
             if *measure == Measure::Sampled {
                 *known = from_seconds(*value).unwrap_or(point).min(point);
@@ -217,11 +254,21 @@ impl Counters {
             })
             .map(|sample| sample.process)
             .collect();
-        for ((revision, measure, process, bits), value) in counters_of(samples) {
-            let Some((_, torn)) = present.get(&(revision, process)) else { continue };
+        let counters = counters_of(samples);
+        let restarted = self.restarted(samples, &counters);
+        for ((revision, measure, process, bits), value) in counters {
+            let torn = match present.get(&(revision, process)) {
+                Some((_, torn)) => *torn,
+                None if measure == Measure::Answered => false,
+                None => continue,
+            };
+            let of_answers = measure.is_of_answers();
             let grown = match self.last.insert((revision, measure, process, bits), value) {
-                _ if *torn => 0.0,
+                _ if torn => 0.0,
+                Some(_) if of_answers && restarted.contains(&process) => value,
                 Some(last) if value >= last => value - last,
+                // A sum of versions from which an old one is gone.
+                Some(_) if of_answers => 0.0,
                 Some(_) => value, // the process began to count anew
                 None => match &self.scraped {
                     None => 0.0, // the first look: that is where counting begins
@@ -233,8 +280,34 @@ impl Counters {
                     }
                 },
             };
-            *self.open.entry((revision, measure, bits)).or_default() += grown;
+            // There may be hundreds of answers, of which few grow from look to look.
+            if grown > 0.0 || !of_answers {
+                *self.open.entry((revision, measure, bits)).or_default() += grown;
+            }
         }
+    }
+
+    /// The processes that count answers anew. All counters of one begin at 0 together, also those that are
+    /// beyond what they were by now; and one that falls alone has not begun anew, where it is known when
+    /// its process started.
+    fn restarted(&mut self, samples: &[Sample], counters: &BTreeMap<Counter, f64>) -> BTreeSet<u32> {
+        let started = samples.iter().filter(|sample| sample.role == SeriesRole::Started);
+        let started: BTreeMap<u32, f64> =
+            started.map(|sample| (sample.process, sample.value)).collect();
+        let is_new = |(process, start): (&u32, &f64)| {
+            // Some reckon it anew for each scrape, from the time since then.
+            self.started.get(process).is_some_and(|known| start - known > 1.0).then_some(*process)
+        };
+        let mut restarted: BTreeSet<u32> = started.iter().filter_map(is_new).collect();
+        let fell = |(key, value): (&Counter, &f64)| {
+            let (_, measure, process, _) = key;
+            let falls = self.last.get(key).is_some_and(|last| value < last);
+            let is_told = started.contains_key(process);
+            (measure.is_of_answers() && falls && !is_told).then_some(*process)
+        };
+        restarted.extend(counters.iter().filter_map(fell));
+        self.started.extend(started);
+        restarted
     }
 
     /// Since when every process was sampled again, if all were since growth was last handed on. What

@@ -47,6 +47,19 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{percent:.digits$} %")
 }
 
+/// `2160` as `2,160`.
+pub(crate) fn grouped(count: f64) -> String {
+    let digits = format!("{count:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[expect(clippy::cast_precision_loss, reason = "numbers of points and of buckets")]
 pub(super) fn part(some: usize, all: usize) -> f64 {
     some as f64 / all as f64

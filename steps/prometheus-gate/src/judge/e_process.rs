@@ -11,11 +11,11 @@ use crate::judge::dispersion::Dispersion;
 /// More alternatives would split the bet further, fewer would leave gaps between them.
 pub(super) const ALTERNATIVES: usize = 24;
 /// Looks after a cluster in which none counts: one that goes on into them is not counted again.
-const REST: u32 = 2;
+pub(super) const REST: u32 = 2;
 /// What one look adds to the logarithm of a bet on errors, at most: 20 to 1 takes three such looks,
 /// so that no burst of a moment refuses a canary, however large. Without it bursts on the canary
 /// alone, which no past of the baseline shows, are false alarms in 4 of 10 hours.
-const MOST_OF_A_LOOK: f64 = 1.4;
+pub(super) const MOST_OF_A_LOOK: f64 = 1.4;
 
 /// A test that may begin once more while others of its kind go on.
 pub trait Process: Clone {
@@ -65,14 +65,14 @@ pub struct Ratio {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Bet {
+pub(super) struct Bet {
     /// The alternative that this part of the bet is on: a ratio, or a share of errors.
-    on: f64,
-    log: f64,
+    pub(super) on: f64,
+    pub(super) log: f64,
 }
 
 impl Bet {
-    const fn anew(self) -> Self {
+    pub(super) const fn anew(self) -> Self {
         Self { log: 0.0, ..self }
     }
 }
@@ -110,26 +110,13 @@ impl Ratio {
         } else if self.rest > 0 {
             self.rest = self.rest.saturating_sub(looks);
         } else {
-            let clusters = self.clusters(counts);
+            let clusters = clusters(tolerated, counts);
             bet(&mut self.bets, tolerated, clusters, (1.0, f64::INFINITY));
             let some = counts.canary.errors + counts.baseline.errors > 0.0;
             self.rest = if some { REST } else { 0 };
         }
         self.dispersion.add(counts, looks);
         self.overdispersion = self.dispersion.overdispersion();
-    }
-
-    /// One cluster in place of the errors of the only side that had some.
-    fn clusters(&self, counts: Counts) -> Counts {
-        let Counts { mut canary, mut baseline } = counts;
-        let mostly_canary = self.tolerated * canary.total > baseline.total;
-        (canary.errors, baseline.errors) = match (canary.errors > 0.0, baseline.errors > 0.0) {
-            (true, false) => (1.0, 0.0),
-            (false, true) => (0.0, 1.0),
-            (true, true) if mostly_canary => (0.0, 1.0),
-            _ => (0.0, 0.0),
-        };
-        Counts { canary, baseline }
     }
 
     /// Natural logarithm of the evidence if each error came by itself. Where the dispersion is not
@@ -175,8 +162,26 @@ impl Process for Ratio {
     }
 }
 
+/// One cluster in place of the errors of the only side that had some.
+pub(super) fn clusters(tolerated: f64, counts: Counts) -> Counts {
+    let Counts { mut canary, mut baseline } = counts;
+    let mostly_canary = tolerated * canary.total > baseline.total;
+    (canary.errors, baseline.errors) = match (canary.errors > 0.0, baseline.errors > 0.0) {
+        (true, false) => (1.0, 0.0),
+        (false, true) => (0.0, 1.0),
+        (true, true) if mostly_canary => (0.0, 1.0),
+        _ => (0.0, 0.0),
+    };
+    Counts { canary, baseline }
+}
+
 /// Follows what a look counted. The evidence is divided by `overdispersion`, and no bet wins more than `most`.
-fn bet(bets: &mut [Bet], tolerated: f64, counts: Counts, (overdispersion, most): (f64, f64)) {
+pub(super) fn bet(
+    bets: &mut [Bet],
+    tolerated: f64,
+    counts: Counts,
+    (overdispersion, most): (f64, f64),
+) {
     let Counts { canary, baseline } = counts;
     let errors = canary.errors + baseline.errors;
     if errors <= 0.0 {
@@ -303,11 +308,11 @@ pub(super) fn spread<const N: usize>(low: f64, high: f64) -> [f64; N] {
     std::array::from_fn(|at| low * (high / low).powf(part(at)))
 }
 
-fn bets_on<const N: usize>(low: f64, high: f64) -> [Bet; N] {
+pub(super) fn bets_on<const N: usize>(low: f64, high: f64) -> [Bet; N] {
     spread(low, high).map(|on| Bet { on, log: 0.0 })
 }
 
-fn mean_log(bets: &[Bet]) -> f64 {
+pub(super) fn mean_log(bets: &[Bet]) -> f64 {
     mean(bets.iter().map(|bet| bet.log))
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::judge::counts::{Counts, Side, percent};
+use crate::judge::distribution::Distribution;
 use crate::judge::e_process::Share;
 
 /// What a comparison has found, as it is written down.
@@ -49,6 +50,12 @@ pub(crate) struct Evidence {
     pub(super) counts_clusters: bool,
     /// New series whose first value could not be told from older counts.
     pub(super) left_out: usize,
+    /// The field and the answer that say most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) told: Option<(String, String)>,
+    /// How often each side gave which answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fields: Vec<Distribution>,
 }
 
 impl Evidence {
@@ -92,16 +99,17 @@ impl Evidence {
                 .map(|(log_e, line)| ("proof", format!("ln E {log_e:.2}, passes at {line:.2}"))),
         );
         facts.push(("p-value", format!("{:.3}, valid at any time", self.p_value)));
+        let errors = if self.kind == "answers" { "answers of a kind" } else { "errors" };
         let bursts = match self.dispersion {
             Some(dispersion) => format!(
-                "errors come in bursts of about {dispersion:.1}; evidence is divided by {:.2}",
+                "{errors} come in bursts of about {dispersion:.1}; evidence is divided by {:.2}",
                 self.overdispersion
             ),
             None if self.counts_clusters => {
-                "too few errors to tell their size; each cluster of errors counts as one".to_owned()
+                format!("too few {errors} to tell their size; each cluster of {errors} counts as one")
             }
             None => format!(
-                "too few errors to tell their size; evidence is divided by {:.2}",
+                "too few {errors} to tell their size; evidence is divided by {:.2}",
                 self.overdispersion
             ),
         };

@@ -1,5 +1,10 @@
 //! The verdict: a pure function of the spec, the start, the samples and the time.
 
+pub(crate) mod answer_change;
+mod answer_fields;
+mod answer_loss;
+pub(crate) mod answer_names;
+pub(crate) mod answers;
 pub(crate) mod cadence;
 mod compared;
 pub(crate) mod comparison;
@@ -10,6 +15,7 @@ pub(crate) mod criterion;
 pub(crate) mod decide;
 pub(crate) mod decided;
 mod dispersion;
+pub(crate) mod distribution;
 pub(crate) mod e_process;
 mod error_rates;
 pub(crate) mod evidence;

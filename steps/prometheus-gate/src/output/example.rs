@@ -1,4 +1,4 @@
-//! Three gates that what is shown is tested with.
+//! Gates that what is shown is tested with.
 
 use crate::record::{run::Record, summary::Summary};
 
@@ -67,4 +67,43 @@ pub(crate) const INCONCLUSIVE: &[(&str, &str)] = &[
 pub(crate) fn judged(series: &[(&str, &str)]) -> (Summary, Record) {
     let series: Vec<_> = series.iter().map(|(name, text)| ((*name).to_owned(), *text)).collect();
     crate::cli::simulate::example(SPEC, &series)
+}
+
+const ANSWERS: &str = r#"
+timing: {step: 5s, hold: 1m, warmup: 8s, settle: 10s, deadline: 5m}
+rollout: {service: iris, namespace: models, canaryRevision: b, baselineRevision: a, canaryVersion: v2}
+criteria: [{preset: answers, minRequests: 20}]
+"#;
+
+/// The canary names every other flower `setosa`, which is a third of them to the baseline.
+pub(crate) const CHANGED: &[(&str, &str)] = &[
+    ("answers/canary_taken", "0+10x60"),
+    ("answers/canary_answered", "0+10x60"),
+    ("answers/canary_answer{field=\"/species\",answer=\"setosa\"}", "0+7x60"),
+    ("answers/canary_answer{field=\"/species\",answer=\"virginica\"}", "0+2x60"),
+    ("answers/canary_answer{field=\"/species\",answer=\"<b>x</b>\"}", "0+1x60"),
+    ("answers/canary_value{field=\"/score\",le=\"0.5\"}", "0+2x60"),
+    ("answers/canary_value{field=\"/score\",le=\"+Inf\"}", "0+10x60"),
+    BASELINE[0],
+    BASELINE[1],
+    BASELINE[2],
+    BASELINE[3],
+    BASELINE[4],
+    BASELINE[5],
+    BASELINE[6],
+];
+
+const BASELINE: [(&str, &str); 7] = [
+    ("answers/baseline_taken", "0+90x60"),
+    ("answers/baseline_answered", "0+90x60"),
+    ("answers/baseline_answer{field=\"/species\",answer=\"setosa\"}", "0+30x60"),
+    ("answers/baseline_answer{field=\"/species\",answer=\"virginica\"}", "0+40x60"),
+    ("answers/baseline_answer{field=\"/species\",answer=\"versicolor\"}", "0+20x60"),
+    ("answers/baseline_value{field=\"/score\",le=\"0.5\"}", "0+18x60"),
+    ("answers/baseline_value{field=\"/score\",le=\"+Inf\"}", "0+90x60"),
+];
+
+pub(crate) fn answered(series: &[(&str, &str)]) -> (Summary, Record) {
+    let series: Vec<_> = series.iter().map(|(name, text)| ((*name).to_owned(), *text)).collect();
+    crate::cli::simulate::example(ANSWERS, &series)
 }

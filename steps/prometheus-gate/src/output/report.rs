@@ -3,6 +3,7 @@
 //! The page needs nothing but itself: pictures are SVG in it, colours follow the reader's choice of
 //! light or dark, and it fits a phone.
 
+mod bars;
 mod card;
 mod chart;
 mod escape;
@@ -16,7 +17,7 @@ use crate::decisions::decision::Kind;
 use crate::judge::decided::SeenDecision;
 use crate::judge::verdict::{Judgement, Verdict};
 use crate::output::point_style::Shade;
-use crate::output::report::card::card;
+use crate::output::report::card::{card, notes};
 pub(crate) use crate::output::report::chart::HATCHES;
 use crate::output::report::chart::block;
 use crate::output::report::escape::{escaped, escaped_lines};
@@ -58,6 +59,11 @@ pub(crate) fn cards(judgement: &Judgement, record: &Record) -> String {
     all.map(|(state, criterion)| card(state, criterion, record, judgement.decided_at)).collect()
 }
 
+/// The same with what was not judged, for a page that says nothing else of it.
+pub(crate) fn cards_and_notes(judgement: &Judgement, record: &Record) -> String {
+    notes(&record.subject.notes) + &cards(judgement, record)
+}
+
 fn page(summary: &Summary, record: &Record) -> String {
     let judgement = &summary.judgement;
     format!(
@@ -94,7 +100,7 @@ fn header(summary: &Summary, record: &Record) -> String {
     let namespace = summary.subject.namespace.as_deref();
     format!(
         "<header>\n<p class=\"badge\">{mark} {verdict}</p>\n<h1>{name}{namespace}</h1>\n\
-         <p class=\"message\"><b>{reason}</b>: {message}</p>\n{people}{sides}<dl>\n{facts}</dl>\n</header>\n",
+         <p class=\"message\"><b>{reason}</b>: {message}</p>\n{notes}{people}{sides}<dl>\n{facts}</dl>\n</header>\n",
         verdict = judgement.verdict,
         name = name(&summary.subject),
         namespace = namespace
@@ -102,6 +108,7 @@ fn header(summary: &Summary, record: &Record) -> String {
             .unwrap_or_default(),
         reason = judgement.reason,
         message = escaped(&judgement.message),
+        notes = notes(&summary.notes),
         people = people(&summary.decisions),
         sides = sides(&summary.subject),
         facts = facts(summary, record),

@@ -10,6 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use step::text::clean;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::judge::counts::percent;
+use crate::judge::distribution::Part;
 use crate::judge::summary::{CriterionSummary, Standing};
 use crate::judge::verdict::{Judgement, Verdict};
 use crate::output::point_style::{Shade, shades, standing};
@@ -120,6 +122,7 @@ impl View {
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
+const BLUE: &str = "\x1b[34m";
 const GREY: &str = "\x1b[90m";
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
@@ -139,6 +142,7 @@ fn picture(judgement: &Judgement, timing: Timing, width: usize) -> Vec<String> {
         lines.push(format!("{colour}{mark}{PLAIN} {BOLD}{described}{PLAIN}"));
         lines.push(format!("  {}", lane(state, width.saturating_sub(3))));
         lines.push(format!("  {}", bars(state, timing, width)));
+        lines.extend(answers(state, width));
         for note in &state.notes {
             lines.push(format!("  {YELLOW}!{PLAIN} {}", cut(note, width.saturating_sub(5))));
         }
@@ -211,6 +215,33 @@ fn bars(state: &CriterionSummary, timing: Timing, width: usize) -> String {
     text
 }
 
+/// The most frequent answers of both sides, of the field that says most.
+fn answers(state: &CriterionSummary, width: usize) -> Vec<String> {
+    /// Lines that a picture has room for, and the columns of one.
+    const MOST: usize = 4;
+    const COLUMNS: usize = 92;
+    let Some(evidence) = state.evidence.as_ref().filter(|_| width >= COLUMNS) else {
+        return Vec::new();
+    };
+    let field = evidence.told.as_ref().map_or("", |(field, _)| field.as_str());
+    let Some(told) = evidence.fields.iter().find(|told| told.field == field) else {
+        return Vec::new();
+    };
+    let line = |part: &Part| {
+        let [canary, baseline] = told.shares(part);
+        let name = cut(&part.answer, 16);
+        let name = format!("{name}{}", " ".repeat(16_usize.saturating_sub(name.width())));
+        format!(
+            "  {name} {} {:>7}   baseline {} {:>7}",
+            bar(canary, BLUE),
+            percent(canary),
+            bar(baseline, BLUE),
+            percent(baseline)
+        )
+    };
+    told.answers.iter().take(MOST).map(line).collect()
+}
+
 fn bar(part: f64, colour: &str) -> String {
     const CELLS: usize = 20;
     #[expect(
@@ -261,10 +292,15 @@ mod tests {
         for line in &lines {
             assert!(printed(line) <= width, "{line}");
         }
+        in_words(&lines)
+    }
+
+    fn in_words(lines: &[String]) -> String {
         [
             (GREEN, "<green>"),
             (RED, "<red>"),
             (YELLOW, "<yellow>"),
+            (BLUE, "<blue>"),
             (GREY, "<grey>"),
             (BOLD, "<bold>"),
             (PLAIN, "</>"),
@@ -286,6 +322,13 @@ mod tests {
     #[test]
     fn the_picture_of_a_gate_that_cannot_tell() {
         insta::assert_snapshot!(shown(example::INCONCLUSIVE, 120));
+    }
+
+    #[test]
+    fn the_picture_of_answers_that_changed() {
+        let (summary, record) = example::answered(example::CHANGED);
+        let lines = picture(&summary.judgement, record.spec.timing, 120);
+        insta::assert_snapshot!(in_words(&lines));
     }
 
     #[test]

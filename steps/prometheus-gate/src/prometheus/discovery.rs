@@ -38,9 +38,8 @@ pub(crate) async fn shape(
     candidate: &Candidate,
     now: Timestamp,
 ) -> Result<Shape, PrometheusError> {
-    let Some(query) = &candidate.query else { return Ok(Shape::default()) };
-    let series = prometheus.instant(&query.sample(), now).await?.series;
-    Ok(Shape::of(&series, query.own))
+    let Some(sample) = candidate.sample() else { return Ok(Shape::default()) };
+    Ok(candidate.shape(&prometheus.instant(&sample, now).await?.series))
 }
 
 /// What there is in place of the series that are wanted, a line each.

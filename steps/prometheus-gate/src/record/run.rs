@@ -199,7 +199,8 @@ impl Record {
         Summary {
             api_version: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
-            subject: self.subject.clone(),
+            subject: Subject { notes: Vec::new(), ..self.subject.clone() },
+            notes: self.subject.notes.clone(),
             t0: rfc3339(self.t0),
             climbed: self.spec.rungs.climbed().to_string(),
             decided_at: rfc3339(judgement.decided_at),

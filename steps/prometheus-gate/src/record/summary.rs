@@ -13,6 +13,9 @@ pub(crate) struct Summary {
     pub(super) api_version: &'static str,
     pub(crate) version: &'static str,
     pub(crate) subject: Subject,
+    /// What was not judged, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// Start of the rung that is judged.
     pub(crate) t0: String,
     /// The rungs below it, on which evidence began.

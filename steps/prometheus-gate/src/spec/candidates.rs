@@ -1,5 +1,7 @@
 //! A criterion, or the candidates to ask for it while it is open which series there are.
 
+use crate::series::Series;
+use crate::spec::answers_query::AnswersQuery;
 use crate::spec::queries::{Query, Shape};
 use crate::spec::resolved::{Criterion, Role, Test};
 
@@ -49,13 +51,35 @@ pub(crate) struct Candidate {
     pub(crate) probe: String,
     /// What is counted; a condition on a value has it in its criterion already.
     pub(crate) query: Option<Query>,
+    /// The same where answers are.
+    pub(crate) answers: Option<AnswersQuery>,
     pub(crate) criterion: Criterion,
 }
 
 impl Candidate {
+    /// A query for the series as they are; none where it does not matter how they are labelled.
+    pub(crate) fn sample(&self) -> Option<String> {
+        let answers = self.answers.as_ref().map(AnswersQuery::sample);
+        self.query.as_ref().map(Query::sample).or(answers)
+    }
+
+    /// How the series of a sample are labelled.
+    pub(crate) fn shape(&self, series: &[Series]) -> Shape {
+        match (&self.query, &self.answers) {
+            (Some(query), _) => Shape::of(series, query.own),
+            (None, Some(answers)) => answers.shape(series),
+            (None, None) => Shape::default(),
+        }
+    }
+
     /// The criterion, when it is known how the series are labelled.
     pub(crate) fn settled(&self, shape: &Shape) -> Criterion {
         let mut criterion = self.criterion.clone();
+        if let Some(answers) = &self.answers {
+            criterion.query = answers.text(shape);
+            criterion.past = Some(answers.past(shape));
+            criterion.notes.extend(shape.note());
+        }
         if let Some(query) = &self.query {
             criterion.query = query.text(shape.process);
             criterion.past = query.past(shape.process);

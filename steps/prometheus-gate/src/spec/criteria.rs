@@ -3,6 +3,7 @@
 use anyhow::Result;
 use jiff::SignedDuration;
 
+use crate::spec::answers;
 use crate::spec::candidates::{Candidate, Question};
 use crate::spec::file::{
     CompareSpec, CriterionSpec, FastFailSpec, LatencySpec, SloSpec, SpecFile, usage,
@@ -60,7 +61,10 @@ impl SpecFile {
             return Err(usage(what, "split it into criteria of their own"));
         }
         if let Some(preset) = spec.preset {
-            let mut candidates = preset.candidates(&self.release(preset, spec)?);
+            let mut candidates = match preset {
+                Preset::Answers => answers::candidates(&self.answered(spec, self.shared_alpha())?),
+                _ => preset.candidates(&self.release(preset, spec)?),
+            };
             for candidate in &mut candidates {
                 candidate.criterion.role = spec.role;
                 if let Some(name) = &spec.name {
@@ -87,6 +91,7 @@ impl SpecFile {
                 ..common(spec, Criterion::new(&name, query.text(""), test))
             },
             query: Some(query),
+            answers: None,
         }]))
     }
 

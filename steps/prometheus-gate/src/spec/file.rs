@@ -126,8 +126,11 @@ pub(crate) struct CriterionSpec {
     pub(crate) name: Option<String>,
     /// A criterion about a canary of KServe that knows which series to ask for
     pub(crate) preset: Option<Preset>,
-    /// Of a preset comparison: how many times the baseline's share is tolerated. 1.25 unless given
+    /// Of a preset comparison: how many times the baseline's share is tolerated. 1.25 unless given. Of `answers` what is a
+    /// change: a share that is so many times the baseline's, or that part of it. 2 unless given
     pub(crate) max_ratio: Option<f64>,
+    /// Of the preset `answers`: an answer that is rarer on both sides is not judged, 0 to 1. 0.02 unless given
+    pub(crate) least_share: Option<f64>,
     /// Of a preset comparison: requests to the canary without which there is no pass. 50 unless given
     pub(crate) min_requests: Option<u32>,
     /// Of the preset `slo`: the share of failed requests that is allowed, 0 to 1. 0.02 unless given

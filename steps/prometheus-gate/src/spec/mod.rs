@@ -1,5 +1,8 @@
 //! What a gate is asked.
 
+pub(crate) mod answered;
+pub(crate) mod answers;
+pub(crate) mod answers_query;
 pub(crate) mod candidates;
 pub(crate) mod criteria;
 pub(crate) mod expression;

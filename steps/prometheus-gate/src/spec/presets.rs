@@ -27,6 +27,9 @@ pub(crate) enum Preset {
     Latency,
     /// The canary's share of failed requests keeps to `--objective`, and enough requests prove it
     Slo,
+    /// The canary gives each answer as often as the baseline does, as answer-counter counts them: no share is proven to have
+    /// changed by more than `--max-answer-ratio` tolerates
+    Answers,
 }
 
 /// What is asked where nothing else is.
@@ -125,6 +128,7 @@ impl Preset {
                 ..Criterion::new(&self.name(), query.text(""), test)
             },
             query: Some(query),
+            answers: None,
         }
     }
 
@@ -173,6 +177,7 @@ fn no_restarts(release: &Release) -> Vec<Candidate> {
             metric: METRIC.to_owned(),
             probe: format!("count({selector})"),
             query: None,
+            answers: None,
             criterion: Criterion {
                 source: "kube-state-metrics".to_owned(),
                 unit: "restarts".to_owned(),

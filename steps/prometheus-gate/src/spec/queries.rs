@@ -192,6 +192,8 @@ pub(crate) struct Shape {
     pub(crate) process: &'static str,
     /// Labels in which the copies of one counter differ; empty where there are none.
     pub(crate) copies: BTreeSet<String>,
+    /// The label that tells the processes apart which count requests beside those that count answers.
+    pub(crate) beside: &'static str,
 }
 
 impl Shape {
@@ -221,7 +223,7 @@ impl Shape {
             };
             names.into_iter().filter(apart).cloned().collect()
         };
-        Self { process, copies: counters.values().flat_map(differ).collect() }
+        Self { process, copies: counters.values().flat_map(differ).collect(), beside: "" }
     }
 
     /// What is said about copies, where there are some.
@@ -252,7 +254,7 @@ pub(crate) fn matchers(namespaces: &str, pods: &str, namespace: &str, revision: 
 }
 
 /// A selector with more matchers than it has.
-fn merged(selector: &str, matchers: &str) -> String {
+pub(super) fn merged(selector: &str, matchers: &str) -> String {
     match selector.trim().strip_suffix('}') {
         Some(open) if open.trim_end().ends_with(['{', ',']) => format!("{open}{matchers}}}"),
         Some(open) => format!("{open},{matchers}}}"),
@@ -261,7 +263,7 @@ fn merged(selector: &str, matchers: &str) -> String {
 }
 
 /// ` by (a,b)`, or nothing.
-fn by(labels: &[&str]) -> String {
+pub(super) fn by(labels: &[&str]) -> String {
     let labels: Vec<&str> = labels.iter().copied().filter(|label| !label.is_empty()).collect();
     if labels.is_empty() { String::new() } else { format!(" by ({})", labels.join(",")) }
 }
@@ -344,7 +346,7 @@ mod tests {
     fn a_process_is_told_by_its_pod_before_its_address() {
         let own = Own::Known(&["code"]);
         let pods = [series(&[("pod", "a"), ("instance", "x"), ("code", "200")])];
-        assert_eq!(Shape::of(&pods, own), Shape { process: "pod", copies: BTreeSet::new() });
+        assert_eq!(Shape::of(&pods, own), Shape { process: "pod", ..Shape::default() });
         let federated = [series(&[("exported_instance", "x"), ("instance", "fed:9090")])];
         assert_eq!(Shape::of(&federated, own).process, "exported_instance");
         assert_eq!(Shape::of(&[], own).process, "");

@@ -152,6 +152,8 @@ pub(crate) enum Test {
     Latency(LatencyTest),
     /// The canary's share of errors against a number.
     Slo(SloTest),
+    /// What the canary answers against what the baseline does.
+    Answers(AnswersTest),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -299,6 +301,21 @@ pub(crate) struct LatencyTest {
     pub(crate) min_requests: f64,
     /// The bounds that matter most, in the unit of the buckets; they get half of the bet.
     pub(crate) thresholds: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct AnswersTest {
+    /// A share that is so many times the other side's is a change that is to be found, above 1. What is tolerated is
+    /// its square root.
+    pub(crate) max_ratio: f64,
+    /// An answer that is rarer on both sides is not judged, 0 to 1.
+    pub(crate) least_share: f64,
+    /// Chance of a false "fail" that is accepted, 0 to 1.
+    pub(crate) alpha: f64,
+    /// Answers of the canary without which there is no pass.
+    pub(crate) min_requests: f64,
+    /// Whether another counts the requests that were answered.
+    pub(crate) has_requests: bool,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

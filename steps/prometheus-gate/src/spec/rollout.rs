@@ -29,7 +29,7 @@ pub(crate) struct RolloutSpec {
     /// Image of the baseline, for the report
     #[arg(long, value_name = "IMAGE", help_heading = "About the release")]
     pub(crate) baseline_image: Option<String>,
-    /// Version of the canary, such as that of its model, for the report
+    /// Version of the canary, such as that of its model, for the report, and for `answers`, which counts by it
     #[arg(long, value_name = "VERSION", help_heading = "About the release")]
     pub(crate) canary_version: Option<String>,
     /// Version of the baseline, for the report
@@ -86,6 +86,9 @@ pub(crate) struct Subject {
     /// The run that asks, such as a PipelineRun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<String>,
+    /// What was not judged, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
 }
 
 /// One side of a release.
@@ -124,6 +127,7 @@ impl From<&RolloutSpec> for Subject {
             },
             percent: rollout.percent,
             run: rollout.run.clone(),
+            notes: Vec::new(),
         }
     }
 }

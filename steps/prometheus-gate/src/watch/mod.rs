@@ -37,6 +37,9 @@ const REMARKS_MAY_TAKE: Duration = Duration::from_secs(5);
 /// Watches until there is a verdict, or a signal.
 pub(crate) async fn watch(gate: Gate, terminated: &mut Terminated) -> Result<(Summary, Record)> {
     let mut watch = Watch::new(gate);
+    for note in watch.record.subject.notes.clone() {
+        watch.view.line(&note);
+    }
     let last = tokio::select! {
         last = watch.run() => last?,
         () = terminated.wait() => Last::Aborted,

@@ -276,4 +276,5 @@ fn a_mistake_in_a_spec_is_told_before_anything_is_asked() {
     }
 }
 
+mod answers;
 mod ladders;

@@ -1,8 +1,10 @@
 //! A comparison in words and as evidence.
 
+use crate::judge::answer_change::Change;
+use crate::judge::answers::Answers;
 use crate::judge::comparison::Comparison;
 use crate::judge::comparison::method::Method;
-use crate::judge::counts::{Counts, percent};
+use crate::judge::counts::{Counts, grouped, percent};
 use crate::judge::e_process::{Ratio, Share};
 use crate::judge::evidence::{Evidence, excluded_above};
 use crate::judge::hanging_requests::Unended;
@@ -12,6 +14,9 @@ impl Comparison {
     pub(crate) fn describe_missing(&self) -> Option<String> {
         if let Some(unended) = self.unended().and_then(Unended::describe) {
             return Some(unended);
+        }
+        if let Some(loss) = self.answers().and_then(Answers::describe_loss) {
+            return Some(loss);
         }
         let missing = self.missing_requests();
         if let Some(open) =
@@ -27,10 +32,12 @@ impl Comparison {
             return Some(format!("{missing} {more}requests to the canary are needed"));
         }
         if !self.has_two_sides() {
-            return Some(
+            let few = if self.answers().is_some() {
+                "too few answers of the baseline to compare with"
+            } else {
                 "too few requests to the baseline, or no bucket in common, to compare with"
-                    .to_owned(),
-            );
+            };
+            return Some(few.to_owned());
         }
         self.is_in_doubt().then(|| "it looks worse, and that is not proven yet".to_owned())
     }
@@ -39,6 +46,9 @@ impl Comparison {
     pub(crate) fn describe(&self, unit: &str) -> String {
         let Counts { canary, baseline } = self.counted();
         let Some(bad) = canary.share() else {
+            if let Some(answers) = self.answers() {
+                return self.describe_answers(answers);
+            }
             let ended = self.unended().and_then(Unended::describe);
             return ended.unwrap_or_else(|| "no requests to the canary".to_owned());
         };
@@ -67,12 +77,23 @@ impl Comparison {
                 let bound = self.method.strongest().map(|bound| bound.at).unwrap_or_default();
                 format!("{of} took longer than {bound} {unit} ({}), {baseline}{here}", percent(bad))
             }
+            Method::Answers(answers) => self.describe_answers(answers),
             Method::Objective { fail, pass, .. } => {
                 let limit = fail.as_ref().map(|(limit, _)| *limit);
                 let limit = limit.or(pass.as_ref().map(|(limit, _)| *limit)).unwrap_or_default();
                 format!("{of} failed ({}), {} are allowed{here}", percent(bad), percent(limit))
             }
         }
+    }
+
+    fn describe_answers(&self, answers: &Answers) -> String {
+        let seen = answers.describe().map(|seen| seen + &self.describe_this_rung());
+        let few = || match self.requests() {
+            0.0 => "no answers of the canary".to_owned(),
+            some => format!("{} answers of the canary, too few of the baseline", grouped(some)),
+        };
+        let loss = answers.describe_loss().map(|loss| format!("; {loss}")).unwrap_or_default();
+        seen.unwrap_or_else(few) + &loss
     }
 
     /// What of it is this rung's, as a clause, where earlier ones were climbed.
@@ -96,6 +117,7 @@ impl Comparison {
             Method::Latency { max_ratio, .. } => {
                 format!("more than {max_ratio} times the baseline's share")
             }
+            Method::Answers(answers) => answers.beyond(),
             Method::Objective { .. } => "more than is allowed".to_owned(),
         };
         format!("{beyond}, and chance would say so at most once in {releases:.0} releases")
@@ -119,6 +141,15 @@ impl Comparison {
                     ratio.is_some_and(Ratio::counts_clusters),
                 )
             }
+            Method::Answers(answers) => {
+                let test = answers.test();
+                (
+                    "answers",
+                    test.and_then(Change::dispersion),
+                    test.map_or(1.0, Change::overdispersion),
+                    test.is_some_and(Change::counts_clusters),
+                )
+            }
             Method::Objective { fail, pass } => {
                 let share = fail.as_ref().map(|(_, share)| share.newest());
                 let share = share.or(pass.as_ref().map(|(_, share)| share));
@@ -132,6 +163,7 @@ impl Comparison {
         };
         let compared = kind != "slo";
         let on_this_rung = self.counted_on_this_rung();
+        let of_canary = on_this_rung.map_or(canary, |here| here.canary);
         let ratio = canary
             .share()
             .zip(baseline.share())
@@ -142,7 +174,7 @@ impl Comparison {
             canary,
             baseline: compared.then_some(baseline),
             on_this_rung,
-            excludes_above: excluded_above(on_this_rung.map_or(canary, |here| here.canary)),
+            excludes_above: excluded_above(of_canary).filter(|_| self.answers().is_none()),
             ratio: ratio.filter(|_| compared),
             bound: self.method.strongest().map(|bound| bound.at),
             log_e: self.log_e(),
@@ -154,6 +186,8 @@ impl Comparison {
             overdispersion,
             counts_clusters,
             left_out: self.left_out,
+            told: self.answers().and_then(Answers::told),
+            fields: self.answers().map(Answers::distributions).unwrap_or_default(),
         }
     }
 }

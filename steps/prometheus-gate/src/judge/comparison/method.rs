@@ -1,12 +1,16 @@
-//! By what a canary is compared: shares of errors, latencies, or a number.
+//! By what a canary is compared: shares of errors, latencies, answers, or a number.
 
+use crate::judge::answer_change::Change;
+use crate::judge::answer_names::Names;
+use crate::judge::answers::Answers;
+use crate::judge::compared::Compared;
 use crate::judge::counter_increase::{Growth, counts};
 use crate::judge::counts::{Counts, Side};
 use crate::judge::e_process::{Process as _, Ratio, Share, joined};
 use crate::judge::latency_bounds::{Bound, chosen};
 use crate::judge::restarted::Restarted;
 use crate::judge::{counters::Counters, error_rates::Errors, hanging_requests::Unended};
-use crate::spec::resolved::{CompareTest, Counted, LatencyTest, SloTest, Test};
+use crate::spec::resolved::{AnswersTest, CompareTest, Counted, LatencyTest, SloTest, Test};
 use crate::spec::rungs::Rungs;
 
 pub(super) enum Method {
@@ -18,6 +22,7 @@ pub(super) enum Method {
         history: Vec<Growth>,
         gates: usize,
     },
+    Answers(Box<Answers>),
     /// Evidence against the canary is the release's; proof that it is good is of one rung.
     Objective {
         fail: Option<(f64, Restarted<Share>)>,
@@ -71,6 +76,11 @@ impl Method {
                 };
                 (method, Terms { alpha: *alpha, beta: 1.0, min_requests: *min_requests })
             }
+            Test::Answers(test) => {
+                let AnswersTest { alpha, min_requests, .. } = *test;
+                let method = Self::Answers(Box::new(Answers::new(test, history, gates)));
+                (method, Terms { alpha, beta: 1.0, min_requests })
+            }
             Test::Slo(SloTest { fail, pass, alpha, beta }) => {
                 // An objective is also asked where there is no baseline and no past: bursts count
                 // against it only where they were seen.
@@ -88,6 +98,7 @@ impl Method {
         match self {
             Self::Errors(errors) => errors.begin_rung(),
             Self::Latency { bounds, .. } => bounds.iter_mut().for_each(Bound::begin_rung),
+            Self::Answers(answers) => answers.begin_rung(),
             Self::Objective { fail, pass } => {
                 if let Some((_, share)) = fail {
                     share.begin();
@@ -109,6 +120,7 @@ impl Method {
                     bound.ratio.each(nothing);
                 }
             }
+            Self::Answers(answers) => answers.pass_over(),
             Self::Objective { .. } => {}
         }
     }
@@ -129,12 +141,18 @@ impl Method {
                     share.look(canary);
                 }
             }
-            Self::Latency { .. } => {}
+            Self::Latency { .. } | Self::Answers(_) => {}
         }
     }
 
     /// What both sides did, as far as it has met the other side's, on a rung that is counted from 1.
-    pub(super) fn compare(&mut self, growth: &Growth, met: Option<Counts>, rung: usize) {
+    pub(super) fn compare(
+        &mut self,
+        growth: &Growth,
+        names: &Names,
+        met: Option<Counts>,
+        rung: usize,
+    ) {
         match self {
             Self::Errors(errors) => {
                 if let Some(look) = met {
@@ -149,6 +167,7 @@ impl Method {
                     bound.look(growth);
                 }
             }
+            Self::Answers(answers) => answers.look(growth, names, rung),
             Self::Objective { .. } => {}
         }
     }
@@ -163,6 +182,7 @@ impl Method {
             Self::Latency { bounds, .. } => {
                 Some(joined(bounds.iter().map(|bound| (bound.weight, bound.ratio.log_e()))))
             }
+            Self::Answers(answers) => Some(answers.log_e()),
             Self::Objective { fail, .. } => fail.as_ref().map(|(_, share)| share.log_e()),
         }
     }
@@ -170,6 +190,10 @@ impl Method {
     /// The same if each error came by itself, of the release or of this rung, whichever looks worse: a
     /// first rung that is good hides no second one that is not.
     pub(super) fn log_doubt(&self) -> f64 {
+        if let Self::Answers(answers) = self {
+            let whole = answers.joined(|category| category.test.mean(Change::log_doubt));
+            return whole.max(answers.joined(|category| category.test.newest().log_doubt()));
+        }
         let of = |doubt: &dyn Fn(&Restarted<Ratio>) -> f64| match self {
             Self::Errors(errors) => doubt(&errors.ratio),
             Self::Latency { bounds, .. } if !bounds.is_empty() => {
@@ -198,6 +222,15 @@ impl Method {
             .or(strongest)
     }
 
+    /// What is shown of what was compared, where it is not all.
+    pub(super) fn shown(&self) -> Option<&Compared> {
+        match self {
+            Self::Latency { .. } => self.strongest().map(|bound| &bound.compared),
+            Self::Answers(answers) => answers.strongest().map(|(_, category)| &category.compared),
+            _ => None,
+        }
+    }
+
     /// Whether the canary is held against a number, and not against a baseline.
     pub(super) const fn is_alone(&self) -> bool {
         matches!(self, Self::Objective { .. })
@@ -205,6 +238,10 @@ impl Method {
 
     /// Whether there is nothing to compare by yet.
     pub(super) const fn is_boundless(&self) -> bool {
-        matches!(self, Self::Latency { bounds, .. } if bounds.is_empty())
+        match self {
+            Self::Latency { bounds, .. } => bounds.is_empty(),
+            Self::Answers(answers) => answers.is_unsettled(),
+            _ => false,
+        }
     }
 }

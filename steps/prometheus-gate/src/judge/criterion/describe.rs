@@ -76,7 +76,9 @@ impl CriterionState {
                 .map(Comparison::missing_requests),
             requests: self.comparison.as_ref().map_or(0.0, Comparison::requests),
             has_looked: self.comparison.as_ref().is_some_and(Comparison::has_looked),
-            notes: self.criterion.notes.clone(),
+            notes: (self.criterion.notes.iter().cloned())
+                .chain(self.comparison.iter().flat_map(Comparison::notes))
+                .collect(),
             description: self.describe(),
             good_means: good_means(&self.criterion),
             trail: self.trail.clone(),
@@ -90,6 +92,7 @@ pub(crate) fn good_means(criterion: &Criterion) -> String {
         Test::Value(test) => test.when.to_string(),
         Test::Compare(_) => "requests on both sides, not proven worse".to_owned(),
         Test::Latency(_) => "requests on both sides, not proven slower".to_owned(),
+        Test::Answers(_) => "answers on both sides, not proven changed".to_owned(),
         Test::Slo(test) => match test.fail {
             Some(limit) => format!("requests, not proven above {}", percent(limit)),
             None => "requests".to_owned(),

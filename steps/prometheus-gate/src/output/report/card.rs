@@ -8,6 +8,7 @@ use crate::judge::evidence::Evidence;
 use crate::judge::summary::CriterionSummary;
 use crate::judge::trail::TrailPoint;
 use crate::output::point_style::standing;
+use crate::output::report::bars::figures;
 use crate::output::report::chart::{Axis, Chart, Curve, counted, held, points};
 use crate::output::report::escape::{escaped, escaped_lines};
 use crate::record::run::Record;
@@ -32,19 +33,21 @@ pub(crate) fn card(
     };
     format!(
         "<section class=\"card {class}\">\n<h2><span class=\"mark\">{mark}</span> {name} \
-         <small>{word}{role}</small></h2>\n<p>{described}</p>\n{notes}{lanes}<table>\n{rows}</table>\n\
+         <small>{word}{role}</small></h2>\n<p>{described}</p>\n{notes}{bars}{lanes}<table>\n{rows}</table>\n\
          <details><summary>query</summary><pre>{query}</pre></details>\n</section>\n",
         class = format!("{:?}", state.standing).to_lowercase(),
         name = escaped(&state.name),
         described = escaped(described),
         notes = notes(&state.notes),
+        bars = state.evidence.as_ref().map(figures).unwrap_or_default(),
         lanes = lanes(state, criterion, record, decided),
         rows = rows(state, &criterion.source, record.spec.timing),
         query = escaped_lines(&state.query),
     )
 }
 
-fn notes(notes: &[String]) -> String {
+/// What a reader has to know, a line each.
+pub(super) fn notes(notes: &[String]) -> String {
     if notes.is_empty() {
         return String::new();
     }
@@ -112,6 +115,11 @@ fn values(state: &CriterionSummary, criterion: &Criterion) -> (String, Chart) {
         }
         Test::Compare(test) => (format!("{} requests {SIDES}", test.counted.adjective()), None),
         Test::Latency(_) => (format!("slow requests {SIDES}"), None),
+        Test::Answers(_) => {
+            let told = state.evidence.as_ref().and_then(|evidence| evidence.told.as_ref());
+            let answer = told.map_or("an answer", |(_, answer)| answer.as_str());
+            (format!("{} {SIDES}", escaped(answer)), None)
+        }
         Test::Slo(test) => (format!("failed requests {LIMIT}allowed"), test.fail.or(test.pass)),
     };
     let are_shares = !matches!(criterion.test, Test::Value(_));

@@ -4,8 +4,11 @@ use super::*;
 use crate::output::example;
 
 fn shown(series: &[(&str, &str)]) -> String {
-    let (summary, record) = example::judged(series);
-    let page = page(&summary, &record);
+    shown_of(&example::judged(series))
+}
+
+fn shown_of((summary, record): &(Summary, Record)) -> String {
+    let page = page(summary, record);
     // What programs read has tests of its own, and the last digits of its numbers are the machine's.
     let (before, rest) = page.split_once("<summary>verdict.json</summary><pre>").unwrap();
     let (_, after) = rest.split_once("</pre>").unwrap();
@@ -28,6 +31,20 @@ fn the_page_of_a_gate_that_fails() {
 #[test]
 fn the_page_of_a_gate_that_cannot_tell() {
     insta::assert_snapshot!(shown(example::INCONCLUSIVE));
+}
+
+#[test]
+fn the_page_of_answers_that_changed() {
+    insta::assert_snapshot!(shown_of(&example::answered(example::CHANGED)));
+}
+
+#[test]
+fn what_is_not_judged_is_said_at_the_top() {
+    let (mut summary, record) = example::judged(example::PASSING);
+    summary.notes = vec![format!("answers are not judged: {HOSTILE}")];
+    let page = page(&summary, &record);
+    let head = page.split_once("</header>").unwrap().0;
+    assert!(head.contains("<li>answers are not judged: &lt;/style&gt;"), "{head}");
 }
 
 /// What anybody may write into a label, an annotation or an error.

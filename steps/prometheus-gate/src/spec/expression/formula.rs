@@ -38,6 +38,17 @@ impl Combine {
         }
     }
 
+    /// The same where a criterion has no say. A formula of nothing else is that of all that are left.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        match self {
+            Self::All | Self::Any => self.clone(),
+            Self::Formula(Formula(formula)) => {
+                let left = formula.without(&|Name(known)| known == name);
+                left.map_or(Self::All, |left| Self::Formula(Formula(left)))
+            }
+        }
+    }
+
     /// The criteria that a formula names.
     pub(crate) fn names(&self) -> Vec<&str> {
         match self {
@@ -136,6 +147,23 @@ mod tests {
         assert_eq!(say("a&&b-2||c", False, True, Unknown), Unknown);
         assert_eq!(say("a and b-2", True, False, True), False);
         assert_eq!(say("a and nobody", True, True, True), Unknown, "nothing shown is not a yes");
+    }
+
+    #[test]
+    fn a_criterion_without_a_say_leaves_the_others_theirs() {
+        let without = |text: &str| text.parse::<Combine>().unwrap().without("a").to_string();
+        for (text, left) in [
+            ("all", "all"),
+            ("any", "any"),
+            ("a", "all"),
+            ("a or (a and a)", "all"),
+            ("a and b", "b"),
+            ("b and (a or c)", "b and c"),
+            ("b or a and c", "b or c"),
+            ("b and c", "b and c"),
+        ] {
+            assert_eq!(without(text), left, "{text}");
+        }
     }
 
     #[test]

@@ -66,6 +66,23 @@ impl<L> Expression<L> {
         }
     }
 
+    /// What is left without some leaves; nothing where all go.
+    pub(super) fn without(&self, goes: &dyn Fn(&L) -> bool) -> Option<Self>
+    where
+        L: Clone,
+    {
+        let some = |some: &[Self], joined: fn(Vec<Self>) -> Self| {
+            let mut left: Vec<Self> = some.iter().filter_map(|one| one.without(goes)).collect();
+            if left.len() > 1 { Some(joined(left)) } else { left.pop() }
+        };
+        match self {
+            Self::Leaf(leaf) => (!goes(leaf)).then(|| self.clone()),
+            Self::Not(one) => Some(Self::Not(Box::new(one.without(goes)?))),
+            Self::And(all) => some(all, Self::And),
+            Self::Or(any) => some(any, Self::Or),
+        }
+    }
+
     pub(super) fn leaves(&self) -> Vec<&L> {
         match self {
             Self::Leaf(one) => vec![one],

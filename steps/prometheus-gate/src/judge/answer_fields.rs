@@ -1,0 +1,287 @@
+//! One field of the answers, and the classes of it that are bet on.
+
+use std::collections::BTreeMap;
+
+use crate::judge::answer_change::Change;
+use crate::judge::answer_names::{Bits, Given, Name, Names};
+use crate::judge::compared::Compared;
+use crate::judge::counter_increase::Growth;
+use crate::judge::counts::{Counts, Side, part};
+use crate::judge::restarted::Restarted;
+use crate::series::{Measure, Revision};
+
+/// The part of a field's bet on answers that lack it. One that is renamed is found all the same.
+const PART_MISSING: f64 = 0.05;
+
+/// Answers of a field that are told apart. All others are one class.
+const MOST_CLASSES: usize = 50;
+
+const SIDES: [Revision; 2] = [Revision::Canary, Revision::Baseline];
+
+/// What a test of answers takes.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    /// How many times another side's share is tolerated.
+    pub(super) tolerated: f64,
+    /// A share below this matters to nobody, 0 to 1.
+    pub(super) least_share: f64,
+    /// How many gates share the stake.
+    pub(super) gates: usize,
+}
+
+impl Rules {
+    pub(super) fn test(&self, past: &[Side], rung: usize) -> Restarted<Change> {
+        Restarted::new(Change::new(self.tolerated, self.least_share, past), rung, self.gates)
+    }
+}
+
+/// What one look counted, of the canary and of the baseline.
+pub(super) struct Tally<'a> {
+    pub(super) taken: [f64; 2],
+    pub(super) unreadable: [f64; 2],
+    pub(super) named: BTreeMap<u64, [f64; 2]>,
+    /// Answers of each field in all.
+    fields: BTreeMap<&'a str, [f64; 2]>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn of(growth: &Growth, names: &'a Names) -> Self {
+        let both = |measure| SIDES.map(|side| growth.of(side, measure));
+        let mut named: BTreeMap<u64, [f64; 2]> = BTreeMap::new();
+        let mut fields: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+        for side in SIDES {
+            for measure in [Measure::Answer, Measure::Value] {
+                for (key, grown) in growth.counted(side, measure) {
+                    let Some(name) = names.get(key) else { continue };
+                    named.entry(key).or_default()[side as usize] += grown;
+                    if measure == Measure::Answer {
+                        fields.entry(name.field.as_str()).or_default()[side as usize] += grown;
+                    }
+                }
+            }
+        }
+        Self { taken: both(Measure::Taken), unreadable: both(Measure::Unreadable), named, fields }
+    }
+
+    fn of_key(&self, key: u64) -> [f64; 2] {
+        self.named.get(&key).copied().unwrap_or_default()
+    }
+
+    fn of_field(&self, field: &str) -> [f64; 2] {
+        self.fields.get(field).copied().unwrap_or_default()
+    }
+}
+
+/// A class of the answers of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Class {
+    Answer(String),
+    /// All that the baseline did not usually give.
+    Other,
+    /// Answers without the field.
+    Missing,
+    AtMost(f64),
+    Above(f64),
+    /// Responses that are none of what was expected.
+    Unreadable,
+}
+
+/// A class that is bet on.
+pub(super) struct Category {
+    pub(super) class: Class,
+    /// Of its field's part.
+    pub(super) weight: f64,
+    pub(super) test: Restarted<Change>,
+    pub(super) compared: Compared,
+}
+
+impl Category {
+    pub(super) fn new(class: Class, weight: f64, test: Restarted<Change>) -> Self {
+        Self { class, weight, test, compared: Compared::default() }
+    }
+
+    pub(super) fn look(&mut self, counts: Counts, gap: bool, bets: bool) {
+        if let Some(look) = self.compared.add(counts, gap)
+            && bets
+        {
+            self.test.each(|test| test.look(look));
+        }
+    }
+
+    pub(super) fn begin_rung(&mut self) {
+        self.test.begin();
+        self.compared.begin_rung();
+    }
+
+    /// How much speaks for a change, be it a proof or not.
+    pub(super) fn against(&self) -> f64 {
+        let doubt = self.test.mean(Change::log_doubt).max(self.test.newest().log_doubt());
+        self.test.log_e().max(doubt)
+    }
+}
+
+pub(super) struct Field {
+    pub(super) name: String,
+    kind: Kind,
+    /// The last is [`Class::Missing`].
+    pub(super) categories: Vec<Category>,
+}
+
+enum Kind {
+    /// The number of each class but the last two.
+    Answers(BTreeMap<u64, usize>),
+    /// The numbers of the bounds, and of all values; and how many of the baseline's were at most each.
+    Values { bounds: Vec<u64>, all: u64, before: BTreeMap<u64, f64> },
+}
+
+impl Field {
+    /// A field as the baseline filled it, whose classes stay, so that the bet stays fair.
+    pub(super) fn of_answers(
+        name: &str,
+        mut given: Vec<(&str, f64)>,
+        history: &[Tally],
+        rules: Rules,
+        rung: usize,
+    ) -> Self {
+        given.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+        given.truncate(MOST_CLASSES);
+        let key = |answer: &str| {
+            let given = Given::Answer(answer.to_owned());
+            Name { field: name.to_owned(), given }.key()
+        };
+        let index = given.iter().enumerate().map(|(at, (answer, _))| (key(answer), at)).collect();
+        let weight = (1.0 - PART_MISSING) * part(1, given.len() + 1);
+        let classes = given.into_iter().map(|(answer, _)| Class::Answer(answer.to_owned()));
+        let classes = classes.chain([Class::Other]).map(|class| (class, weight));
+        let kind = Kind::Answers(index);
+        Self::new(name, kind, classes.chain([(Class::Missing, PART_MISSING)]), history, rules, rung)
+    }
+
+    /// A field of numbers. Its bounds are those that both sides turn out to have.
+    pub(super) fn of_values(
+        name: &str,
+        before: BTreeMap<u64, f64>,
+        history: &[Tally],
+        rules: Rules,
+        rung: usize,
+    ) -> Self {
+        let all = Given::AtMost(Bits(f64::INFINITY));
+        let all = Name { field: name.to_owned(), given: all }.key();
+        let kind = Kind::Values { bounds: Vec::new(), all, before };
+        Self::new(name, kind, [(Class::Missing, PART_MISSING)].into_iter(), history, rules, rung)
+    }
+
+    fn new(
+        name: &str,
+        kind: Kind,
+        classes: impl Iterator<Item = (Class, f64)>,
+        history: &[Tally],
+        rules: Rules,
+        rung: usize,
+    ) -> Self {
+        let mut field = Self { name: name.to_owned(), kind, categories: Vec::new() };
+        let plain = |(class, weight)| Category::new(class, weight, rules.test(&[], rung));
+        field.categories = classes.map(plain).collect();
+        let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| field.counts(tally)).collect();
+        for (at, category) in field.categories.iter_mut().enumerate() {
+            let past: Vec<Side> = pasts.iter().map(|counts| counts[at].baseline).collect();
+            if !past.is_empty() {
+                category.test = rules.test(&past, rung);
+            }
+        }
+        field
+    }
+
+    /// Chooses the bounds of numbers once both sides have shown theirs. Of what is above a bound and what is at most
+    /// that, the rarer tells more.
+    pub(super) fn choose_bounds(
+        &mut self,
+        names: &Names,
+        history: &[Tally],
+        rules: Rules,
+        rung: usize,
+    ) {
+        let Kind::Values { bounds, all, before } = &mut self.kind else { return };
+        let common = names.common_bounds(&self.name);
+        let total = before.get(all).copied().unwrap_or_default();
+        // Where all is one side of a bound, the other side is nothing that the baseline gives.
+        let finite = common.into_iter().filter(|(bound, _)| bound.is_finite());
+        if !bounds.is_empty() {
+            return;
+        }
+        let chosen: Vec<(Class, u64)> = finite
+            .map(|(bound, key)| {
+                let within = before.get(&key).copied().unwrap_or_default();
+                let mostly = within > total / 2.0;
+                (if mostly { Class::Above(bound) } else { Class::AtMost(bound) }, key)
+            })
+            .collect();
+        if chosen.is_empty() {
+            return;
+        }
+        *bounds = chosen.iter().map(|(_, key)| *key).collect();
+        let weight = (1.0 - PART_MISSING) * part(1, chosen.len());
+        let missing = self.categories.pop();
+        let plain = |(class, _)| Category::new(class, weight, rules.test(&[], rung));
+        self.categories = chosen.into_iter().map(plain).collect();
+        let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| self.counts(tally)).collect();
+        for (at, category) in self.categories.iter_mut().enumerate() {
+            let past: Vec<Side> = pasts.iter().map(|counts| counts[at].baseline).collect();
+            if !past.is_empty() {
+                category.test = rules.test(&past, rung);
+            }
+        }
+        self.categories.extend(missing);
+    }
+
+    /// Whether it is known what is bet on.
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.kind {
+            Kind::Answers(_) => true,
+            Kind::Values { bounds, .. } => !bounds.is_empty(),
+        }
+    }
+
+    /// What a look counted of each class.
+    pub(super) fn counts(&self, tally: &Tally) -> Vec<Counts> {
+        let (mut classes, totals) = match &self.kind {
+            Kind::Answers(index) => {
+                let totals = tally.of_field(&self.name);
+                let mut classes = vec![[0.0; 2]; index.len()];
+                let mut other = totals;
+                for (key, at) in index {
+                    let counted = tally.of_key(*key);
+                    classes[*at] = counted;
+                    other = [0, 1].map(|side| (other[side] - counted[side]).max(0.0));
+                }
+                classes.push(other);
+                (classes, totals)
+            }
+            Kind::Values { bounds, all, .. } => {
+                let totals = tally.of_key(*all);
+                let counted = bounds.iter().zip(&self.categories).map(|(key, category)| {
+                    let within = tally.of_key(*key);
+                    let above = [0, 1].map(|side| (totals[side] - within[side]).max(0.0));
+                    if matches!(category.class, Class::Above(_)) { above } else { within }
+                });
+                (counted.collect(), totals)
+            }
+        };
+        let of = |counted: [f64; 2], totals: [f64; 2]| {
+            let side = |side: usize| Side { errors: counted[side].min(totals[side]), total: totals[side] };
+            Counts { canary: side(0), baseline: side(1) }
+        };
+        let missing = [0, 1].map(|side| (tally.taken[side] - totals[side]).max(0.0));
+        let mut counts: Vec<Counts> =
+            classes.drain(..).map(|counted| of(counted, totals)).collect();
+        counts.push(of(missing, tally.taken));
+        counts
+    }
+
+    pub(super) fn look(&mut self, tally: &Tally, gap: bool, bets: bool) {
+        let counts = self.counts(tally);
+        for (category, counts) in self.categories.iter_mut().zip(counts) {
+            category.look(counts, gap, bets);
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The canary's answers against the baseline's: what is bet on, and what it comes to.
+//!
+//! The fields and their classes are chosen once, from what the baseline has answered: in the hour before the canary, or
+//! where that shows too little, from its first answers; bets begin with the look after. The evidence is the weighted
+//! mean of all classes of all fields, and so evidence itself, whatever ties them together.
+
+use std::collections::BTreeMap;
+
+use crate::judge::answer_change::Change;
+use crate::judge::answer_fields::{Category, Class, Field, Rules, Tally};
+use crate::judge::answer_loss::Loss;
+use crate::judge::answer_names::{Given, Name, Names};
+use crate::judge::compared::Compared;
+use crate::judge::counter_increase::Growth;
+use crate::judge::counters::Counters;
+use crate::judge::counts::{Counts, Side, grouped, part, percent};
+use crate::judge::distribution::{Distribution, distributions};
+use crate::judge::e_process::joined;
+use crate::series::Revision;
+use crate::spec::resolved::AnswersTest;
+
+/// Answers of the baseline that show what is usual, of the field that it fills most often.
+const ENOUGH: f64 = 100.0;
+
+/// The same of each field. One that is filled more rarely is not judged.
+const ENOUGH_OF_A_FIELD: f64 = 20.0;
+
+/// The part of the bet on responses that cannot be read.
+const PART_UNREADABLE: f64 = 0.05;
+
+/// Evidence of one class alone for which a pass waits: 20 to 1.
+const DOUBT: f64 = 3.0;
+
+pub(super) struct Answers {
+    rules: Rules,
+    max_ratio: f64,
+    /// What the baseline answered up to the choice.
+    before: BTreeMap<Name, f64>,
+    /// The hour before, until all is chosen by it.
+    history: Vec<Growth>,
+    history_names: Names,
+    fields: Vec<Field>,
+    unreadable: Category,
+    /// All answers that were judged.
+    seen: BTreeMap<Name, [f64; 2]>,
+    pub(super) loss: Loss,
+    /// Whether there is a count of requests to hold the answers against.
+    has_requests: bool,
+    has_more: bool,
+}
+
+impl Answers {
+    pub(super) fn new(test: &AnswersTest, history: &Counters, gates: usize) -> Self {
+        let AnswersTest { max_ratio, least_share, has_requests, .. } = *test;
+        let rules = Rules { tolerated: max_ratio.sqrt(), least_share, gates };
+        let growths: Vec<Growth> = history.growths().skip(1).cloned().collect();
+        let mut answers = Self {
+            rules,
+            max_ratio,
+            before: BTreeMap::new(),
+            history_names: history.names.clone(),
+            fields: Vec::new(),
+            unreadable: Category::new(Class::Unreadable, PART_UNREADABLE, rules.test(&[], 1)),
+            seen: BTreeMap::new(),
+            loss: Loss::default(),
+            has_requests,
+            has_more: false,
+            history: Vec::new(),
+        };
+        let past: Vec<Side> = growths
+            .iter()
+            .map(|growth| unreadable(&Tally::of(growth, &history.names)).baseline)
+            .collect();
+        if past.iter().any(|step| step.total > 0.0) {
+            answers.unreadable.test = rules.test(&past, 1);
+        }
+        for growth in &growths {
+            answers.remember(&Tally::of(growth, &history.names), &history.names);
+        }
+        answers.history = growths;
+        answers.choose(1);
+        answers
+    }
+
+    /// Takes note of what the baseline answers.
+    fn remember(&mut self, tally: &Tally, names: &Names) {
+        for (key, [_, baseline]) in &tally.named {
+            if let Some(name) = names.get(*key)
+                && *baseline > 0.0
+            {
+                *self.before.entry(name.clone()).or_default() += baseline;
+            }
+        }
+    }
+
+    /// Chooses what is bet on, once the baseline has shown enough.
+    fn choose(&mut self, rung: usize) {
+        let mut answers: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        let mut values: BTreeMap<&str, BTreeMap<u64, f64>> = BTreeMap::new();
+        let mut totals: BTreeMap<(&str, bool), f64> = BTreeMap::new();
+        for (name, counted) in &self.before {
+            match &name.given {
+                Given::Answer(answer) => {
+                    answers.entry(&name.field).or_default().push((answer, *counted));
+                    *totals.entry((&name.field, true)).or_default() += counted;
+                }
+                Given::AtMost(_) => {
+                    values.entry(&name.field).or_default().insert(name.key(), *counted);
+                    let total = totals.entry((&name.field, false)).or_default();
+                    *total = total.max(*counted);
+                }
+            }
+        }
+        if totals.values().all(|total| *total < ENOUGH) {
+            return;
+        }
+        let enough = |field: &str, is_answer: bool| {
+            totals.get(&(field, is_answer)).is_some_and(|total| *total >= ENOUGH_OF_A_FIELD)
+        };
+        let history: Vec<Tally> =
+            self.history.iter().map(|growth| Tally::of(growth, &self.history_names)).collect();
+        let rules = self.rules;
+        let mut fields: Vec<Field> = Vec::new();
+        for (field, given) in answers.into_iter().filter(|(field, _)| enough(field, true)) {
+            fields.push(Field::of_answers(field, given, &history, rules, rung));
+        }
+        for (field, given) in values.into_iter().filter(|(field, _)| enough(field, false)) {
+            fields.push(Field::of_values(field, given, &history, rules, rung));
+        }
+        self.fields = fields;
+        self.before.clear();
+        if self.fields.iter().all(Field::is_settled) {
+            self.history.clear();
+        }
+    }
+
+    /// The next rung.
+    pub(super) fn begin_rung(&mut self) {
+        self.loss.begin_rung();
+        self.each(Category::begin_rung);
+    }
+
+    /// A point without growth.
+    pub(super) fn pass_over(&mut self) {
+        self.each(|category| category.test.each(|test| test.look(Counts::default())));
+    }
+
+    fn each(&mut self, what: impl Fn(&mut Category)) {
+        let fields = self.fields.iter_mut().flat_map(|field| &mut field.categories);
+        fields.chain([&mut self.unreadable]).for_each(what);
+    }
+
+    /// Takes in a look, on a rung that is counted from 1.
+    pub(super) fn look(&mut self, growth: &Growth, names: &Names, rung: usize) {
+        self.has_more = names.has_more;
+        let tally = Tally::of(growth, names);
+        // What is decided by the looks before.
+        let bets = !self.is_lossy();
+        self.unreadable.look(unreadable(&tally), growth.gap, bets);
+        for field in &mut self.fields {
+            field.look(&tally, growth.gap, bets);
+        }
+        self.loss.look(growth);
+        if growth.gap {
+            return;
+        }
+        for (key, counted) in &tally.named {
+            if let Some(name) = names.get(*key) {
+                let seen = self.seen.entry(name.clone()).or_default();
+                *seen = [seen[0] + counted[0], seen[1] + counted[1]];
+            }
+        }
+        if self.fields.is_empty() {
+            self.remember(&tally, names);
+            self.choose(rung);
+        }
+        if !self.fields.iter().all(Field::is_settled) {
+            let history: Vec<Tally> =
+                self.history.iter().map(|growth| Tally::of(growth, &self.history_names)).collect();
+            for field in &mut self.fields {
+                field.choose_bounds(names, &history, self.rules, rung);
+            }
+            if self.fields.iter().all(Field::is_settled) {
+                self.history = Vec::new();
+            }
+        }
+    }
+
+    /// Whether too many answers were not counted.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.has_requests && self.loss.lost().is_some()
+    }
+
+    pub(super) fn describe_loss(&self) -> Option<String> {
+        self.loss.describe().filter(|_| self.has_requests)
+    }
+
+    /// Each class with its field and its weight. They add up to 1 once all is chosen.
+    fn categories(&self) -> impl Iterator<Item = (&str, &Category, f64)> + Clone {
+        let each = (1.0 - PART_UNREADABLE) * part(1, self.fields.len().max(1));
+        let fields = self.fields.iter().flat_map(move |field| {
+            let categories = field.categories.iter();
+            categories.map(move |category| (field.name.as_str(), category, each * category.weight))
+        });
+        fields.chain([("", &self.unreadable, PART_UNREADABLE)])
+    }
+
+    /// Natural logarithm of the evidence of a change.
+    pub(super) fn log_e(&self) -> f64 {
+        self.joined(|category| category.test.log_e())
+    }
+
+    /// The same of a quantity of each class. What is not chosen yet has won nothing.
+    pub(super) fn joined(&self, log: impl Fn(&Category) -> f64 + Clone) -> f64 {
+        let chosen: f64 = self.categories().map(|(.., weight)| weight).sum();
+        let open = Some((1.0 - chosen, 0.0)).filter(|(open, _)| *open > 1e-9);
+        let known = self.categories().map(move |(_, category, weight)| (weight, log(category)));
+        joined(known.chain(open))
+    }
+
+    /// Whether one class alone looks changed, which is enough to wait.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.categories().any(|(_, category, _)| category.test.newest().log_doubt() >= DOUBT)
+    }
+
+    /// Whether it is not known yet what to bet on.
+    pub(super) const fn is_unsettled(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Answers of all kinds since it is known what to bet on.
+    pub(super) fn responses(&self) -> Option<&Compared> {
+        Some(&self.fields.first()?.categories.last()?.compared)
+    }
+
+    /// What says most, and what the baseline answers most often while nothing says anything.
+    pub(super) fn strongest(&self) -> Option<(&str, &Category)> {
+        let has_some =
+            |(_, category, _): &(&str, &Category, f64)| category.compared.all.canary.total > 0.0;
+        let all = || self.categories().filter(has_some);
+        let against = |category: &Category, weight: f64| weight.ln() + category.against();
+        let strongest = all()
+            .max_by(|a, b| against(a.1, a.2).total_cmp(&against(b.1, b.2)))
+            .filter(|(_, category, _)| category.against() > 0.0);
+        let usual = |category: &Category| match category.class {
+            Class::Answer(_) => category.compared.all.baseline.share(),
+            _ => None,
+        };
+        let most = || {
+            let usual = all().map(|(field, category, _)| (field, category, usual(category)));
+            let first = self.fields.first().map(|field| field.name.as_str());
+            usual
+                .filter(|(field, _, share)| share.is_some() && Some(*field) == first)
+                .max_by(|a, b| a.2.partial_cmp(&b.2).unwrap_or(std::cmp::Ordering::Equal))
+        };
+        strongest
+            .map(|(field, category, _)| (field, category))
+            .or_else(|| most().map(|(field, category, _)| (field, category)))
+            .or_else(|| all().next().map(|(field, category, _)| (field, category)))
+    }
+
+    /// What the class that says most shows, in words.
+    pub(super) fn describe(&self) -> Option<String> {
+        let (field, category) = self.strongest()?;
+        if self.fields.is_empty() && category.against() <= 0.0 {
+            return None;
+        }
+        let Counts { canary, baseline } = category.compared.all;
+        let share = |side: Side| side.share().map_or_else(|| "none".to_owned(), percent);
+        Some(format!(
+            "{} {} of {} answers, {} of {} from the baseline",
+            self.what(field, &category.class),
+            share(canary),
+            grouped(canary.total),
+            share(baseline),
+            grouped(baseline.total)
+        ))
+    }
+
+    fn what(&self, field: &str, class: &Class) -> String {
+        let name = shown(field);
+        match class {
+            Class::Answer(answer) => format!("{name}: `{answer}`"),
+            Class::Other => match self.newcomer(field) {
+                Some(answer) => format!("{name}: answers that are not usual, such as `{answer}`,"),
+                None => format!("{name}: answers that are not usual"),
+            },
+            Class::Missing => format!("{name}: missing in"),
+            Class::AtMost(bound) => format!("{name}: at most {bound} in"),
+            Class::Above(bound) => format!("{name}: above {bound} in"),
+            Class::Unreadable => "cannot be read:".to_owned(),
+        }
+    }
+
+    /// The answer of the canary that is most frequent among those that are no class.
+    fn newcomer(&self, field: &str) -> Option<&str> {
+        let known = self.fields.iter().find(|known| known.name == field)?;
+        let is_class = |answer: &str| {
+            known.categories.iter().any(|category| {
+                matches!(&category.class, Class::Answer(known) if known == answer)
+            })
+        };
+        let given = self.seen.iter().filter_map(|(name, [canary, _])| match &name.given {
+            Given::Answer(answer) if name.field == field && !is_class(answer) => {
+                Some((answer.as_str(), *canary))
+            }
+            _ => None,
+        });
+        given.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(answer, _)| answer)
+    }
+
+    /// What it says of the class that says most, as the beginning of a sentence's end.
+    pub(super) fn beyond(&self) -> String {
+        let tolerated = format!("{:.2}", self.rules.tolerated);
+        let is_more = self.test().is_none_or(Change::is_more);
+        let way = if is_more { "more than" } else { "less than the baseline's share divided by" };
+        let times = if is_more { " times the baseline's share" } else { "" };
+        format!("{way} {tolerated}{times}, where {} times is a change", self.max_ratio)
+    }
+
+    pub(super) fn distributions(&self) -> Vec<Distribution> {
+        distributions(&self.seen)
+    }
+
+    /// The field and the class that say most, for a picture.
+    pub(super) fn told(&self) -> Option<(String, String)> {
+        let (field, category) = self.strongest()?;
+        let answer = match &category.class {
+            Class::Answer(answer) => answer.clone(),
+            Class::Other => "others".to_owned(),
+            Class::Missing => "missing".to_owned(),
+            Class::AtMost(bound) => format!("≤ {bound}"),
+            Class::Above(bound) => format!("> {bound}"),
+            Class::Unreadable => "unreadable".to_owned(),
+        };
+        Some((field.to_owned(), answer))
+    }
+
+    /// The test of the class that says most.
+    pub(super) fn test(&self) -> Option<&Change> {
+        Some(self.strongest()?.1.test.newest())
+    }
+
+    /// What is not judged, as notes.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.has_more {
+            notes.push("there are more fields, or answers of a field, than are compared".to_owned());
+        }
+        if !self.fields.is_empty() {
+            let is_judged = |field: &str| self.fields.iter().any(|judged| judged.name == field);
+            let mut left: Vec<&str> = self.seen.keys().map(|name| name.field.as_str()).collect();
+            left.dedup();
+            left.retain(|field| !is_judged(field));
+            if !left.is_empty() {
+                let left: Vec<String> = left.iter().map(|field| format!("`{}`", shown(field))).collect();
+                notes.push(format!("the baseline has hardly filled {}, which is not judged", left.join(", ")));
+            }
+        }
+        notes
+    }
+}
+
+fn unreadable(tally: &Tally) -> Counts {
+    let side = |revision: Revision| {
+        let [taken, errors] = [tally.taken, tally.unreadable].map(|both| both[revision as usize]);
+        Side { errors, total: taken + errors }
+    };
+    Counts { canary: side(Revision::Canary), baseline: side(Revision::Baseline) }
+}
+
+/// A JSON pointer as people read it.
+pub(crate) fn shown(field: &str) -> &str {
+    field.strip_prefix('/').unwrap_or(field)
+}
