@@ -66,9 +66,17 @@ impl Answers {
         let (n, m) = (self.weight, 1.0 - self.weight);
         let divergence =
             |p: f64, q: f64| p * (p / q).ln() + (1.0 - p) * ((1.0 - p) / (1.0 - q)).ln();
+        // Where it is less frequent, the baseline's share is the one that is too large.
+        let (above, below) = if self.ratio > 1.0 {
+            ((n, canary), (m, baseline))
+        } else {
+            ((m, baseline), (n, canary))
+        };
         let closest = (1..100_000)
             .map(|at| f64::from(at) / 100_000.0 / TOLERATED)
-            .map(|q| n * divergence(canary, TOLERATED * q) + m * divergence(baseline, q))
+            .map(|q| {
+                above.0 * divergence(above.1, TOLERATED * q) + below.0 * divergence(below.1, q)
+            })
             .fold(f64::INFINITY, f64::min);
         (1.0 / alpha).ln() * n / closest
     }

@@ -94,8 +94,7 @@ fn print_answers(out: &mut impl Write) -> io::Result<()> {
             for has_past in [true, false] {
                 let power = Answers { has_past, ..answers.clone() }.power(RUNS / 2);
                 let Power { found, minutes, requests } = power;
-                // That of the class alone, which is the greater of the two where the other one falls.
-                let over = requests / if ratio > 1.0 { answers.bound(0.05) } else { f64::NAN };
+                let over = requests / answers.bound(0.05);
                 write!(out, "   {:5.1} %, {minutes:4.1} ({over:4.2} n*)", found * 100.0)?;
             }
             writeln!(out)?;

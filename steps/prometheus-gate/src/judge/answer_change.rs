@@ -69,7 +69,7 @@ impl Change {
     pub fn new(tolerated: f64, least_share: f64, past: &[Side]) -> Self {
         let bets = bets_on(1.1 * tolerated, 10.0 * tolerated);
         let bets = Bets { proof: bets, doubt: bets };
-        let dispersion = Dispersion::of(past);
+        let dispersion = Dispersion::of_either_side(past);
         let overdispersion = dispersion.overdispersion();
         let mut before = Counts::default();
         past.iter().for_each(|step| before.baseline.add(*step));
@@ -153,6 +153,12 @@ impl Change {
     /// The same if answers of a class came by themselves.
     pub(crate) fn log_doubt(&self) -> f64 {
         self.joined(|bets| mean_log(&bets.doubt))
+    }
+
+    /// The logarithm of the likelihood of the best bet, against that of what is tolerated at the most.
+    pub(crate) fn log_likelihood(&self) -> f64 {
+        let all = self.more.doubt.iter().chain(&self.fewer.doubt);
+        all.map(|bet| bet.log).fold(0.0, f64::max)
     }
 
     fn joined(&self, log: impl Fn(&Bets) -> f64) -> f64 {

@@ -28,12 +28,12 @@ const ENOUGH_OF_A_FIELD: f64 = 20.0;
 /// The part of the bet on responses that cannot be read.
 const PART_UNREADABLE: f64 = 0.05;
 
-/// Evidence of one class alone for which a pass waits: 20 to 1.
+/// The likelihood of a change of one class alone for which a pass waits: 20 to 1. It proves nothing, as there are many
+/// classes and many looks; and a share that has not changed is far from what is tolerated, and seldom comes near it.
 const DOUBT: f64 = 3.0;
 
 pub(super) struct Answers {
     rules: Rules,
-    max_ratio: f64,
     /// What the baseline answered up to the choice.
     before: BTreeMap<Name, f64>,
     /// The hour before, until all is chosen by it.
@@ -56,7 +56,6 @@ impl Answers {
         let growths: Vec<Growth> = history.growths().skip(1).cloned().collect();
         let mut answers = Self {
             rules,
-            max_ratio,
             before: BTreeMap::new(),
             history_names: history.names.clone(),
             fields: Vec::new(),
@@ -220,7 +219,7 @@ impl Answers {
 
     /// Whether one class alone looks changed, which is enough to wait.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.categories().any(|(_, category, _)| category.test.newest().log_doubt() >= DOUBT)
+        self.categories().any(|(_, category, _)| category.test.newest().log_likelihood() >= DOUBT)
     }
 
     /// Whether it is not known yet what to bet on.
@@ -313,9 +312,11 @@ impl Answers {
     pub(super) fn beyond(&self) -> String {
         let tolerated = format!("{:.2}", self.rules.tolerated);
         let is_more = self.test().is_none_or(Change::is_more);
-        let way = if is_more { "more than" } else { "less than the baseline's share divided by" };
-        let times = if is_more { " times the baseline's share" } else { "" };
-        format!("{way} {tolerated}{times}, where {} times is a change", self.max_ratio)
+        if is_more {
+            format!("more than {tolerated} times the baseline's share")
+        } else {
+            format!("less than the baseline's share divided by {tolerated}")
+        }
     }
 
     pub(super) fn distributions(&self) -> Vec<Distribution> {

@@ -29,6 +29,8 @@ pub(crate) struct Dispersion {
     errors: f64,
     /// What the long scale has not taken in yet: it moves in steps of 15 s.
     open: (Counts, u32),
+    /// Whether the canary's counts show by themselves how large bursts are.
+    by_canary: bool,
 }
 
 struct Estimate {
@@ -45,6 +47,7 @@ impl Dispersion {
             long: Scale::new(LONG),
             errors: 0.0,
             open: (Counts::default(), 0),
+            by_canary: false,
         };
         for step in past.iter().filter(|step| step.total > 0.0) {
             dispersion.add(Counts { baseline: *step, canary: Side::default() }, SHORT);
@@ -52,6 +55,11 @@ impl Dispersion {
         // The watch need not begin where the past ends.
         dispersion.part();
         dispersion
+    }
+
+    /// The same for what the baseline may never have, as it is with answers: then the canary's show it.
+    pub(crate) fn of_either_side(past: &[Side]) -> Self {
+        Self { by_canary: true, ..Self::of(past) }
     }
 
     /// What comes next is no neighbour of what was.
@@ -67,13 +75,13 @@ impl Dispersion {
     /// alone are large is cautioned against in proportion to its errors.
     pub(crate) fn add(&mut self, more: Counts, looks: u32) {
         self.errors += more.baseline.errors + more.canary.errors;
-        self.short.add(more, looks);
+        self.short.add(more, looks, self.by_canary);
         let (open, since) = &mut self.open;
         open.baseline.add(more.baseline);
         open.canary.add(more.canary);
         *since += looks;
         if *since >= SHORT {
-            self.long.add(*open, *since);
+            self.long.add(*open, *since, self.by_canary);
             self.open = (Counts::default(), 0);
         }
     }
@@ -128,12 +136,13 @@ impl Scale {
         Self { length, baseline: none, canary: none, squares: 0.0, expected: 0.0, freedom: 0.0 }
     }
 
-    fn add(&mut self, more: Counts, looks: u32) {
+    fn add(&mut self, more: Counts, looks: u32, by_canary: bool) {
         self.baseline.add(more.baseline, looks);
         self.canary.add(more.canary, looks);
-        self.freedom += self.compare(self.baseline);
+        let freedom = self.compare(self.baseline);
         // Degrees of freedom are the baseline's only: the canary has few requests, often no error.
-        self.compare(self.canary);
+        let of_canary = self.compare(self.canary);
+        self.freedom += if by_canary { freedom.max(of_canary) } else { freedom };
     }
 
     /// Compares the newest stretch with the one before; returns the degrees of freedom that adds:

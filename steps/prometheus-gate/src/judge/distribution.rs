@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((all.canary, all.baseline, all.answers.len()), (105.0, 15.0, 10));
         assert_eq!(all.answers[0].answer, "s14");
         let others = all.others.as_ref().unwrap();
-        assert_eq!((others.answer.as_str(), others.canary, others.baseline), ("5 others", 10.0, 5.0));
+        assert_eq!((others.answer.as_str(), others.canary, others.baseline), ("5 others", 25.0, 5.0));
         assert_eq!(all.shares(&all.answers[0]), [14.0 / 105.0, 1.0 / 15.0]);
     }
 

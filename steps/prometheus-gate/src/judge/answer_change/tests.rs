@@ -61,7 +61,7 @@ proptest! {
 
 #[test]
 fn an_answer_that_is_twice_as_frequent_or_half_is_found_and_an_unchanged_one_is_not() {
-    for (canary, most) in [(0.6, Some(20)), (0.15, Some(40)), (0.3, None)] {
+    for (canary, most) in [(0.6, Some(20)), (0.15, Some(60)), (0.3, None)] {
         let mut test = Change::new(2_f64.sqrt(), 0.02, &hour(0.3));
         let look = found(&mut test, counts([10.0 * canary, 10.0], [27.0, 90.0]));
         assert_eq!(look.is_some(), most.is_some(), "{canary}: {look:?}");
@@ -99,7 +99,7 @@ fn a_moment_is_no_change() {
     let mut test = Change::new(2_f64.sqrt(), 0.02, &hour(0.1));
     test.look(counts([1000.0, 1000.0], [0.0, 1000.0]));
     test.look(counts([1000.0, 1000.0], [0.0, 1000.0]));
-    assert!(test.log_e() < 20_f64.ln() && test.log_doubt() >= 2.0, "{}", test.log_e());
+    assert!(test.log_e() < 20_f64.ln() && test.log_likelihood() >= 3.0, "{}", test.log_e());
 }
 
 #[test]
