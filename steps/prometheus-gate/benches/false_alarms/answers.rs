@@ -11,6 +11,9 @@ const STEPS: usize = 240;
 pub(crate) const TOLERATED: f64 = std::f64::consts::SQRT_2;
 const LEAST_SHARE: f64 = 0.02;
 
+/// A gate has the rest of its stake on other answers, on answers without the field, and on those that cannot be read.
+const OF_CLASSES: f64 = 0.95 * 0.85;
+
 /// What the answers of a release are like.
 #[derive(Clone, Debug)]
 pub(crate) struct Answers {
@@ -99,8 +102,7 @@ impl Answers {
                 past.iter_mut().zip(look).for_each(|(past, side)| past.push(side));
             }
         }
-        // All others, which is nothing here, have their part as well.
-        let classes = as_float(self.shares.len() + 1);
+        let each = OF_CLASSES / as_float(self.shares.len());
         let new = |past: &Vec<Side>| Change::new(TOLERATED, LEAST_SHARE, past);
         let mut tests: Vec<Change> = past.iter().map(new).collect();
         let mut answers = 0.0;
@@ -108,10 +110,10 @@ impl Answers {
             let canary = self.look(self.weight, self.ratio, (at, 1.0), &mut chance);
             let baseline = self.look(1.0 - self.weight, 1.0, (at, 1.0), &mut chance);
             answers += canary[0].total;
-            let mut mean = 1.0 / classes;
+            let mut mean = 1.0 - OF_CLASSES;
             for ((test, canary), baseline) in tests.iter_mut().zip(canary).zip(baseline) {
                 test.look(Counts { canary, baseline });
-                mean += test.log_e().exp() / classes;
+                mean += test.log_e().exp() * each;
             }
             if mean >= 20.0 {
                 return Some((as_float(at + 1) * SECONDS / 60.0, answers));
@@ -121,7 +123,13 @@ impl Answers {
     }
 
     /// The counts of each class in so many looks.
-    fn look(&self, weight: f64, ratio: f64, (at, looks): (usize, f64), chance: &mut Chance) -> Vec<Side> {
+    fn look(
+        &self,
+        weight: f64,
+        ratio: f64,
+        (at, looks): (usize, f64),
+        chance: &mut Chance,
+    ) -> Vec<Side> {
         let mut shares = self.shares.clone();
         if self.drift {
             let part = as_float(at) / as_float(LOOKS);
@@ -129,7 +137,7 @@ impl Answers {
                 *share *= 3_f64.powf((part * 12.0 + as_float(class)).sin());
             }
             let all: f64 = shares.iter().sum();
-            shares.iter_mut().for_each(|share| *share /= all);
+            shares = shares.into_iter().map(|share| share / all).collect();
         }
         let room = (1.0 - shares[0] * ratio) / (1.0 - shares[0]);
         shares[0] *= ratio;

@@ -62,10 +62,7 @@ pub(crate) fn gate(args: &WatchArgs, mut file: SpecFile) -> Result<Gate> {
         start: started(&file, args.start)?,
         poll: file.timing.poll.map_or(Duration::from_secs(5), |Length(poll)| poll.unsigned_abs()),
         questions,
-        subject: Subject {
-            notes: note.into_iter().collect(),
-            ..Subject::from(&file.rollout)
-        },
+        subject: Subject { notes: note.into_iter().collect(), ..Subject::from(&file.rollout) },
         permission,
         people: people(args, &file),
         reports: args.report.clone(),

@@ -132,20 +132,8 @@ fn difference(expected: &Expected, summary: &Summary) -> Option<String> {
 
 /// The start is second 0; on a ladder that of its first rung.
 fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
-    let asks_for_answers =
-        file.criteria.iter().any(|criterion| criterion.preset == Some(Preset::Answers));
+    name_what_is_compared(&mut file);
     let rollout = &mut file.rollout;
-    if asks_for_answers {
-        rollout.service.get_or_insert_with(|| "service".to_owned());
-        rollout.canary_version.get_or_insert_with(|| "canary".to_owned());
-    }
-    for (field, name) in [
-        (&mut rollout.namespace, "namespace"),
-        (&mut rollout.canary_revision, "canary"),
-        (&mut rollout.baseline_revision, "baseline"),
-    ] {
-        field.get_or_insert_with(|| name.to_owned());
-    }
     if let Some((last, below)) = case.rungs.split_last() {
         rollout.climbed = Some(climbed(&case.name, below, last)?);
         rollout.percent = Some(f64::from(last.percent));
@@ -195,6 +183,24 @@ fn run(mut file: SpecFile, case: &Case) -> Result<(Summary, Record)> {
         remarks: Vec::new(),
     };
     Ok((record.end(&end), record))
+}
+
+/// What presets need to be asked. In written series nothing depends on it.
+fn name_what_is_compared(file: &mut SpecFile) {
+    let counts_answers =
+        file.criteria.iter().any(|criterion| criterion.preset == Some(Preset::Answers));
+    let rollout = &mut file.rollout;
+    if counts_answers {
+        rollout.service.get_or_insert_with(|| "service".to_owned());
+        rollout.canary_version.get_or_insert_with(|| "canary".to_owned());
+    }
+    for (field, name) in [
+        (&mut rollout.namespace, "namespace"),
+        (&mut rollout.canary_revision, "canary"),
+        (&mut rollout.baseline_revision, "baseline"),
+    ] {
+        field.get_or_insert_with(|| name.to_owned());
+    }
 }
 
 /// The rungs below the last one, as a gate is told of them.

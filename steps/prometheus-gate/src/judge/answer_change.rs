@@ -22,8 +22,10 @@ use crate::judge::e_process::{
     Bet, MOST_OF_A_LOOK, Process, REST, bet, bets_on, clusters, joined, mean_log,
 };
 
-/// As far apart as those on errors, and up to ten times what is tolerated: beyond that these win as well.
-const ALTERNATIVES: usize = 16;
+/// What is to be found has half of the stake. The others have the rest, up to ten times what is tolerated: beyond that
+/// these win as well.
+const OTHERS: usize = 11;
+const ALTERNATIVES: usize = 1 + OTHERS;
 
 /// Where fewer of the other side's answers than this are expected of a class in a look, most looks that have some
 /// have them on one side alone, and clusters tell something.
@@ -57,6 +59,13 @@ struct Bets {
 }
 
 impl Bets {
+    fn new(tolerated: f64) -> Self {
+        let others = bets_on::<OTHERS>(1.1 * tolerated, 10.0 * tolerated);
+        let mut bets = [Bet { on: tolerated * tolerated, log: 0.0 }; ALTERNATIVES];
+        bets[1..].copy_from_slice(&others);
+        Self { proof: bets, doubt: bets }
+    }
+
     fn anew(self) -> Self {
         let bets = self.proof.map(Bet::anew);
         Self { proof: bets, doubt: bets }
@@ -64,15 +73,16 @@ impl Bets {
 }
 
 impl Change {
-    /// `tolerated` is a ratio of shares, above 1. A look is bet on where one side's share was at least
+    /// `tolerated` is a ratio of shares, above 1; its square is what is to be found. A look is bet on where one side's share was at least
     /// `least_share` before it. `past` is the baseline's steps of 15 s before the canary, which may be none.
     pub fn new(tolerated: f64, least_share: f64, past: &[Side]) -> Self {
-        let bets = bets_on(1.1 * tolerated, 10.0 * tolerated);
-        let bets = Bets { proof: bets, doubt: bets };
+        let bets = Bets::new(tolerated);
         let dispersion = Dispersion::of_either_side(past);
         let overdispersion = dispersion.overdispersion();
         let mut before = Counts::default();
-        past.iter().for_each(|step| before.baseline.add(*step));
+        for step in past {
+            before.baseline.add(*step);
+        }
         Self {
             tolerated,
             least_share,
@@ -121,13 +131,14 @@ impl Change {
         // The baseline has many more answers to know its share by.
         let usual = (baseline.errors + 0.5) / (baseline.total + 1.0);
         let more = |ratio: f64| (usual * ratio).min(1.0 - 0.1 * (1.0 - usual));
-        let directions: [(&mut Bets, Counts, Side, &dyn Fn(f64) -> [f64; 2]); 2] = [
-            (&mut self.more, counts, baseline, &|ratio| [more(ratio), usual]),
-            (&mut self.fewer, swapped, canary, &|ratio| [usual, usual / ratio]),
-        ];
-        for (bets, counts, other, on) in directions {
+        let overdispersion = self.overdispersion.unwrap_or(1.0);
+        let directions =
+            [(&mut self.more, counts, baseline, true), (&mut self.fewer, swapped, canary, false)];
+        for (bets, counts, other, is_more) in directions {
             for (proof, doubt) in bets.proof.iter_mut().zip(&mut bets.doubt) {
-                let won = won(on(doubt.on), tolerated, counts) / self.overdispersion.unwrap_or(1.0);
+                let ratio = doubt.on;
+                let on = if is_more { [more(ratio), usual] } else { [usual, usual / ratio] };
+                let won = won(on, tolerated, counts) / overdispersion;
                 // Two looks are a reason to wait, where a proof takes three.
                 doubt.log += won.min(2.0 * most);
                 if self.overdispersion.is_some() {
@@ -147,12 +158,12 @@ impl Change {
 
     /// Natural logarithm of the evidence of a change; 0 is none, 3.0 is 20 to 1.
     pub fn log_e(&self) -> f64 {
-        self.joined(|bets| mean_log(&bets.proof))
+        self.joined(|bets| log(&bets.proof))
     }
 
     /// The same if answers of a class came by themselves.
     pub(crate) fn log_doubt(&self) -> f64 {
-        self.joined(|bets| mean_log(&bets.doubt))
+        self.joined(|bets| log(&bets.doubt))
     }
 
     /// The logarithm of the likelihood of the best bet, against that of what is tolerated at the most.
@@ -161,13 +172,13 @@ impl Change {
         all.map(|bet| bet.log).fold(0.0, f64::max)
     }
 
-    fn joined(&self, log: impl Fn(&Bets) -> f64) -> f64 {
-        joined([(0.5, log(&self.more)), (0.5, log(&self.fewer))].into_iter())
+    fn joined(&self, of: impl Fn(&Bets) -> f64) -> f64 {
+        joined([(0.5, of(&self.more)), (0.5, of(&self.fewer))].into_iter())
     }
 
     /// Whether it is more often the canary's answer, if it changed at all.
     pub(crate) fn is_more(&self) -> bool {
-        let against = |bets: &Bets| mean_log(&bets.proof).max(mean_log(&bets.doubt));
+        let against = |bets: &Bets| log(&bets.proof).max(log(&bets.doubt));
         against(&self.more) >= against(&self.fewer)
     }
 
@@ -187,22 +198,30 @@ impl Change {
     }
 }
 
+/// The logarithm of what bets came to.
+fn log(bets: &[Bet; ALTERNATIVES]) -> f64 {
+    let [found, others @ ..] = bets;
+    joined([(0.5, found.log), (0.5, mean_log(others))].into_iter())
+}
+
 /// What a look wins that is bet on two shares, the canary's and the baseline's; 0 where these are tolerated.
-fn won([a, b]: [f64; 2], tolerated: f64, Counts { canary, baseline }: Counts) -> f64 {
-    if a <= tolerated * b {
+fn won([of_canary, of_baseline]: [f64; 2], tolerated: f64, counts: Counts) -> f64 {
+    if of_canary <= tolerated * of_baseline {
         return 0.0;
     }
-    let (n, m) = (canary.total, baseline.total);
+    let (canary, baseline) = (counts.canary.total, counts.baseline.total);
     // Where the slope is 0: ν(n+m)q² - (na+nν+mνb+m)q + (na+mb) = 0, of whose roots one is below 1/ν.
-    let (square, rest) = (tolerated * (n + m), n * a + m * b);
-    let linear = n * a + n * tolerated + m * tolerated * b + m;
-    let q = 2.0 * rest / (linear + (linear * linear - 4.0 * square * rest).max(0.0).sqrt());
-    let p = tolerated * q;
+    let (square, rest) =
+        (tolerated * (canary + baseline), canary * of_canary + baseline * of_baseline);
+    let linear = canary * (of_canary + tolerated) + baseline * (tolerated * of_baseline + 1.0);
+    let root = (linear * linear - 4.0 * square * rest).max(0.0).sqrt();
+    let closest = 2.0 * rest / (linear + root);
     let side = |side: Side, on: f64, null: f64| {
         let others = (side.total - side.errors).max(0.0);
         side.errors * (on / null).ln() + others * ((1.0 - on) / (1.0 - null)).ln()
     };
-    side(canary, a, p) + side(baseline, b, q)
+    side(counts.canary, of_canary, tolerated * closest)
+        + side(counts.baseline, of_baseline, closest)
 }
 
 impl Process for Change {

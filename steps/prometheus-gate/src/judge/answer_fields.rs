@@ -10,8 +10,10 @@ use crate::judge::counts::{Counts, Side, part};
 use crate::judge::restarted::Restarted;
 use crate::series::{Measure, Revision};
 
-/// The part of a field's bet on answers that lack it. One that is renamed is found all the same.
+/// The parts of a field's bet on answers that lack it, and on those that the baseline does not usually give. A field that is
+/// renamed, and an answer that is new, are soon found all the same.
 const PART_MISSING: f64 = 0.05;
+const PART_OTHER: f64 = 0.1;
 
 /// Answers of a field that are told apart. All others are one class.
 const MOST_CLASSES: usize = 50;
@@ -39,7 +41,7 @@ impl Rules {
 pub(super) struct Tally<'a> {
     pub(super) taken: [f64; 2],
     pub(super) unreadable: [f64; 2],
-    pub(super) named: BTreeMap<u64, [f64; 2]>,
+    pub(super) counted: BTreeMap<u64, [f64; 2]>,
     /// Answers of each field in all.
     fields: BTreeMap<&'a str, [f64; 2]>,
 }
@@ -47,24 +49,24 @@ pub(super) struct Tally<'a> {
 impl<'a> Tally<'a> {
     pub(super) fn of(growth: &Growth, names: &'a Names) -> Self {
         let both = |measure| SIDES.map(|side| growth.of(side, measure));
-        let mut named: BTreeMap<u64, [f64; 2]> = BTreeMap::new();
+        let mut counted: BTreeMap<u64, [f64; 2]> = BTreeMap::new();
         let mut fields: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
         for side in SIDES {
             for measure in [Measure::Answer, Measure::Value] {
                 for (key, grown) in growth.counted(side, measure) {
                     let Some(name) = names.get(key) else { continue };
-                    named.entry(key).or_default()[side as usize] += grown;
+                    counted.entry(key).or_default()[side as usize] += grown;
                     if measure == Measure::Answer {
                         fields.entry(name.field.as_str()).or_default()[side as usize] += grown;
                     }
                 }
             }
         }
-        Self { taken: both(Measure::Taken), unreadable: both(Measure::Unreadable), named, fields }
+        Self { taken: both(Measure::Taken), unreadable: both(Measure::Unreadable), counted, fields }
     }
 
     fn of_key(&self, key: u64) -> [f64; 2] {
-        self.named.get(&key).copied().unwrap_or_default()
+        self.counted.get(&key).copied().unwrap_or_default()
     }
 
     fn of_field(&self, field: &str) -> [f64; 2] {
@@ -150,11 +152,10 @@ impl Field {
             Name { field: name.to_owned(), given }.key()
         };
         let index = given.iter().enumerate().map(|(at, (answer, _))| (key(answer), at)).collect();
-        let weight = (1.0 - PART_MISSING) * part(1, given.len() + 1);
-        let classes = given.into_iter().map(|(answer, _)| Class::Answer(answer.to_owned()));
-        let classes = classes.chain([Class::Other]).map(|class| (class, weight));
-        let kind = Kind::Answers(index);
-        Self::new(name, kind, classes.chain([(Class::Missing, PART_MISSING)]), history, rules, rung)
+        let weight = (1.0 - PART_MISSING - PART_OTHER) * part(1, given.len());
+        let usual = given.into_iter().map(|(answer, _)| (Class::Answer(answer.to_owned()), weight));
+        let classes = usual.chain([(Class::Other, PART_OTHER), (Class::Missing, PART_MISSING)]);
+        Self::new(name, Kind::Answers(index), classes, history, rules, rung)
     }
 
     /// A field of numbers. Its bounds are those that both sides turn out to have.
@@ -268,7 +269,8 @@ impl Field {
             }
         };
         let of = |counted: [f64; 2], totals: [f64; 2]| {
-            let side = |side: usize| Side { errors: counted[side].min(totals[side]), total: totals[side] };
+            let side =
+                |side: usize| Side { errors: counted[side].min(totals[side]), total: totals[side] };
             Counts { canary: side(0), baseline: side(1) }
         };
         let missing = [0, 1].map(|side| (tally.taken[side] - totals[side]).max(0.0));

@@ -40,7 +40,8 @@ impl Loss {
             let side = &mut self.sides[revision as usize];
             let requests = growth.of(revision, Measure::Answered);
             side.requests += requests;
-            side.counted += growth.of(revision, Measure::Taken) + growth.of(revision, Measure::Unreadable);
+            side.counted +=
+                growth.of(revision, Measure::Taken) + growth.of(revision, Measure::Unreadable);
             side.most = side.most.max(requests);
         }
     }

@@ -152,7 +152,8 @@ mod tests {
         // Records have it: another number would be another digest of the same answers.
         assert_eq!(name("/species", "setosa").key(), 5_506_378_281_575_893_067);
         let bound = |field: &str| Name { field: field.to_owned(), given: Given::AtMost(Bits(0.5)) };
-        let keys = [name("a", "bc"), name("ab", "c"), bound("a"), bound("ab")].map(|name| name.key());
+        let keys =
+            [name("a", "bc"), name("ab", "c"), bound("a"), bound("ab")].map(|name| name.key());
         assert_eq!(BTreeSet::from(keys).len(), 4);
     }
 

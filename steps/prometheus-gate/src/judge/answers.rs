@@ -83,7 +83,7 @@ impl Answers {
 
     /// Takes note of what the baseline answers.
     fn remember(&mut self, tally: &Tally, names: &Names) {
-        for (key, [_, baseline]) in &tally.named {
+        for (key, [_, baseline]) in &tally.counted {
             if let Some(name) = names.get(*key)
                 && *baseline > 0.0
             {
@@ -163,7 +163,7 @@ impl Answers {
         if growth.gap {
             return;
         }
-        for (key, counted) in &tally.named {
+        for (key, counted) in &tally.counted {
             if let Some(name) = names.get(*key) {
                 let seen = self.seen.entry(name.clone()).or_default();
                 *seen = [seen[0] + counted[0], seen[1] + counted[1]];
@@ -295,9 +295,10 @@ impl Answers {
     fn newcomer(&self, field: &str) -> Option<&str> {
         let known = self.fields.iter().find(|known| known.name == field)?;
         let is_class = |answer: &str| {
-            known.categories.iter().any(|category| {
-                matches!(&category.class, Class::Answer(known) if known == answer)
-            })
+            known
+                .categories
+                .iter()
+                .any(|category| matches!(&category.class, Class::Answer(known) if known == answer))
         };
         let given = self.seen.iter().filter_map(|(name, [canary, _])| match &name.given {
             Given::Answer(answer) if name.field == field && !is_class(answer) => {
@@ -346,7 +347,8 @@ impl Answers {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.has_more {
-            notes.push("there are more fields, or answers of a field, than are compared".to_owned());
+            notes
+                .push("there are more fields, or answers of a field, than are compared".to_owned());
         }
         if !self.fields.is_empty() {
             let is_judged = |field: &str| self.fields.iter().any(|judged| judged.name == field);
@@ -354,8 +356,12 @@ impl Answers {
             left.dedup();
             left.retain(|field| !is_judged(field));
             if !left.is_empty() {
-                let left: Vec<String> = left.iter().map(|field| format!("`{}`", shown(field))).collect();
-                notes.push(format!("the baseline has hardly filled {}, which is not judged", left.join(", ")));
+                let left: Vec<String> =
+                    left.iter().map(|field| format!("`{}`", shown(field))).collect();
+                notes.push(format!(
+                    "the baseline has hardly filled {}, which is not judged",
+                    left.join(", ")
+                ));
             }
         }
         notes

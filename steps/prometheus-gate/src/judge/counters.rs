@@ -125,15 +125,15 @@ impl Counters {
         if names.is_empty() {
             return;
         }
-        let named = |sample: &Sample| match sample.role {
+        let name_of = |sample: &Sample| match sample.role {
             SeriesRole::Of(revision, Measure::Answer | Measure::Value) => {
                 Some((names.get(&sample.bits)?, revision))
             }
             _ => None,
         };
-        self.names.meet(&now.iter().filter_map(named).collect());
-        let names = &self.names;
-        now.retain(|sample| named(sample).is_none() || names.get(sample.bits).is_some());
+        self.names.meet(&now.iter().filter_map(name_of).collect());
+        let known = &self.names;
+        now.retain(|sample| name_of(sample).is_none() || known.get(sample.bits).is_some());
     }
 
     /// The first point from `from` on that no answer has covered.
@@ -290,7 +290,11 @@ impl Counters {
     /// The processes that count answers anew. All counters of one begin at 0 together, also those that are
     /// beyond what they were by now; and one that falls alone has not begun anew, where it is known when
     /// its process started.
-    fn restarted(&mut self, samples: &[Sample], counters: &BTreeMap<Counter, f64>) -> BTreeSet<u32> {
+    fn restarted(
+        &mut self,
+        samples: &[Sample],
+        counters: &BTreeMap<Counter, f64>,
+    ) -> BTreeSet<u32> {
         let started = samples.iter().filter(|sample| sample.role == SeriesRole::Started);
         let started: BTreeMap<u32, f64> =
             started.map(|sample| (sample.process, sample.value)).collect();

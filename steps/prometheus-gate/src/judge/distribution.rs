@@ -57,7 +57,9 @@ pub(crate) fn distributions(seen: &BTreeMap<Name, [f64; 2]>) -> Vec<Distribution
         }
     }
     let answers = answers.into_iter().map(|(field, given)| of_answers(field, given));
-    answers.chain(values.into_iter().filter_map(|(field, given)| of_values(field, &given))).collect()
+    answers
+        .chain(values.into_iter().filter_map(|(field, given)| of_values(field, &given)))
+        .collect()
 }
 
 fn of_answers(field: &str, mut given: Vec<(&str, [f64; 2])>) -> Distribution {
@@ -130,13 +132,17 @@ mod tests {
         assert_eq!((all.canary, all.baseline, all.answers.len()), (105.0, 15.0, 10));
         assert_eq!(all.answers[0].answer, "s14");
         let others = all.others.as_ref().unwrap();
-        assert_eq!((others.answer.as_str(), others.canary, others.baseline), ("5 others", 25.0, 5.0));
+        assert_eq!(
+            (others.answer.as_str(), others.canary, others.baseline),
+            ("5 others", 25.0, 5.0)
+        );
         assert_eq!(all.shares(&all.answers[0]), [14.0 / 105.0, 1.0 / 15.0]);
     }
 
     #[test]
     fn numbers_are_told_between_their_bounds() {
-        let at_most = |bound: f64| Name { field: "/score".to_owned(), given: Given::AtMost(Bits(bound)) };
+        let at_most =
+            |bound: f64| Name { field: "/score".to_owned(), given: Given::AtMost(Bits(bound)) };
         let seen: BTreeMap<Name, [f64; 2]> = [
             (at_most(0.5), [1.0, 10.0]),
             (at_most(0.9), [4.0, 10.0]),
@@ -144,11 +150,16 @@ mod tests {
         ]
         .into();
         let [all] = &distributions(&seen)[..] else { panic!("one field") };
-        let told: Vec<_> =
-            all.answers.iter().map(|part| (part.answer.as_str(), part.canary, part.baseline)).collect();
+        let told: Vec<_> = all
+            .answers
+            .iter()
+            .map(|part| (part.answer.as_str(), part.canary, part.baseline))
+            .collect();
         assert_eq!(told, [("≤ 0.5", 1.0, 10.0), ("0.5 to 0.9", 3.0, 0.0), ("> 0.9", 1.0, 20.0)]);
         let many: BTreeMap<Name, [f64; 2]> = (0..40)
-            .map(|at| (at_most(if at == 39 { f64::INFINITY } else { f64::from(at) }), [f64::from(at); 2]))
+            .map(|at| {
+                (at_most(if at == 39 { f64::INFINITY } else { f64::from(at) }), [f64::from(at); 2])
+            })
             .collect();
         assert_eq!(distributions(&many)[0].answers.len(), 10);
     }

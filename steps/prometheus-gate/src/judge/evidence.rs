@@ -106,7 +106,9 @@ impl Evidence {
                 self.overdispersion
             ),
             None if self.counts_clusters => {
-                format!("too few {errors} to tell their size; each cluster of {errors} counts as one")
+                format!(
+                    "too few {errors} to tell their size; each cluster of {errors} counts as one"
+                )
             }
             None => format!(
                 "too few {errors} to tell their size; evidence is divided by {:.2}",

@@ -72,7 +72,10 @@ impl SpecFile {
         let max_ratio = spec.max_ratio.unwrap_or(2.0);
         if max_ratio.is_nan() || max_ratio <= 1.0 {
             let what = format!("the `maxRatio` of `answers` is {max_ratio}");
-            return Err(usage(what, "give a number above 1: a share that is so many times the other"));
+            return Err(usage(
+                what,
+                "give a number above 1: a share that is so many times the other",
+            ));
         }
         Ok(Answered {
             namespace: wanted(namespace, "the namespace of the versions", "--namespace")?,
@@ -122,11 +125,15 @@ mod tests {
     #[test]
     fn what_answers_are_counted_by_has_to_be_known() {
         let refused = |rollout: &str, more: &str| {
-            let file = parse(&format!("rollout: {{{rollout}}}\ncriteria: [{{preset: answers{more}}}]"));
+            let file =
+                parse(&format!("rollout: {{{rollout}}}\ncriteria: [{{preset: answers{more}}}]"));
             format!("{:#}", file.unwrap().questions().err().unwrap())
         };
         assert_eq!(refused("service: iris, namespace: m", ""), "the version on trial is not known");
-        assert_eq!(refused("canaryVersion: v2, namespace: m", ""), "the service that answers is not known");
+        assert_eq!(
+            refused("canaryVersion: v2, namespace: m", ""),
+            "the service that answers is not known"
+        );
         let whole = "service: iris, canaryVersion: v2, namespace: m";
         assert_eq!(refused(whole, ", maxRatio: 1"), "the `maxRatio` of `answers` is 1");
     }

@@ -67,7 +67,10 @@ fn candidate(answered: &Answered, query: AnswersQuery, source: &str) -> Candidat
     let notes = if has_requests {
         Vec::new()
     } else {
-        vec!["nobody counts the requests, so that answers that are not counted are not missed".to_owned()]
+        vec![
+            "nobody counts the requests, so that answers that are not counted are not missed"
+                .to_owned(),
+        ]
     };
     let source = match source {
         "" => "answer-counter".to_owned(),
@@ -139,13 +142,21 @@ mod tests {
     #[test]
     fn counters_of_answers_and_of_requests_have_processes_of_their_own() {
         let series = |labels: &[(&str, &str)]| Series {
-            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             values: Vec::new(),
         };
         let query = candidates(&answered())[0].answers.clone().unwrap();
         let shape = query.shape(&[
             series(&[("__name__", EVENTS), ("instance", "a"), ("pod", "x"), ("outcome", "taken")]),
-            series(&[("__name__", EVENTS), ("instance", "a"), ("pod", "x"), ("outcome", "unreadable")]),
+            series(&[
+                ("__name__", EVENTS),
+                ("instance", "a"),
+                ("pod", "x"),
+                ("outcome", "unreadable"),
+            ]),
             series(&[("__name__", "envoy_cluster_upstream_rq"), ("instance", "b")]),
         ]);
         assert_eq!((shape.process, shape.beside, shape.note()), ("pod", "instance", None));

@@ -43,11 +43,14 @@ impl AnswersQuery {
         let mut series = of(Revision::Canary, &self.canary, shape.process);
         series.extend(of(Revision::Baseline, &self.baseline, shape.process));
         if let Some(Requests { selector, own, sides }) = &self.requests {
-            let sides =
-                [(Revision::Canary, Some(&sides.canary)), (Revision::Baseline, sides.baseline.as_ref())];
+            let sides = [
+                (Revision::Canary, Some(&sides.canary)),
+                (Revision::Baseline, sides.baseline.as_ref()),
+            ];
             for (side, matchers) in sides {
                 let selector = matchers.map_or_else(String::new, |more| merged(selector, more));
-                let kept: Vec<&str> = [shape.beside].into_iter().chain(own.iter().copied()).collect();
+                let kept: Vec<&str> =
+                    [shape.beside].into_iter().chain(own.iter().copied()).collect();
                 let summed = format!("sum{} (max{} ({selector}))", by(&[shape.beside]), by(&kept));
                 series.push(labelled(&summed, SeriesRole::Of(side, Measure::Answered)));
             }
@@ -70,7 +73,11 @@ impl AnswersQuery {
 
     /// The series as they are, to see which labels they have.
     pub(crate) fn sample(&self) -> String {
-        [Some(self.events()), self.requests()].into_iter().flatten().collect::<Vec<_>>().join(" or ")
+        [Some(self.events()), self.requests()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" or ")
     }
 
     fn events(&self) -> String {
@@ -84,7 +91,8 @@ impl AnswersQuery {
     }
 
     pub(crate) fn shape(&self, series: &[Series]) -> Shape {
-        let is_of_answers = |labels: &Labels| labels.get("__name__").is_some_and(|name| name == EVENTS);
+        let is_of_answers =
+            |labels: &Labels| labels.get("__name__").is_some_and(|name| name == EVENTS);
         let (answers, requests): (Vec<Series>, Vec<Series>) =
             series.iter().cloned().partition(|series| is_of_answers(&series.labels));
         let own = self.requests.as_ref().map_or(OWN, |requests| requests.own);

@@ -125,7 +125,40 @@ impl Comparison {
 
     pub(crate) fn evidence(&self) -> Evidence {
         let Counts { canary, baseline } = self.counted();
-        let (kind, dispersion, overdispersion, counts_clusters) = match &self.method {
+        let (kind, dispersion, overdispersion, counts_clusters) = self.bursts();
+        let compared = kind != "slo";
+        let on_this_rung = self.counted_on_this_rung();
+        let of_canary = on_this_rung.map_or(canary, |here| here.canary);
+        let ratio = canary
+            .share()
+            .zip(baseline.share())
+            .map(|(bad, baseline)| bad / baseline)
+            .filter(|r| r.is_finite());
+        Evidence {
+            kind,
+            canary,
+            baseline: compared.then_some(baseline),
+            on_this_rung,
+            excludes_above: excluded_above(of_canary).filter(|_| self.answers().is_none()),
+            ratio: ratio.filter(|_| compared),
+            bound: self.method.strongest().map(|bound| bound.at),
+            log_e: self.log_e(),
+            threshold: self.log_e().map(|_| self.threshold()),
+            log_good: self.log_good(),
+            pass_threshold: self.log_good().map(|_| self.pass_threshold()),
+            p_value: (-self.highest).exp().min(1.0),
+            dispersion,
+            overdispersion,
+            counts_clusters,
+            left_out: self.left_out,
+            told: self.answers().and_then(Answers::told),
+            fields: self.answers().map(Answers::distributions).unwrap_or_default(),
+        }
+    }
+
+    /// What is compared, and what its evidence is divided by because it comes in bursts.
+    fn bursts(&self) -> (&'static str, Option<f64>, f64, bool) {
+        match &self.method {
             Method::Errors(errors) => (
                 "ratio",
                 errors.ratio.newest().dispersion(),
@@ -160,34 +193,6 @@ impl Comparison {
                     false,
                 )
             }
-        };
-        let compared = kind != "slo";
-        let on_this_rung = self.counted_on_this_rung();
-        let of_canary = on_this_rung.map_or(canary, |here| here.canary);
-        let ratio = canary
-            .share()
-            .zip(baseline.share())
-            .map(|(bad, baseline)| bad / baseline)
-            .filter(|r| r.is_finite());
-        Evidence {
-            kind,
-            canary,
-            baseline: compared.then_some(baseline),
-            on_this_rung,
-            excludes_above: excluded_above(of_canary).filter(|_| self.answers().is_none()),
-            ratio: ratio.filter(|_| compared),
-            bound: self.method.strongest().map(|bound| bound.at),
-            log_e: self.log_e(),
-            threshold: self.log_e().map(|_| self.threshold()),
-            log_good: self.log_good(),
-            pass_threshold: self.log_good().map(|_| self.pass_threshold()),
-            p_value: (-self.highest).exp().min(1.0),
-            dispersion,
-            overdispersion,
-            counts_clusters,
-            left_out: self.left_out,
-            told: self.answers().and_then(Answers::told),
-            fields: self.answers().map(Answers::distributions).unwrap_or_default(),
         }
     }
 }

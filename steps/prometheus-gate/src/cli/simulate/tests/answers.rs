@@ -40,9 +40,11 @@ const USUAL: [(&str, u32); 3] = [("setosa", 30), ("versicolor", 30), ("virginica
 
 #[test]
 fn the_same_answers_pass_and_those_that_changed_fail() {
-    let (found, message) = verdict(&both(&[("setosa", 4), ("versicolor", 3), ("virginica", 3)], &USUAL));
+    let (found, message) =
+        verdict(&both(&[("setosa", 4), ("versicolor", 3), ("virginica", 3)], &USUAL));
     assert_eq!(found, "pass hold", "{message}");
-    let (found, message) = verdict(&both(&[("setosa", 7), ("versicolor", 2), ("virginica", 1)], &USUAL));
+    let (found, message) =
+        verdict(&both(&[("setosa", 7), ("versicolor", 2), ("virginica", 1)], &USUAL));
     assert_eq!(found, "fail evidence", "{message}");
     assert!(message.starts_with("answers: species: `"), "{message}");
     assert!(message.contains(" from the baseline; "), "{message}");
@@ -55,7 +57,10 @@ fn an_answer_that_the_baseline_never_gives_is_named() {
     let canary = [("setosa", 2), ("versicolor", 2), ("virginica", 3), ("tulip", 3)];
     let (found, message) = verdict(&both(&canary, &USUAL));
     assert_eq!(found, "fail evidence", "{message}");
-    assert!(message.contains("answers that are not usual, such as `tulip`, 30.0 % of "), "{message}");
+    assert!(
+        message.contains("answers that are not usual, such as `tulip`, 30.0 % of "),
+        "{message}"
+    );
 }
 
 #[test]
@@ -83,10 +88,8 @@ fn names_do_not_matter_and_neither_does_the_order_of_series() {
     let series = both(&canary, &USUAL);
     let mut turned = series.clone();
     turned.reverse();
-    let renamed: Vec<_> = series
-        .iter()
-        .map(|(name, text)| (name.replace("setosa", "zebra"), text.clone()))
-        .collect();
+    let renamed: Vec<_> =
+        series.iter().map(|(name, text)| (name.replace("setosa", "zebra"), text.clone())).collect();
     assert_eq!(of(&series).judgement, of(&turned).judgement);
     assert!((log_e(&series) - log_e(&renamed)).abs() < 1e-9);
 }
