@@ -53,6 +53,33 @@ async fn a_canary_that_is_as_good_passes_by_what_came_back_at_the_gateway() {
 
 #[tokio::test]
 #[ignore = "needs a Prometheus: `make cluster-up` builds one"]
+async fn a_canary_is_judged_by_what_it_answers() {
+    // The target has labels of the same names, so that the counter's own are `exported_…`.
+    let flags = ["--criteria=answers", "--service=m", "--canary-version=v2"];
+    let (same, changed) = tokio::join!(asked(FINE, &flags), async {
+        asked(Rate { setosa: 0.9, ..FINE }, &flags).await
+    });
+    let (prometheus, output) = same;
+    assert_eq!(output.status.code(), Some(0), "{}", log(&output));
+    let reason = prometheus.result("reason");
+    assert!(reason.starts_with("hold: held for 5s: answers: species: `"), "{reason}");
+    let told = "answers rests on the series of answer-counter";
+    assert!(log(&output).contains(told), "{}", log(&output));
+    let (prometheus, output) = changed;
+    assert_eq!(output.status.code(), Some(3), "{}", log(&output));
+    let reason = prometheus.result("reason");
+    assert!(reason.starts_with("evidence: answers: species: `"), "{reason}");
+    let evidence = prometheus.folder().join("evidence");
+    let replayed = Command::cargo_bin("prometheus-gate")
+        .unwrap()
+        .arg("replay")
+        .arg(evidence.join("record.ndjson"))
+        .output();
+    assert_eq!(replayed.unwrap().stdout, fs::read(evidence.join("verdict.json")).unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs a Prometheus: `make cluster-up` builds one"]
 async fn every_way_of_hurting_users_is_refused_by_the_criterion_that_sees_it() {
     let half = FINE.good / 2.0;
     let mut gates = JoinSet::new();

@@ -197,19 +197,19 @@ impl Field {
     /// that, the rarer tells more.
     pub(super) fn choose_bounds(
         &mut self,
-        names: &Names,
+        (tally, names): (&Tally, &Names),
         history: &[Tally],
         rules: Rules,
         rung: usize,
     ) {
         let Kind::Values { bounds, all, before } = &mut self.kind else { return };
-        let common = names.common_bounds(&self.name);
-        let total = before.get(all).copied().unwrap_or_default();
-        // Where all is one side of a bound, the other side is nothing that the baseline gives.
-        let finite = common.into_iter().filter(|(bound, _)| bound.is_finite());
-        if !bounds.is_empty() {
+        // A histogram shows all of its bounds at once.
+        if !bounds.is_empty() || tally.of_key(*all).iter().any(|total| *total <= 0.0) {
             return;
         }
+        let common = names.common_bounds(&self.name);
+        let total = before.get(all).copied().unwrap_or_default();
+        let finite = common.into_iter().filter(|(bound, _)| bound.is_finite());
         let chosen: Vec<(Class, u64)> = finite
             .map(|(bound, key)| {
                 let within = before.get(&key).copied().unwrap_or_default();

@@ -177,7 +177,7 @@ impl Answers {
             let history: Vec<Tally> =
                 self.history.iter().map(|growth| Tally::of(growth, &self.history_names)).collect();
             for field in &mut self.fields {
-                field.choose_bounds(names, &history, self.rules, rung);
+                field.choose_bounds((&tally, names), &history, self.rules, rung);
             }
             if self.fields.iter().all(Field::is_settled) {
                 self.history = Vec::new();

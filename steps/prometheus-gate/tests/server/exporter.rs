@@ -19,6 +19,8 @@ pub(crate) struct Rate {
     pub(crate) slow: bool,
     /// Is no longer there after this time.
     pub(crate) stops_after: Option<Duration>,
+    /// The part of its good answers that is `setosa`; the others are `virginica`.
+    pub(crate) setosa: f64,
 }
 
 pub(crate) const FINE: Rate = Rate {
@@ -31,6 +33,7 @@ pub(crate) const FINE: Rate = Rate {
     restarts: 0,
     slow: false,
     stops_after: None,
+    setosa: 0.3,
 };
 
 /// Who counts the requests.
@@ -81,6 +84,22 @@ pub(crate) fn gateway(revisions: [(&str, Rate); 2], since: Duration) -> String {
                 page,
                 "envoy_cluster_upstream_rq_time_bucket{{{cluster},le=\"{le}\"}} {count}"
             );
+        }
+    }
+    page
+}
+
+/// The page of answer-counter after so long, which started at this time; the baseline is `v1`, the canary `v2`.
+pub(crate) fn answers(rates: [Rate; 2], since: Duration, started: f64) -> String {
+    let mut page = format!("process_start_time_seconds {started}\n");
+    for (rate, version) in rates.into_iter().zip(["v1", "v2"]) {
+        let labels = format!("namespace=\"models\",service=\"m\",version=\"{version}\"");
+        let taken = (rate.good * since.as_secs_f64()).floor();
+        let setosa = (taken * rate.setosa).floor();
+        let _ = writeln!(page, "kanaria_answer_events_total{{{labels},outcome=\"taken\"}} {taken}");
+        for (answer, count) in [("setosa", setosa), ("virginica", taken - setosa)] {
+            let what = format!("field=\"/species\",answer=\"{answer}\"");
+            let _ = writeln!(page, "kanaria_answers_total{{{labels},{what}}} {count}");
         }
     }
     page

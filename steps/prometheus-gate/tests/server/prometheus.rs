@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use assert_cmd::cargo::CommandCargoExt as _;
@@ -203,6 +203,13 @@ async fn exporter(source: Source, revisions: [(&'static str, Rate); 2]) -> MockS
         ResponseTemplate::new(200).set_body_string(exporter::gateway(revisions, since.elapsed()))
     };
     Mock::given(path("/gateway")).respond_with(page).mount(&exporter).await;
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let rates = revisions.map(|(_, rate)| rate);
+    let page = move |_: &wiremock::Request| {
+        let page = exporter::answers(rates, since.elapsed(), started);
+        ResponseTemplate::new(200).set_body_string(page)
+    };
+    Mock::given(path("/answers")).respond_with(page).mount(&exporter).await;
     for (name, rate) in revisions {
         let page = move |_: &wiremock::Request| {
             if rate.stops_after.is_some_and(|end| since.elapsed() > end) {
@@ -247,7 +254,7 @@ fn jobs(Scrape { source, labels, copies }: Scrape, exporter: &str) -> Vec<String
         _ => String::new(),
     };
     let times = if matches!(copies, Copies::TwoJobs | Copies::HaPair) { 2 } else { 1 };
-    let mut jobs = Vec::new();
+    let mut jobs = vec![job("answers", "answers", "namespace: kanaria, service: answer-counter")];
     for at in 0..times {
         for revision in [BASELINE, CANARY] {
             let labels = of_a_pod(revision) + &copy(at);

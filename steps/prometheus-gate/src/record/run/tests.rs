@@ -9,7 +9,8 @@ use crate::judge::verdict::Verdict;
 use crate::series::{Labels, ROLE};
 use crate::spec::permission::Permission;
 use crate::spec::resolved::{
-    CompareTest, Counted, Criterion, HISTORY_STEP, LatencyTest, Policy, Test, Timing, ValueTest,
+    AnswersTest, CompareTest, Counted, Criterion, HISTORY_STEP, LatencyTest, Policy, Test, Timing,
+    ValueTest,
 };
 use crate::spec::{expression::Combine, rungs::Rungs};
 
@@ -28,7 +29,7 @@ fn point(at: usize) -> Timestamp {
     T0 + STEP * i32::try_from(at).unwrap()
 }
 
-/// A value, a comparison with a past, and one of latencies.
+/// A value, a comparison with a past, one of latencies, and one of answers.
 fn criteria() -> Vec<Criterion> {
     let value = ValueTest { fail_limit: Some(9), consecutive_fail: Some(5), ..ValueTest::zero() };
     let compare = CompareTest {
@@ -42,11 +43,19 @@ fn criteria() -> Vec<Criterion> {
     };
     let thresholds = vec![0.25];
     let latency = LatencyTest { max_ratio: 1.25, alpha: 0.05, min_requests: 50.0, thresholds };
+    let answers = AnswersTest {
+        max_ratio: 2.0,
+        least_share: 0.02,
+        alpha: 0.05,
+        min_requests: 50.0,
+        has_requests: true,
+    };
     let of = |name: &str, test| Criterion::new(name, name.to_owned(), test);
     vec![
         Criterion { max_gap: STEP * 3, ..of("value", Test::Value(value)) },
         Criterion { past: Some("past".to_owned()), ..of("errors", Test::Compare(compare)) },
         of("latency", Test::Latency(latency)),
+        of("answers", Test::Answers(answers)),
     ]
 }
 
@@ -170,12 +179,34 @@ impl World {
                 counter("baseline_errors", None, 2, 2),
                 counter("baseline_total", None, 3, 3),
             ],
-            _ => vec![
+            2 => vec![
                 counter("canary_bucket", Some("0.25"), 1, 0),
                 counter("canary_bucket", Some("+Inf"), 1, 1),
                 counter("baseline_bucket", Some("0.25"), 3, 2),
                 counter("baseline_bucket", Some("+Inf"), 3, 3),
             ],
+            _ => {
+                let of_field = |label: &str, given: &str, series: Series| {
+                    let mut labels = series.labels;
+                    labels.insert("field".to_owned(), "/f".to_owned());
+                    labels.insert(label.to_owned(), given.to_owned());
+                    Series { labels, ..series }
+                };
+                let side = |side: &str, at: usize, less: usize| {
+                    let of = |measure: &str, at, less| {
+                        counter(&format!("{side}_{measure}"), None, at, less)
+                    };
+                    [
+                        of("taken", at, at),
+                        of("answered", at, at),
+                        of_field("answer", "a", of("answer", at, less)),
+                        of_field("answer", "b", of("answer", less, less)),
+                        of_field("le", "0.5", of("value", at, less)),
+                        of_field("le", "+Inf", of("value", at, at)),
+                    ]
+                };
+                [side("canary", 1, 0), side("baseline", 3, 2)].concat()
+            }
         }
     }
 }
@@ -203,14 +234,14 @@ fn past(record: &mut Record) {
 struct Gate<'a> {
     world: &'a World,
     record: Record,
-    answered: [usize; 3],
+    answered: [usize; 4],
     has_past: bool,
     now: usize,
 }
 
 impl<'a> Gate<'a> {
     fn new(world: &'a World) -> Self {
-        Self { world, record: world.record(), answered: [0; 3], has_past: false, now: 0 }
+        Self { world, record: world.record(), answered: [0; 4], has_past: false, now: 0 }
     }
 
     fn now(&self) -> Timestamp {
@@ -227,7 +258,7 @@ impl<'a> Gate<'a> {
                 let now = self.now() + seconds(4) - seconds(*late);
                 self.record.decide(now, decisions.clone());
             }
-            Event::Choose(at) if *at > 2 => {}
+            Event::Choose(at) if *at > 3 => {}
             Event::Choose(at) => {
                 let question = self.record.spec.criteria[*at].clone();
                 self.record.choose(*at, "", question);
@@ -240,7 +271,7 @@ impl<'a> Gate<'a> {
             Event::Judge(points, but) => {
                 self.now = (self.now + points).min(POINTS - 1);
                 let to = self.now + 1;
-                (0..3).filter(|at| at != but).for_each(|at| self.answer(at, to));
+                (0..4).filter(|at| at != but).for_each(|at| self.answer(at, to));
             }
         }
     }
@@ -248,7 +279,7 @@ impl<'a> Gate<'a> {
     /// One that has forgotten asks all anew.
     fn answer_again(&mut self, but: usize) {
         let before = std::mem::take(&mut self.answered);
-        (0..3).filter(|at| *at != but).for_each(|at| self.answer(at, before[at]));
+        (0..4).filter(|at| *at != but).for_each(|at| self.answer(at, before[at]));
         if self.has_past {
             past(&mut self.record);
         }
@@ -313,7 +344,7 @@ fn settling_the_series_of_criteria_one_by_one_leaves_the_first_look_whole() {
     let mut gate = Gate::new(&world);
     gate.record.forgets = true;
     past(&mut gate.record);
-    for at in 0..3 {
+    for at in 0..4 {
         let question = gate.record.spec.criteria[at].clone();
         gate.record.choose(at, "", question);
         if at == 1 {
