@@ -91,8 +91,13 @@ images: $(if $(ELSEWHERE),,cluster-up) $(subst $(comma), ,$(PLATFORMS)) ## Build
 	      $(WITHOUT_DAEMON) build --quiet --format oci --layers=false --timestamp 0 "$$@" --manifest $$name $(CONTEXT) > /dev/null; \
 	      $(WITHOUT_DAEMON) manifest push --quiet --all $(if $(ELSEWHERE),,--tls-verify=false) $$name docker://$$name ;; \
 	  esac; \
-	  echo "  pushed $$name"; \
+	  echo "  pushed $$name$(if $(ELSEWHERE),,$(size))"; \
 	done
+
+# Of what was pushed, as the cluster's registry has it.
+manifest = curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json' http://$${name%%/*}/v2/kanaria/$$image/manifests
+size = $$(digest=$$($(manifest)/$${name\#\#*:} | grep -o 'sha256:[0-9a-f]*' | head -1) && $(manifest)/$$digest \
+  | sed 's/.*"layers"//' | grep -o '"size":[0-9]*' | awk -F: '{ all += $$2 } END { printf ", %.1f MB compressed", all / 1e6 }')
 
 # What the Dockerfile's targets copy from, instead of compiling it.
 CONTEXT := target/images/context
@@ -124,6 +129,7 @@ soak: images ## Twenty releases while steps, runs and the API server are killed;
 
 bench: images ## Benchmarks, as ratios within one run; DRAW=1 draws the README's chart from the cluster's
 	cargo bench --workspace --locked
+	RELEASE_PAGE=$(CURDIR)/$(CONTEXT)/out/amd64/release-page cargo test --locked --workspace --test scale -- --ignored --nocapture
 	cargo test --locked --workspace --test cluster -- --ignored figures:: --nocapture
 
 clean: ## Remove what was built here; the cluster's cache stays
