@@ -26,7 +26,7 @@ const MARK: &str = "Zq7vW3markXk9";
 
 /// Values that a step says by intent, by the word that stands for them in the help or by their flag,
 /// and why nothing secret can be meant by them. All others are never said.
-const SAID: [(&[&str], &str); 4] = [
+const SAID: [(&[&str], &str); 5] = [
     (
         &["NAME", "SERVICE", "NAMESPACE", "REVISION", "VERSION", "UID", "ID", "PREFIX", "IMAGE"],
         "names what the step works on, and anyone who sees the cluster sees it",
@@ -49,6 +49,10 @@ const SAID: [(&[&str], &str); 4] = [
     (
         &["PROMQL", "CONDITION", "FORMULA"],
         "is the question, without which the evidence would prove nothing",
+    ),
+    (
+        &["STATE"],
+        "is what another step of the release says, and shown as why something is not judged",
     ),
 ];
 
