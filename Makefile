@@ -38,7 +38,7 @@ STATIC := RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no"
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: images ## Four releases of one model on the real cluster: a first, a good, a broken and a refusing one
+demo: images ## Five releases of one model on the real cluster: a first, a good one, and three that are taken back
 	@cargo run -q -p demo
 
 test: check notebook-tests bentoml-tests browser-tests lifecycle-tests cluster-tests ## Everything: check, then all that needs root, Python or the cluster

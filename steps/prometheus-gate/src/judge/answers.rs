@@ -2,7 +2,8 @@
 //!
 //! The fields and their classes are chosen once, from what the baseline has answered: in the hour before the canary, or
 //! where that shows too little, from its first answers; bets begin with the look after. The evidence is the weighted
-//! mean of all classes of all fields, and so evidence itself, whatever ties them together.
+//! mean of all classes of all fields, and so evidence itself, whatever ties them together. Of responses that have no answer
+//! which is counted, such as floats that no config names, only whether they can be read is judged.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +20,10 @@ use crate::judge::e_process::joined;
 use crate::series::Revision;
 use crate::spec::resolved::AnswersTest;
 
-/// Answers of the baseline that show what is usual, of the field that it fills most often.
+/// Responses of the baseline that show what is usual, or as many answers of one field.
 const ENOUGH: f64 = 100.0;
 
-/// The same of each field. One that is filled more rarely is not judged.
+/// Answers of a field that show it. One that is filled more rarely is not judged.
 const ENOUGH_OF_A_FIELD: f64 = 20.0;
 
 /// The part of the bet on responses that cannot be read.
@@ -34,8 +35,10 @@ const DOUBT: f64 = 3.0;
 
 pub(super) struct Answers {
     rules: Rules,
-    /// What the baseline answered up to the choice.
+    /// What the baseline answered up to the choice, and in how many responses.
     before: BTreeMap<Name, f64>,
+    responses_before: f64,
+    is_chosen: bool,
     /// The hour before, until all is chosen by it.
     history: Vec<Growth>,
     history_names: Names,
@@ -57,6 +60,8 @@ impl Answers {
         let mut answers = Self {
             rules,
             before: BTreeMap::new(),
+            responses_before: 0.0,
+            is_chosen: false,
             history_names: history.names.clone(),
             fields: Vec::new(),
             unreadable: Category::new(Class::Unreadable, PART_UNREADABLE, rules.test(&[], 1)),
@@ -83,6 +88,7 @@ impl Answers {
 
     /// Takes note of what the baseline answers.
     fn remember(&mut self, tally: &Tally, names: &Names) {
+        self.responses_before += tally.taken[1];
         for (key, [_, baseline]) in &tally.counted {
             if let Some(name) = names.get(*key)
                 && *baseline > 0.0
@@ -110,9 +116,10 @@ impl Answers {
                 }
             }
         }
-        if totals.values().all(|total| *total < ENOUGH) {
+        if self.responses_before < ENOUGH && totals.values().all(|total| *total < ENOUGH) {
             return;
         }
+        self.is_chosen = true;
         let enough = |field: &str, is_answer: bool| {
             totals.get(&(field, is_answer)).is_some_and(|total| *total >= ENOUGH_OF_A_FIELD)
         };
@@ -169,7 +176,7 @@ impl Answers {
                 *seen = [seen[0] + counted[0], seen[1] + counted[1]];
             }
         }
-        if self.fields.is_empty() {
+        if !self.is_chosen {
             self.remember(&tally, names);
             self.choose(rung);
         }
@@ -224,7 +231,12 @@ impl Answers {
 
     /// Whether it is not known yet what to bet on.
     pub(super) const fn is_unsettled(&self) -> bool {
-        self.fields.is_empty()
+        !self.is_chosen
+    }
+
+    /// Whether the baseline's responses have no answer that is counted.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.is_chosen && self.fields.is_empty()
     }
 
     /// Answers of all kinds since it is known what to bet on.
@@ -346,6 +358,9 @@ impl Answers {
     /// What is not judged, as notes.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if self.is_silent() {
+            notes.push("responses of the baseline have no answer that is counted: a config of answer-counter can name fields".to_owned());
+        }
         if self.has_more {
             notes
                 .push("there are more fields, or answers of a field, than are compared".to_owned());

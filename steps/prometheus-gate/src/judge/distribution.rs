@@ -120,6 +120,7 @@ fn of_values(field: &str, within: &[(f64, [f64; 2])]) -> Option<Distribution> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::counts::percent;
 
     #[test]
     fn ten_answers_are_told_and_the_others_are_one() {
@@ -136,7 +137,7 @@ mod tests {
             (others.answer.as_str(), others.canary, others.baseline),
             ("5 others", 25.0, 5.0)
         );
-        assert_eq!(all.shares(&all.answers[0]), [14.0 / 105.0, 1.0 / 15.0]);
+        assert_eq!(all.shares(&all.answers[0]).map(percent), ["13.3 %", "6.67 %"]);
     }
 
     #[test]

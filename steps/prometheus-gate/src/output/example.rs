@@ -69,11 +69,11 @@ pub(crate) fn judged(series: &[(&str, &str)]) -> (Summary, Record) {
     crate::cli::simulate::example(SPEC, &series)
 }
 
-const ANSWERS: &str = r#"
+const ANSWERS: &str = r"
 timing: {step: 5s, hold: 1m, warmup: 8s, settle: 10s, deadline: 5m}
 rollout: {service: iris, namespace: models, canaryRevision: b, baselineRevision: a, canaryVersion: v2}
 criteria: [{preset: answers, minRequests: 20}]
-"#;
+";
 
 /// The canary names every other flower `setosa`, which is a third of them to the baseline.
 pub(crate) const CHANGED: &[(&str, &str)] = &[

@@ -120,8 +120,8 @@ mod tests {
         assert!(text.contains(r#"version!="v2 \"x\"""#), "{text}");
         let part = r#"label_replace(sum by (instance) (max by (instance,envoy_response_code) (envoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="models/iris-predictor-00001"})),"gate_part","baseline_answered","","")"#;
         assert!(text.contains(part), "{text}");
-        let past = query.past(&shape);
-        assert!(!past.contains("canary") && !past.contains("envoy"), "{past}");
+        let of_baseline = query.past(&shape);
+        assert!(!of_baseline.contains("canary") && !of_baseline.contains("envoy"), "{of_baseline}");
     }
 
     #[test]

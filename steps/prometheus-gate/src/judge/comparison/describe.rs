@@ -89,6 +89,9 @@ impl Comparison {
     fn describe_answers(&self, answers: &Answers) -> String {
         let seen = answers.describe().map(|seen| seen + &self.describe_this_rung());
         let few = || match self.requests() {
+            some if answers.is_silent() => {
+                format!("no answers that are counted in {} responses of the canary", grouped(some))
+            }
             0.0 => "no answers of the canary".to_owned(),
             some => format!("{} answers of the canary, too few of the baseline", grouped(some)),
         };

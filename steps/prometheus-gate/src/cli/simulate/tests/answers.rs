@@ -166,3 +166,23 @@ fn few_answers_of_the_baseline_are_not_enough() {
     assert_eq!(found, "inconclusive nodata", "{message}");
     assert!(message.contains("too few of the baseline"), "{message}");
 }
+
+#[test]
+fn a_model_whose_answers_are_not_counted_is_judged_by_whether_they_can_be_read() {
+    let silent = |side: &str, taken: u32, unreadable: u32| -> Vec<(String, String)> {
+        [("taken", taken), ("unreadable", unreadable), ("answered", taken + unreadable)]
+            .map(|(what, each)| (format!("answers/{side}_{what}"), format!("0+{each}x60")))
+            .into()
+    };
+    let of = |taken: u32, unreadable: u32| {
+        let mut series = silent("canary", taken, unreadable);
+        series.extend(silent("baseline", 90, 0));
+        verdict(&series)
+    };
+    let (found, message) = of(10, 0);
+    assert_eq!(found, "pass hold", "{message}");
+    assert!(message.contains("answers: no answers that are counted in "), "{message}");
+    let (found, message) = of(3, 7);
+    assert_eq!(found, "fail evidence", "{message}");
+    assert!(message.contains("cannot be read: 70.0 % of "), "{message}");
+}
