@@ -130,7 +130,7 @@ soak: images ## Twenty releases while steps, runs and the API server are killed;
 bench: images ## Benchmarks, as ratios within one run; DRAW=1 draws the README's chart from the cluster's
 	cargo bench --workspace --locked
 	RELEASE_PAGE=$(CURDIR)/$(CONTEXT)/out/amd64/release-page cargo test --locked --workspace --test scale -- --ignored --nocapture
-	cargo test --locked --workspace --test cluster -- --ignored figures:: --nocapture
+	cargo test --locked --workspace --test cluster -- --ignored figures:: --test-threads=1 --nocapture
 
 clean: ## Remove what was built here; the cluster's cache stays
 	cargo clean

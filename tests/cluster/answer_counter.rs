@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use demo::{Site, within};
 use serde_json::Value;
 
@@ -10,60 +10,67 @@ use crate::release::LIMIT;
 
 pub(crate) const COUNTER: &str = "app.kubernetes.io/name=answer-counter";
 
+/// The counter's pod.
 pub(crate) struct Counter {
     site: Site,
     http: reqwest::Client,
+    address: String,
 }
 
 impl Counter {
-    pub(crate) fn of(site: &Site) -> Self {
-        Self { site: site.clone(), http: reqwest::Client::new() }
-    }
-
-    /// The address of its pod that runs.
-    fn address(&self) -> Result<String> {
-        let path = "jsonpath={.items[?(@.status.phase==\"Running\")].status.podIP}";
-        let found = self.site.kubectl(["get", "pods", "-l", COUNTER, "-o", path])?;
-        let address = found.split_whitespace().next().context("failed to find the counter")?;
-        Ok(address.to_owned())
-    }
-
-    /// Sends an answer as the agent does, and waits for the 202 that it always gets. Where the counter reads no more
-    /// of what is too large, the connection may end first.
-    pub(crate) async fn send(&self, service: &str, version: &str, answer: &str) {
-        let is_large = answer.len() > 1 << 20;
-        let sent = within(LIMIT, "the counter", async || {
-            let Ok(address) = self.address() else { return Ok(None) };
-            let url = format!("http://{address}:8080/{}/{service}/{version}", self.site.namespace);
-            let request = self
-                .http
-                .post(url)
-                .header("content-type", "application/json")
-                .header("ce-specversion", "1.0")
-                .header("ce-id", "1b4e28ba-2fa1-11d2-883f-0016d3cca427")
-                .header("ce-type", "org.kubeflow.serving.inference.response")
-                .header("ce-source", "http://localhost:9081/")
-                .header("ce-inferenceservicename", service)
-                .header("ce-namespace", &self.site.namespace)
-                .body(answer.to_owned());
-            match request.send().await {
-                Ok(answered) => Ok(Some(answered.status().as_u16())),
-                Err(_) if is_large => Ok(Some(202)),
-                Err(_) => Ok(None),
+    /// The one that serves, as soon as one does.
+    pub(crate) async fn of(site: &Site) -> Self {
+        let http = reqwest::Client::new();
+        let address = within(LIMIT, "a counter that serves", async || {
+            let path = "jsonpath={.items[*].status.podIP}";
+            let found = site.kubectl(["get", "pods", "-l", COUNTER, "-o", path])?;
+            for address in found.split_whitespace() {
+                if http.get(format!("http://{address}:8080/healthz")).send().await.is_ok() {
+                    return Ok(Some(address.to_owned()));
+                }
             }
+            Ok(None)
         });
-        assert_eq!(sent.await.unwrap(), 202, "{service} {version}");
+        Self { address: address.await.unwrap(), http, site: site.clone() }
+    }
+
+    /// Sends an answer as KServe's agent does, from a pod of this namespace.
+    pub(crate) async fn send(&self, service: &str, version: &str, answer: &str) {
+        self.send_from(&self.site.namespace, service, version, answer).await;
+    }
+
+    /// The same from another one. It always gets the 202 that it is asked for.
+    pub(crate) async fn send_from(
+        &self,
+        namespace: &str,
+        service: &str,
+        version: &str,
+        answer: &str,
+    ) {
+        let Self { http, address, .. } = self;
+        let url = format!("http://{address}:8080/{namespace}/{service}/{version}");
+        let request = http
+            .post(url)
+            .header("content-type", "application/json")
+            .header("ce-specversion", "1.0")
+            .header("ce-id", "1b4e28ba-2fa1-11d2-883f-0016d3cca427")
+            .header("ce-type", "org.kubeflow.serving.inference.response")
+            .header("ce-source", "http://localhost:9081/")
+            .header("ce-inferenceservicename", service)
+            .header("ce-namespace", namespace)
+            .body(answer.to_owned());
+        assert_eq!(request.send().await.unwrap().status(), 202, "{service} {version}");
     }
 
     pub(crate) async fn metrics(&self) -> Result<Metrics> {
-        let url = format!("http://{}:8081/metrics", self.address()?);
+        let url = format!("http://{}:8081/metrics", self.address);
         let text = self.http.get(url).send().await?.error_for_status()?.text().await?;
         Ok(Metrics { text })
     }
 
     /// Waits until Prometheus has read it.
     pub(crate) async fn is_scraped(&self) {
-        let address = self.address().unwrap();
+        let address = &self.address;
         let query = format!("up{{job=\"answer-counter\",instance=\"{address}:8081\"}}");
         let url = format!("{}/api/v1/query", self.site.cluster.prometheus.host);
         within(LIMIT, "the counter in Prometheus", async || {
@@ -123,19 +130,21 @@ impl Metrics {
 
 /// Bytes that a container works with, in the pod whose name begins so, as the kubelet has seen them last.
 pub(crate) fn memory(site: &Site, pod: &str, container: &str) -> Option<u64> {
-    let node =
-        site.cluster.kubectl(["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok()?;
-    let path = format!("/api/v1/nodes/{node}/proxy/stats/summary");
-    let summary: Value =
-        serde_json::from_str(&site.cluster.kubectl(["get", "--raw", &path]).ok()?).ok()?;
-    let of_pod = |found: &&Value| {
-        found["podRef"]["namespace"] == site.namespace.as_str()
-            && found["podRef"]["name"].as_str().is_some_and(|name| name.starts_with(pod))
+    let node = ["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"];
+    let path = format!("/api/v1/nodes/{}/proxy/metrics/cadvisor", site.cluster.kubectl(node).ok()?);
+    let metrics = site.cluster.kubectl(["get", "--raw", &path]).ok()?;
+    let labels = [
+        format!("{{container=\"{container}\","),
+        format!("namespace=\"{}\"", site.namespace),
+        format!("pod=\"{pod}"),
+    ];
+    let is_wanted = |line: &&str| {
+        line.starts_with("container_memory_working_set_bytes{")
+            && labels.iter().all(|label| line.contains(label))
     };
-    let of_container = |found: &Value| {
-        let containers = found["containers"].as_array()?;
-        let one = containers.iter().find(|one| one["name"] == container)?;
-        one["memory"]["workingSetBytes"].as_u64()
-    };
-    summary["pods"].as_array()?.iter().filter(of_pod).find_map(of_container)
+    // `NAME{LABELS} BYTES MILLISECONDS`
+    let line = metrics.lines().find(is_wanted)?;
+    let (_, value) = line.rsplit_once("} ")?;
+    let bytes: f64 = value.split(' ').next()?.parse().ok()?;
+    format!("{bytes:.0}").parse().ok()
 }
