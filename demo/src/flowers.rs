@@ -37,14 +37,10 @@ const FLOWERS: [[f64; 4]; 30] = [
     [6.5, 3.0, 5.2, 2.0],
 ];
 
-/// How far the next flower is: without a common divisor with their number, so that each has its turn, and a few in a
-/// row are of all kinds.
-const STRIDE: usize = 11;
-
-/// The question about one of them: each number is another one, until all had their turn.
+/// The question about one of them: the kinds take turns, and each flower of a kind.
 pub(crate) fn question(number: usize) -> Value {
-    let [sepal_length, sepal_width, petal_length, petal_width] =
-        FLOWERS[number.wrapping_mul(STRIDE) % FLOWERS.len()];
+    let (kind, flower) = (number % 3, number / 3 % 10);
+    let [sepal_length, sepal_width, petal_length, petal_width] = FLOWERS[10 * kind + flower];
     json!({ "sepal_length": sepal_length, "sepal_width": sepal_width,
             "petal_length": petal_length, "petal_width": petal_width })
 }
@@ -56,20 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thirty_questions_are_about_all_flowers_and_three_in_a_row_about_all_kinds() {
+    fn thirty_questions_are_about_all_flowers_and_one_of_three_in_a_row_about_a_setosa() {
         let asked = |numbers: std::ops::Range<usize>| {
             numbers.map(|number| question(number).to_string()).collect::<BTreeSet<_>>()
         };
         assert_eq!(asked(0..30).len(), 30);
         assert_eq!(asked(100..130), asked(0..30));
-        let kind = |number: usize| match question(number)["petal_length"].as_f64().unwrap() {
-            length if length < 2.0 => "setosa",
-            length if length > 4.95 => "virginica",
-            _ => "versicolor or virginica",
-        };
+        let is_setosa = |number: &usize| question(*number)["petal_length"].as_f64().unwrap() < 2.0;
         for first in 0..30 {
-            let kinds: BTreeSet<_> = (first..first + 3).map(kind).collect();
-            assert!(kinds.len() > 1 && kinds.contains("setosa"), "{first}: {kinds:?}");
+            assert_eq!((first..first + 3).filter(is_setosa).count(), 1, "{first}");
         }
     }
 }
