@@ -117,11 +117,11 @@ async fn a_rollback_that_a_full_quota_holds_up_goes_on_when_there_is_room() {
         let running = ["get", "pods", "--field-selector=status.phase=Running", "-o", "name"];
         canary
             .when("the pods of the site and of two models", async || {
-                (canary.kubectl(&running)?.lines().count() == 4).then_some(())
+                (canary.kubectl(&running)?.lines().count() == 5).then_some(())
             })
             .await;
-        // The fifth is the rollback's own; KServe tries one more pod before it changes anything.
-        canary.kubectl(&["create", "quota", "full", "--hard=pods=5"]).unwrap();
+        // The sixth is the rollback's own; KServe tries one more pod before it changes anything.
+        canary.kubectl(&["create", "quota", "full", "--hard=pods=6"]).unwrap();
 
         let rollback = canary.start("canary-rollback", &named(new)).await;
         canary

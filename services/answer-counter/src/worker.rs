@@ -129,7 +129,12 @@ fn work(messages: &Receiver<Message>, config: &Config, inbox: &Inbox) -> u64 {
         let counted = answers(selection, &place.version, &answer, |field, answer| {
             version.answer(field, answer);
         });
-        version.event(if counted.is_ok() { Outcome::Taken } else { Outcome::Unreadable });
+        // One that is counted in part would look like a change of what the model answers.
+        version.event(match counted {
+            Ok(()) if version.lacks_room => Outcome::Dropped,
+            Ok(()) => Outcome::Taken,
+            Err(_) => Outcome::Unreadable,
+        });
         if counted.is_err() {
             inbox.troubles.add(Trouble::Unreadable, 1);
         }

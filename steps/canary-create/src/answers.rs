@@ -88,9 +88,21 @@ impl Desired {
             Some(other) if other == *version => Some(format!(
                 "the version before is {version}, too: answers of one version are not told apart, so not compared"
             )),
-            Some(_) => self.answers.counter_is_silent.then(|| silent(counter)),
+            Some(_) if self.answers.counter_is_silent => Some(silent(counter)),
+            Some(_) if host(&before) != host(&logger) => Some(
+                "the version before sends its answers elsewhere, so they are compared from the next release on".into(),
+            ),
+            Some(_) if [&before, &logger].iter().any(|logger| logger["mode"] == "request") => {
+                Some("the logger sends requests and no answers, so answers are not compared".into())
+            }
+            Some(_) => None,
         }
     }
+}
+
+/// Of the counter that a logger sends to
+fn host(logger: &Value) -> Option<&str> {
+    logger["url"].as_str()?.split('/').nth(2)
 }
 
 fn silent(AnswerCounter { host, .. }: &AnswerCounter) -> String {

@@ -52,8 +52,11 @@ pub(crate) async fn sweep(args: Args) -> Result<Outcome> {
             )
         });
     let taken_back = join_all(rollbacks).await.into_iter().collect::<Result<()>>();
-    cancel_stuck_runs(&client, &namespace).await?;
+    let cancelled = cancel_stuck_runs(&client, &namespace).await;
     taken_back?;
+    if let Err(error) = cancelled {
+        tracing::warn!("{error:#}");
+    }
     let Some(folder) = &event.event_folder else { return Ok(Outcome::Done) };
     let unreported = unreported_runs(&client, &namespace).await.with_context(|| Failure {
         what: format!("failed to look for runs of `{namespace}` that ended without an event"),

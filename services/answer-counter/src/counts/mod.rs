@@ -25,6 +25,8 @@ pub use self::{
 };
 use crate::{answers::Answer, config::MOST_FIELDS};
 
+/// Series of a new version for which room is made, besides those of its events
+const USUAL_ANSWERS: usize = MOST_ANSWERS + 1;
 /// A version that no event has come for within this time makes room where there is none.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
@@ -82,13 +84,15 @@ pub struct Counting<'c> {
     fields: &'c mut Vec<Field>,
     version: &'c mut Version,
     series: &'c mut Series,
+    /// Whether an answer found no room for its series
+    pub lacks_room: bool,
 }
 
 impl Counts {
     /// The version to count for; nothing where there is no room for one more.
     pub fn version(&mut self, place: &Place, from: IpAddr, now: Instant) -> Option<Counting<'_>> {
         if !self.knows(place) {
-            self.make_room(Outcome::ALL.len(), now);
+            self.make_room(Outcome::ALL.len() + USUAL_ANSWERS, now);
             if !self.series.take(from, Outcome::ALL.len()) {
                 return None;
             }
@@ -104,7 +108,7 @@ impl Counts {
             series: Outcome::ALL.len(),
         });
         version.seen = now;
-        Some(Counting { fields, version, series })
+        Some(Counting { fields, version, series, lacks_room: false })
     }
 
     /// How many series there are
@@ -164,10 +168,11 @@ impl Counting<'_> {
 
     pub fn answer(&mut self, field: &str, answer: Answer<'_>) {
         let Some(at) = self.field(field, answer) else { return };
-        let Self { fields, version, series } = self;
+        let Self { fields, version, series, lacks_room } = self;
         let mut room = |wanted| {
             let has = series.take(version.from, wanted);
             version.series += if has { wanted } else { 0 };
+            *lacks_room |= !has;
             has
         };
         if version.tallies.len() <= at {

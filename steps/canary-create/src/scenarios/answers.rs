@@ -159,6 +159,21 @@ async fn a_counter_that_does_not_answer_gets_no_logger_but_one_that_is_there_mov
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_the_version_before_sends_its_answers_elsewhere_they_are_not_compared() {
+    let simulator = counted().await;
+    let url = AnswerCounter::read("http://answer-counter.moved:8080").unwrap();
+    let moved = Answers {
+        counter: Some(AnswerCounter::of(&url, "canary", None)),
+        ..counting(AnswersOf::New)
+    };
+    let answers = answers_of(&simulator, of_version(C, "v2", moved)).await;
+    assert_eq!(
+        answers,
+        "the version before sends its answers elsewhere, so they are compared from the next release on"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_releases_of_one_version_are_not_told_apart() {
     let simulator = counted().await;
     let answers = answers_of(&simulator, of_version(C, "v1", counting(AnswersOf::New))).await;

@@ -41,6 +41,10 @@ pub(crate) fn asked(args: &WatchArgs) -> Result<SpecFile> {
 pub(crate) fn gate(args: &WatchArgs, mut file: SpecFile) -> Result<Gate> {
     overlay(&mut file, args);
     let note = args.answers.as_ref().and_then(|state| file.heed(state));
+    if note.is_some() && file.criteria.is_empty() {
+        // Answers alone were asked for, and nobody counts them: what is asked by default is left.
+        file.criteria = of_presets(&presets::DEFAULT, args);
+    }
     fill_in(&mut file, &args.rollout);
     if file.criteria.is_empty() {
         let hint = "give `--query` and `--when`, or `--canary-revision` and `--baseline-revision`";
@@ -91,16 +95,21 @@ fn from_flags(args: &WatchArgs) -> SpecFile {
             presets.push(Preset::Answers);
         }
     }
-    criteria.extend(presets.into_iter().map(|preset| CriterionSpec {
-        preset: Some(preset),
-        max_ratio: if preset == Preset::Answers { args.max_answer_ratio } else { args.max_ratio },
+    criteria.extend(of_presets(&presets, args));
+    SpecFile { criteria, ..SpecFile::default() }
+}
+
+fn of_presets(presets: &[Preset], args: &WatchArgs) -> Vec<CriterionSpec> {
+    let criterion = |preset: &Preset| CriterionSpec {
+        preset: Some(*preset),
+        max_ratio: if *preset == Preset::Answers { args.max_answer_ratio } else { args.max_ratio },
         least_share: args.least_answer_share,
         min_requests: args.min_requests,
         objective: args.objective,
         rejection_codes: args.rejection_codes.clone(),
         ..CriterionSpec::default()
-    }));
-    SpecFile { criteria, ..SpecFile::default() }
+    };
+    presets.iter().map(criterion).collect()
 }
 
 /// Flags go before what a file says.

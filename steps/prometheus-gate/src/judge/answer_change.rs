@@ -119,7 +119,7 @@ impl Change {
     }
 
     /// Whether one side had enough answers of the class so far: what is rarer matters to nobody.
-    fn matters(&self) -> bool {
+    pub(crate) fn matters(&self) -> bool {
         let shares = [self.before.canary.share(), self.before.baseline.share()];
         shares.into_iter().flatten().any(|share| share >= self.least_share)
     }

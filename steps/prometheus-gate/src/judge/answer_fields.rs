@@ -102,10 +102,9 @@ impl Category {
         Self { class, weight, test, compared: Compared::default() }
     }
 
+    /// A pass rests on no answers but those that were bet on.
     pub(super) fn look(&mut self, counts: Counts, gap: bool, bets: bool) {
-        if let Some(look) = self.compared.add(counts, gap)
-            && bets
-        {
+        if let Some(look) = self.compared.add(counts, gap || !bets) {
             self.test.each(|test| test.look(look));
         }
     }
@@ -125,6 +124,8 @@ impl Category {
 pub(super) struct Field {
     pub(super) name: String,
     kind: Kind,
+    /// Whether a response has one answer of it at most: how many lack it cannot be told of one that may have several.
+    is_single: bool,
     /// The last is [`Class::Missing`].
     pub(super) categories: Vec<Category>,
 }
@@ -139,7 +140,7 @@ enum Kind {
 impl Field {
     /// A field as the baseline filled it, whose classes stay, so that the bet stays fair.
     pub(super) fn of_answers(
-        name: &str,
+        (name, is_single): (&str, bool),
         mut given: Vec<(&str, f64)>,
         history: &[Tally],
         rules: Rules,
@@ -155,12 +156,12 @@ impl Field {
         let weight = (1.0 - PART_MISSING - PART_OTHER) * part(1, given.len());
         let usual = given.into_iter().map(|(answer, _)| (Class::Answer(answer.to_owned()), weight));
         let classes = usual.chain([(Class::Other, PART_OTHER), (Class::Missing, PART_MISSING)]);
-        Self::new(name, Kind::Answers(index), classes, history, rules, rung)
+        Self::new((name, is_single), Kind::Answers(index), classes, history, rules, rung)
     }
 
     /// A field of numbers. Its bounds are those that both sides turn out to have.
     pub(super) fn of_values(
-        name: &str,
+        (name, is_single): (&str, bool),
         before: BTreeMap<u64, f64>,
         history: &[Tally],
         rules: Rules,
@@ -169,18 +170,19 @@ impl Field {
         let all = Given::AtMost(Bits(f64::INFINITY));
         let all = Name { field: name.to_owned(), given: all }.key();
         let kind = Kind::Values { bounds: Vec::new(), all, before };
-        Self::new(name, kind, [(Class::Missing, PART_MISSING)].into_iter(), history, rules, rung)
+        let missing = [(Class::Missing, PART_MISSING)].into_iter();
+        Self::new((name, is_single), kind, missing, history, rules, rung)
     }
 
     fn new(
-        name: &str,
+        (name, is_single): (&str, bool),
         kind: Kind,
         classes: impl Iterator<Item = (Class, f64)>,
         history: &[Tally],
         rules: Rules,
         rung: usize,
     ) -> Self {
-        let mut field = Self { name: name.to_owned(), kind, categories: Vec::new() };
+        let mut field = Self { name: name.to_owned(), kind, is_single, categories: Vec::new() };
         let plain = |(class, weight)| Category::new(class, weight, rules.test(&[], rung));
         field.categories = classes.map(plain).collect();
         let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| field.counts(tally)).collect();
@@ -273,7 +275,8 @@ impl Field {
                 |side: usize| Side { errors: counted[side].min(totals[side]), total: totals[side] };
             Counts { canary: side(0), baseline: side(1) }
         };
-        let missing = [0, 1].map(|side| (tally.taken[side] - totals[side]).max(0.0));
+        let lacking = |side: usize| (tally.taken[side] - totals[side]).max(0.0);
+        let missing = if self.is_single { [0, 1].map(lacking) } else { [0.0; 2] };
         let mut counts: Vec<Counts> =
             classes.drain(..).map(|counted| of(counted, totals)).collect();
         counts.push(of(missing, tally.taken));

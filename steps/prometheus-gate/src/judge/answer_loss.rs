@@ -26,8 +26,8 @@ struct Answered {
     requests: f64,
     /// Their answers that came to the counter.
     counted: f64,
-    /// The most requests of one look: so many may be on their way to the counter, or to its next scrape.
-    most: f64,
+    /// Requests of the newest look: so many may be on their way to the counter, or to its next scrape.
+    newest: f64,
 }
 
 impl Loss {
@@ -42,7 +42,7 @@ impl Loss {
             side.requests += requests;
             side.counted +=
                 growth.of(revision, Measure::Taken) + growth.of(revision, Measure::Unreadable);
-            side.most = side.most.max(requests);
+            side.newest = requests;
         }
     }
 
@@ -53,9 +53,9 @@ impl Loss {
     /// The side of which too many answers were not counted, and what part of them.
     pub(super) fn lost(&self) -> Option<(Revision, f64)> {
         let lost = |revision: Revision| {
-            let Answered { requests, counted, most } = self.sides[revision as usize];
+            let Answered { requests, counted, newest } = self.sides[revision as usize];
             let missing = requests - counted;
-            let is_lost = missing > PART * requests + most + FEW;
+            let is_lost = missing > PART * requests + newest + FEW;
             is_lost.then(|| (revision, missing / requests))
         };
         let sides = [Revision::Canary, Revision::Baseline].map(lost);

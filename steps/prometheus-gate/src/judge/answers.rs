@@ -120,18 +120,35 @@ impl Answers {
             return;
         }
         self.is_chosen = true;
-        let enough = |field: &str, is_answer: bool| {
-            totals.get(&(field, is_answer)).is_some_and(|total| *total >= ENOUGH_OF_A_FIELD)
+        let total = |field: &str, is_answer: bool| {
+            totals.get(&(field, is_answer)).copied().unwrap_or_default()
         };
+        let enough = |field: &str, is_answer| total(field, is_answer) >= ENOUGH_OF_A_FIELD;
+        let is_single = |field: &str, is_answer| total(field, is_answer) <= self.responses_before;
         let history: Vec<Tally> =
             self.history.iter().map(|growth| Tally::of(growth, &self.history_names)).collect();
         let rules = self.rules;
         let mut fields: Vec<Field> = Vec::new();
         for (field, given) in answers.into_iter().filter(|(field, _)| enough(field, true)) {
-            fields.push(Field::of_answers(field, given, &history, rules, rung));
+            fields.push(Field::of_answers(
+                (field, is_single(field, true)),
+                given,
+                &history,
+                rules,
+                rung,
+            ));
         }
         for (field, given) in values.into_iter().filter(|(field, _)| enough(field, false)) {
-            fields.push(Field::of_values(field, given, &history, rules, rung));
+            fields.push(Field::of_values(
+                (field, is_single(field, false)),
+                given,
+                &history,
+                rules,
+                rung,
+            ));
+        }
+        if fields.is_empty() {
+            return; // they may come yet
         }
         self.fields = fields;
         self.before.clear();
@@ -148,6 +165,9 @@ impl Answers {
 
     /// A point without growth.
     pub(super) fn pass_over(&mut self) {
+        if self.is_lossy() {
+            return; // nothing is bet on, and the time does not count
+        }
         self.each(|category| category.test.each(|test| test.look(Counts::default())));
     }
 
@@ -176,7 +196,7 @@ impl Answers {
                 *seen = [seen[0] + counted[0], seen[1] + counted[1]];
             }
         }
-        if !self.is_chosen {
+        if self.fields.is_empty() {
             self.remember(&tally, names);
             self.choose(rung);
         }
@@ -226,7 +246,8 @@ impl Answers {
 
     /// Whether one class alone looks changed, which is enough to wait.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.categories().any(|(_, category, _)| category.test.newest().log_likelihood() >= DOUBT)
+        let doubt = |test: &Change| test.matters() && test.log_likelihood() >= DOUBT;
+        self.categories().any(|(_, category, _)| doubt(category.test.newest()))
     }
 
     /// Whether it is not known yet what to bet on.

@@ -256,6 +256,10 @@ impl Counters {
             .collect();
         let counters = counters_of(samples);
         let restarted = self.restarted(samples, &counters);
+        // What such a process shows again later, such as a rare answer, begins at 0 then.
+        self.last.retain(|(_, measure, process, _), _| {
+            !(measure.is_of_answers() && restarted.contains(process))
+        });
         for ((revision, measure, process, bits), value) in counters {
             let torn = match present.get(&(revision, process)) {
                 Some((_, torn)) => *torn,
@@ -265,7 +269,7 @@ impl Counters {
             let of_answers = measure.is_of_answers();
             let grown = match self.last.insert((revision, measure, process, bits), value) {
                 _ if torn => 0.0,
-                Some(_) if of_answers && restarted.contains(&process) => value,
+                None if of_answers && restarted.contains(&process) => value,
                 Some(last) if value >= last => value - last,
                 // A sum of versions from which an old one is gone.
                 Some(_) if of_answers => 0.0,

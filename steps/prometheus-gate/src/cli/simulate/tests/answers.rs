@@ -186,3 +186,42 @@ fn a_model_whose_answers_are_not_counted_is_judged_by_whether_they_can_be_read()
     assert_eq!(found, "fail evidence", "{message}");
     assert!(message.contains("cannot be read: 70.0 % of "), "{message}");
 }
+
+#[test]
+fn a_class_that_a_restarted_counter_shows_late_is_no_answer_that_is_missing() {
+    let of = |side: &str, times: u32| -> Vec<(String, String)> {
+        let grown = |each: u32, late: u32| {
+            format!("0+{}x5 0+{}x8 {}+{}x45", each + late, each, 9 * each + late, each + late)
+        };
+        let class = |name: &str, text: String| {
+            (format!("answers/{side}_answer{{field=\"/species\",answer=\"{name}\"}}"), text)
+        };
+        let rare = times;
+        let late = format!("0+{rare}x5 _x9 {rare}+{rare}x45");
+        vec![
+            class("setosa", grown(4 * times, 0)),
+            class("versicolor", grown(5 * times, 0)),
+            class("virginica", late),
+            (format!("answers/{side}_taken"), grown(9 * times, rare)),
+            (format!("answers/{side}_answered"), format!("0+{}x60", 10 * times)),
+        ]
+    };
+    let mut series = of("canary", 1);
+    series.extend(of("baseline", 9));
+    let (found, message) = verdict(&series);
+    assert_eq!(found, "pass hold", "{message}");
+}
+
+#[test]
+fn how_many_answers_a_response_lacks_is_not_judged_where_it_may_have_several() {
+    let of = |side: &str, answers: u32, taken: u32| -> Vec<(String, String)> {
+        let name = format!("answers/{side}_answer{{field=\"/labels\",answer=\"cat\"}}");
+        [(name, answers), (format!("answers/{side}_taken"), taken)]
+            .map(|(name, each)| (name, format!("0+{each}x60")))
+            .into()
+    };
+    let mut series = of("canary", 2, 3);
+    series.extend(of("baseline", 45, 30));
+    let (found, message) = verdict(&series);
+    assert_eq!(found, "pass hold", "{message}");
+}
