@@ -44,7 +44,7 @@ async fn a_site_installs_from_its_overlay_and_releases_with_images_of_its_own_re
     let serves = cluster.kubectl(serves).unwrap();
     assert!(serves.starts_with(&format!("{}/acme/models/own@", cluster.registry.pod)), "{serves}");
     let policies = cluster.kubectl(["get", "networkpolicies", "-n", &namespace, "-o", "name"]);
-    assert_eq!(policies.unwrap().lines().count(), 2);
+    assert_eq!(policies.unwrap().lines().count(), 3);
 
     fs::remove_dir_all(overlay).unwrap();
     cluster.kubectl(["delete", "namespace", &namespace, "--wait=false"]).unwrap();
