@@ -334,7 +334,7 @@ fn resource(kind: &str) -> ApiResource {
         "CronJob" => ("batch", "v1", kind),
         "Deployment" => ("apps", "v1", kind),
         "Lease" => ("coordination.k8s.io", "v1", kind),
-        "LimitRange" | "Pod" | "ResourceQuota" | "Secret" | "Service" => ("", "v1", kind),
+        "LimitRange" | "ResourceQuota" | "Secret" | "Service" => ("", "v1", kind),
         "TriggerBinding" => ("triggers.tekton.dev", "v1beta1", kind),
         _ => ("tekton.dev", "v1", kind),
     };

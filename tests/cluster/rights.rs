@@ -148,6 +148,8 @@ async fn the_sweep_misses_each_of_its_rights() {
         releaser.succeeds(&images.create("v1")).await;
 
         let mut step = Step::new(&site, "canary-rollback", SWEEP);
+        // A run that waits in vain for its pod is shown by the simulator.
+        step.leaves_to_others(("patch", "pipelineruns"));
         let sweep = format!("--sweep --grace=1s {}", step.events());
         let left_behind = |version| format!("{} --pipeline-run=gone", images.create(version));
         releaser.succeeds(&left_behind("v2")).await;
@@ -157,7 +159,6 @@ async fn the_sweep_misses_each_of_its_rights() {
         step.misses(("list", "taskruns"), &sweep).await;
         step.misses(("patch", "inferenceservices"), &sweep).await;
         step.misses(("get", "pipelineruns"), &sweep).await;
-        step.leave_stuck(images.of("v2")).await;
         releaser.succeeds(&left_behind("v3")).await;
         step.misses(("patch", "leases"), &sweep).await;
         releaser.succeeds(&left_behind("v4")).await;
@@ -165,8 +166,6 @@ async fn the_sweep_misses_each_of_its_rights() {
 
         releaser.leaves_pending(&left_behind("v5")).await;
         step.misses_each(&POD_READS, &sweep).await;
-        // By now its container has ended for more than a minute.
-        step.misses(("patch", "pipelineruns"), &sweep).await;
         step.assert_all_missed();
     })
     .await;
@@ -238,35 +237,6 @@ impl<'a> Step<'a> {
         let minima = ["autoscaling.knative.dev/min-scale=2", "kanaria.dev/min-scale=1"];
         let annotate = ["annotate", "--overwrite", "revision", revision];
         self.kubectl(&[&annotate[..], &minima].concat()).unwrap();
-    }
-
-    /// Has a run that was given this image wait in vain for a pod: its first step ended as if it was killed whole,
-    /// and its next one runs.
-    async fn leave_stuck(&self, image: &str) {
-        let only = r#"[{"op": "remove", "path": "/spec/finally"}, {"op": "remove", "path": "/spec/results"}, {"op": "replace", "path": "/spec/tasks",
-            "value": [{"name": "prometheus-gate", "taskRef": {"apiVersion": "kanaria.dev/v1", "kind": "Nobody"}}]}]"#;
-        self.kubectl(&["patch", "pipeline", "canary-promotion", "--type=json", "-p", only])
-            .unwrap();
-        let given = [("service", SERVICE), ("canary-image", image), ("version", "v2")];
-        let given = given.into_iter().chain([("canary-revision", "-"), ("prometheus-url", "-")]);
-        let params = given.map(|(name, value)| json!({"name": name, "value": value}));
-        let spec = json!({"pipelineRef": {"name": "canary-promotion"}, "params": params.collect::<Vec<_>>()});
-        let (version, stuck) = ("tekton.dev/v1", json!({"name": "stuck"}));
-        let run =
-            json!({"apiVersion": version, "kind": "PipelineRun", "metadata": stuck, "spec": spec});
-        self.site.create(run).await.unwrap();
-        let gate = "ghcr.io/kanaria/prometheus-gate:0.1.0";
-        let waits = [
-            "--prometheus-url=http://127.0.0.1:9",
-            "--query=up",
-            "--when=value > 0",
-            "--deadline=2h",
-        ];
-        let steps = json!([{"name": "step-a", "image": gate, "args": ["--no-such-flag"]}, {"name": "step-b", "image": gate, "args": waits}]);
-        let labels = json!({"name": "stuck", "labels": {"tekton.dev/pipelineRun": "stuck"}});
-        let spec = json!({"restartPolicy": "Never", "containers": steps});
-        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": labels, "spec": spec});
-        self.site.create(pod).await.unwrap();
     }
 
     async fn succeeds(&self, arguments: &str) {
