@@ -45,6 +45,12 @@ fn simulator_with(state: &str, baseline: &Value, canary: &Value) -> Simulator {
     }
     set(canary);
     simulator.ask(C, Some(if state == "at zero" { 0 } else { 10 }));
+    come_to(&simulator, state);
+    simulator
+}
+
+/// What becomes of the canary C, once it is there.
+fn come_to(simulator: &Simulator, state: &str) {
     if state.contains("promoted") {
         simulator.ask(C, None);
     }
@@ -52,7 +58,6 @@ fn simulator_with(state: &str, baseline: &Value, canary: &Value) -> Simulator {
         simulator.behave(C, Behaviour::Crashed);
         simulator.settle();
     }
-    simulator
 }
 
 const STATES: [&str; 6] =

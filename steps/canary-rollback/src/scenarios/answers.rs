@@ -30,13 +30,7 @@ fn with_loggers(state: &str, baseline: &Value, canary: &Value) -> Simulator {
         predictor["canaryTrafficPercent"] = if state == "at zero" { 0 } else { 10 }.into();
     });
     simulator.settle();
-    if state.contains("promoted") {
-        simulator.ask(C, None);
-    }
-    if state.contains("crashed") {
-        simulator.behave(C, Behaviour::Crashed);
-        simulator.settle();
-    }
+    come_to(&simulator, state);
     simulator
 }
 
