@@ -124,7 +124,7 @@ cluster-down: ## Remove the cluster and all it left on the machine; the cache st
 	@cargo run -q --locked -p cluster -- down
 
 # One test at a time and nothing beside it: the second one kills the API server and Prometheus.
-soak: images ## Twenty releases while steps, runs and the API server are killed; SOAK_SEED=N repeats one. Half an hour
+soak: images ## One model released ten times, then twenty releases while steps, runs and the API server are killed; SOAK_SEED=N repeats these. An hour
 	cargo test --locked --workspace --test cluster -- --ignored soak:: --test-threads=1 --nocapture
 
 bench: images ## Benchmarks, as ratios within one run; DRAW=1 draws the README's chart from the cluster's

@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// As many of each.
-const EVEN: Model = Model::Naming("setosa:1,versicolor:1,virginica:1");
+pub(crate) const EVEN: Model = Model::Naming("setosa:1,versicolor:1,virginica:1");
 /// Setosa twice as often, and the others half as often.
 const SKEWED: Model = Model::Naming("setosa:4,versicolor:1,virginica:1");
 
 /// A service on v1, counted, with traffic; a gate that asks for errors and answers.
-async fn counted(site: &mut Site, service: &str) -> (Sink, Traffic) {
+pub(crate) async fn counted(site: &mut Site, service: &str) -> (Sink, Traffic) {
     quicken(site).await;
     let settings = [("criteria", "errors,answers"), ("ladder", "50"), ("deadline", "5m")];
     for (name, value) in settings {
@@ -36,7 +36,7 @@ async fn counted(site: &mut Site, service: &str) -> (Sink, Traffic) {
 }
 
 /// Asks for a release and waits for the event that ends it.
-async fn ends(site: &Site, sink: &Sink, service: &str, version: &str, model: Model) -> Accepted {
+pub(crate) async fn ends(site: &Site, sink: &Sink, service: &str, version: &str, model: Model) -> Accepted {
     ask(site, service, version, model).await;
     run_of(site, "canary-promotion", service, version).await;
     over(sink, service, version).await

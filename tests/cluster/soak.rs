@@ -9,12 +9,17 @@ use demo::Traffic;
 use tokio::{process::Command, task::JoinSet};
 
 use crate::{
+    answers::{EVEN, counted, ends},
     bento::Model,
     canary::{Canary, SERVICE},
     fault_injection::{Campaign, Fault, from_env},
     gate::{first_percent, setting},
+    interrupted_releases::{STARTS, settles_on},
     namespace::in_namespace,
 };
+
+/// Releases of one model after the other, each judged by its answers against the one before.
+const RELEASES: u32 = 10;
 
 /// Gates that begin one after the other, so that each watches another stretch of the same canary.
 const GATES: u32 = 20;
@@ -50,6 +55,30 @@ async fn a_good_canary_passes_twenty_gates_of_twenty() {
             .map(|gate| String::from_utf8_lossy(&gate.stderr).into_owned())
             .collect();
         assert!(logs.is_empty(), "{} of {GATES} did not pass: {}", logs.len(), logs.join("\n\n"));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "it takes half an hour")]
+#[ignore = "needs the cluster, and half an hour"]
+async fn a_model_that_is_released_again_passes_ten_gates_on_answers_of_ten() {
+    in_namespace("ten", async |mut site| {
+        let service = "ten";
+        let (sink, traffic) = counted(&mut site, service).await;
+        for number in 2..2 + RELEASES {
+            let version = format!("v{number}");
+            let end = ends(&site, &sink, service, &version, EVEN).await;
+            assert!(end.is("canary.promoted"), "{version}: {end:?}");
+            settles_on(&site, service, &version, STARTS).await;
+            let created = sink.event(STARTS, (service, &version), &["canary.created"]).await;
+            assert_eq!(created.data["canary"]["answers"], "compared", "{created:?}");
+            println!(
+                "{version} is promoted, the {}. of {RELEASES}; users: {}",
+                number - 1,
+                traffic.take()
+            );
+        }
     })
     .await;
 }
