@@ -52,6 +52,14 @@ impl Cluster {
         Ok(pids.len())
     }
 
+    /// Ends a container whole by SIGKILL, its first process with it, as the kernel does when memory runs out and the
+    /// container's group dies as one. Returns how many processes there were.
+    pub fn kill_container(&self, id: &str) -> Result<usize> {
+        let pids = self.in_container(id, "kill")?;
+        process::kill(&pids).with_context(|| format!("failed to kill container `{id}`"))?;
+        Ok(pids.len())
+    }
+
     /// Stops all programs of a container by SIGSTOP: its connections stay open, and nobody answers on them. Returns
     /// how many processes there were.
     pub fn freeze_container(&self, id: &str) -> Result<usize> {

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use demo::{Event, Mode, Run, Site, Traffic, within};
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -204,6 +207,52 @@ async fn what_no_run_will_end_is_swept_with_an_event_and_nothing_else() {
         assert!(!percent.is_null(), "a canary that is not ours is left alone");
     })
     .await;
+}
+
+#[tokio::test]
+#[ignore = "needs the cluster"]
+async fn a_run_whose_gate_is_killed_whole_is_cancelled_once_its_canary_is_taken_back_and_one_event_tells_it()
+ {
+    in_namespace("killed", async |mut site| {
+        let sink = watch(&mut site).await;
+        first(&site, "killed").await;
+        ask(&site, "killed", "v2", Model::Good).await;
+        let run = run_of(&site, "canary-promotion", "killed", "v2").await;
+        kill_gate(&site, &run).await;
+
+        assert!(site.sweep_every_minute().await.unwrap(), "the catalog has a sweep");
+        settles_on(&site, "killed", "v1", TAKEN_BACK).await;
+        let ended = run.wait(STARTS).await.unwrap();
+        assert_eq!(ended, "Cancelled", "{}", run.describe().await.unwrap());
+        let found = site.objects("PipelineRun").get(&run.name).await.unwrap();
+        let why = &found.annotations()["kanaria.dev/cannot-go-on"];
+        assert!(why.contains("container `step-prometheus-gate` of pod"), "{why}");
+        let ends = ["canary.rolledback", "failed"];
+        let told = sink.event(STARTS, ("killed", "v2"), &ends).await;
+        assert_eq!(told.brief(), "canary.rolledback(error)");
+        assert_eq!(told.data["message"], why.as_str(), "{told:?}");
+
+        site.kubectl(["create", "job", "again", "--from=cronjob/canary-sweep"]).unwrap();
+        site.kubectl(["wait", "job/again", "--for=condition=complete", "--timeout=3m"]).unwrap();
+        let told = sink.about("killed", "v2");
+        let told = told.iter().filter(|event| ends.iter().any(|end| event.is(end)));
+        assert_eq!(told.count(), 1, "{:?}", sink.about("killed", "v2"));
+    })
+    .await;
+}
+
+/// Kills the container of a run's gate, as soon as it runs, with Tekton's own process in it: the step behind it waits
+/// for word of that one.
+async fn kill_gate(site: &Site, run: &Run) {
+    let pods =
+        format!("tekton.dev/pipelineRun={},tekton.dev/pipelineTask=prometheus-gate", run.name);
+    let id = "jsonpath={.items[*].status.containerStatuses[?(@.name=='step-prometheus-gate')].containerID}";
+    within(LIMIT, "the gate's container", async || {
+        let id = site.kubectl(["get", "pods", "-l", &pods, "-o", id])?;
+        Ok((!id.is_empty() && site.cluster.kill_container(&id)? > 0).then_some(()))
+    })
+    .await
+    .unwrap();
 }
 
 /// Waits until the service's spec has a canary.
