@@ -148,8 +148,6 @@ async fn the_sweep_misses_each_of_its_rights() {
         releaser.succeeds(&images.create("v1")).await;
 
         let mut step = Step::new(&site, "canary-rollback", SWEEP);
-        // A run that waits in vain for its pod is shown by the simulator.
-        step.leaves_to_others(("patch", "pipelineruns"));
         let sweep = format!("--sweep --grace=1s {}", step.events());
         let left_behind = |version| format!("{} --pipeline-run=gone", images.create(version));
         releaser.succeeds(&left_behind("v2")).await;
@@ -166,6 +164,10 @@ async fn the_sweep_misses_each_of_its_rights() {
 
         releaser.leaves_pending(&left_behind("v5")).await;
         step.misses_each(&POD_READS, &sweep).await;
+
+        // Behind all others: a sweep with this right ends what the next one is to see.
+        step.leaves_stuck(images.of("v2")).await;
+        step.misses(("patch", "pipelineruns"), &sweep).await;
         step.assert_all_missed();
     })
     .await;
@@ -237,6 +239,37 @@ impl<'a> Step<'a> {
         let minima = ["autoscaling.knative.dev/min-scale=2", "kanaria.dev/min-scale=1"];
         let annotate = ["annotate", "--overwrite", "revision", revision];
         self.kubectl(&[&annotate[..], &minima].concat()).unwrap();
+    }
+
+    /// A run that was given this image, which is taken back, and that waits in vain: no node has its gate's pod, whose
+    /// status says what a kubelet says of one that was killed whole long ago.
+    async fn leaves_stuck(&self, image: &str) {
+        let given = [("service", SERVICE), ("canary-image", image), ("version", "v2")];
+        let given = given.into_iter().chain([("canary-revision", "-"), ("prometheus-url", "-")]);
+        let params: Vec<_> =
+            given.map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let nowhere = json!({"podTemplate": {"schedulerName": "nobody"}});
+        self.site
+            .create(json!({
+                "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "stuck"},
+                "spec": {"pipelineRef": {"name": "canary-promotion"}, "params": params, "taskRunTemplate": nowhere},
+            }))
+            .await
+            .unwrap();
+        let of_run = ["get", "pods", "-l", "tekton.dev/pipelineRun=stuck", "-o", "name"];
+        let pod = within(Duration::from_mins(1), "the pod of its gate", async || {
+            Ok(self.kubectl(&of_run).ok().filter(|pod| !pod.is_empty()))
+        })
+        .await
+        .unwrap();
+        let status = |name: &str, state: Value| json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        let long_ago = "2020-01-01T00:00:00Z";
+        let killed =
+            json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": long_ago}});
+        let waits = json!({"running": {"startedAt": long_ago}});
+        let steps = [status("step-prometheus-gate", killed), status("step-release-record", waits)];
+        let seen = json!({"status": {"containerStatuses": steps}}).to_string();
+        self.kubectl(&["patch", pod.trim(), "--subresource=status", "-p", &seen]).unwrap();
     }
 
     async fn succeeds(&self, arguments: &str) {
