@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
+    signal::unix::SignalKind,
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -26,9 +27,11 @@ pub async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
     })
 }
 
-/// Waits for the signal, and then as long as requests still come.
+/// Waits for the signal, and then as long as requests still come. After Ctrl-C none do: no pod is stopped so.
 pub async fn until_stopped(terminated: &mut Terminated) {
-    terminated.wait().await;
+    if terminated.signal().await == SignalKind::interrupt() {
+        return;
+    }
     tracing::info!("stopping: requests are served for {} s more", GOES_ON_FOR.as_secs());
     sleep(GOES_ON_FOR).await;
 }

@@ -52,9 +52,14 @@ impl Terminated {
 
     /// Waits for the signal. May be dropped and called again without losing it.
     pub async fn wait(&mut self) {
+        self.signal().await;
+    }
+
+    /// The same, and says which it was.
+    pub async fn signal(&mut self) -> SignalKind {
         tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
+            _ = self.term.recv() => SignalKind::terminate(),
+            _ = self.int.recv() => SignalKind::interrupt(),
         }
     }
 }
