@@ -40,12 +40,16 @@ impl Parts {
         let gates = gates.with(|gates| gates.clone());
         let (api_server, mut missing, is_listed) = cluster.health.with(|health| {
             let missing: Vec<_> = health.missing_sentences().map(str::to_owned).collect();
-            (health.source(), missing, health.is_settled("taskruns"))
+            let is_settled = |resource: &&str| health.is_settled(resource);
+            let of_releases = ["taskruns", "inferenceservices", "leases"];
+            (health.source(), missing, of_releases.iter().all(is_settled))
         });
         let (services, releases) = cluster.runs.with(|runs| {
-            runs.settle(is_listed);
-            let of = |namespace: &str, name: &str| runs.releases_of(namespace, name);
-            (cluster.services.with(|services| services.shown(of)), runs.releases())
+            cluster.services.with(|services| {
+                runs.settle(is_listed, |namespace, name| services.canary_out(namespace, name));
+                let of = |namespace: &str, name: &str| runs.releases_of(namespace, name);
+                (services.shown(of), runs.releases())
+            })
         });
         let known = Known {
             gates,

@@ -280,6 +280,7 @@ fn filled(texts: &[String], percent: u8, seconds: i64, size: u64) -> Known {
         image: text(),
         bento_sha256: text(),
         bento: format!("{name}:{version}"),
+        is_given_up: false,
         stages: vec![
             stage(Step::Gate(percent), State::Running, [text(), text()]),
             stage(Step::Other, State::Failed, [text(), text()]),

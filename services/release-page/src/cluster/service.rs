@@ -75,7 +75,7 @@ pub(super) fn canary<'a>(
 }
 
 /// Whether the latest revision is, or will be, a canary that nobody has taken back.
-fn is_out(seen: &Seen, mark: Option<&OwnerMark>) -> bool {
+pub(super) fn is_out(seen: &Seen, mark: Option<&OwnerMark>) -> bool {
     let is_beside_another = !seen.rolled_out.is_empty() && seen.latest != seen.rolled_out;
     let is_marks = |mark: &OwnerMark| same_image(&mark.image, &seen.image) && !mark.is_rejected;
     is_beside_another

@@ -8,10 +8,10 @@ use kube::core::ObjectMeta;
 use release_record::release::Release;
 
 use super::{
-    seen::{Held, Says, Seen, digest_of_revision},
+    seen::{Held, OwnerMark, Says, Seen, digest_of_revision},
     service,
 };
-use crate::known;
+use crate::{known, runs::CanaryOut};
 
 /// Namespace and name
 type Key = (String, String);
@@ -106,6 +106,14 @@ impl Services {
         self.stopped.len() != before
     }
 
+    /// The canary of ours that is out
+    pub(crate) fn canary_out(&self, namespace: &str, name: &str) -> Option<CanaryOut> {
+        let seen = self.seen.get(&(namespace.to_owned(), name.to_owned()))?;
+        let mark = self.mark(namespace, name, seen)?;
+        service::is_out(seen, Some(mark))
+            .then(|| CanaryOut { run: mark.run.clone(), version: mark.version.clone() })
+    }
+
     /// All services as they are shown, by namespace and name, with these releases of each.
     pub(crate) fn shown<'a>(
         &mut self,
@@ -137,15 +145,8 @@ impl Services {
         seen: &Seen,
         releases: &[Arc<Release>],
     ) -> known::Service {
-        let lease = |lease: String| {
-            let held = self.leases.get(&(namespace.to_owned(), lease))?;
-            (held.service == name && held.uid == seen.uid).then_some(&held.says)
-        };
-        let mark = match lease(lease_name(name)) {
-            Some(Says::Mark(mark)) => Some(mark),
-            _ => None,
-        };
-        let decisions = match lease(decision_lease(name)) {
+        let mark = self.mark(namespace, name, seen);
+        let decisions = match self.lease(decision_lease(name), namespace, name, seen) {
             Some(Says::Decisions(decisions)) => decisions.clone(),
             _ => Vec::new(),
         };
@@ -165,6 +166,19 @@ impl Services {
             decisions,
             stopped: self.stopped.get(namespace).cloned(),
         }
+    }
+
+    fn mark(&self, namespace: &str, name: &str, seen: &Seen) -> Option<&OwnerMark> {
+        match self.lease(lease_name(name), namespace, name, seen) {
+            Some(Says::Mark(mark)) => Some(mark),
+            _ => None,
+        }
+    }
+
+    /// What a Lease of this service says
+    fn lease(&self, lease: String, namespace: &str, name: &str, seen: &Seen) -> Option<&Says> {
+        let held = self.leases.get(&(namespace.to_owned(), lease))?;
+        (held.service == name && held.uid == seen.uid).then_some(&held.says)
     }
 }
 

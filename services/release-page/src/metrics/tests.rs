@@ -41,6 +41,7 @@ fn release(service: &str, outcome: Outcome, ended: Option<i64>) -> Release {
         image: String::new(),
         bento_sha256: String::new(),
         bento: String::new(),
+        is_given_up: false,
         stages: Vec::new(),
         runs: Vec::new(),
         shares: Vec::new(),

@@ -39,7 +39,17 @@ struct ServiceRuns {
     runs: BTreeMap<Box<str>, Entry>,
     /// Newest first
     releases: Vec<Arc<Release>>,
+    /// What of its releases is out
+    canary: Option<CanaryOut>,
     has_changed: bool,
+}
+
+/// A canary that nobody has taken back, as its service says
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CanaryOut {
+    /// That made it
+    pub(crate) run: String,
+    pub(crate) version: String,
 }
 
 impl Runs {
@@ -161,10 +171,17 @@ impl Runs {
         !gone.is_empty()
     }
 
-    /// Makes what has changed of them into releases, and packs what will hardly change any more. Until the
-    /// cluster's runs are listed nothing is made of them: it would be made anew for each.
-    pub(crate) fn settle(&mut self, is_listed: bool) {
-        for of_service in self.services.values_mut() {
+    /// Makes what has changed of them into releases, of which the canaries of these services are, and packs what will
+    /// hardly change any more. Until all is listed nothing is made of them: it would be made anew for each.
+    pub(crate) fn settle(
+        &mut self,
+        is_listed: bool,
+        canary_of: impl Fn(&str, &str) -> Option<CanaryOut>,
+    ) {
+        for ((namespace, service), of_service) in &mut self.services {
+            let canary = canary_of(namespace, service);
+            of_service.has_changed |= canary != of_service.canary;
+            of_service.canary = canary;
             if is_listed && std::mem::take(&mut of_service.has_changed) {
                 of_service.make_releases();
             }
@@ -236,14 +253,23 @@ impl ServiceRuns {
     fn make_releases(&mut self) {
         let records: Vec<RunRecord> = self.runs.values().filter_map(Entry::record).collect();
         let before = std::mem::take(&mut self.releases);
-        self.releases = releases(&records)
-            .into_iter()
+        let made = releases(&records);
+        let out = self.canary.as_ref().and_then(|canary| out(canary, &made));
+        self.releases = (0..)
+            .zip(made)
+            .map(|(at, release)| if Some(at) == out { release.with_its_canary() } else { release })
             .map(|release| {
                 let same = before.iter().find(|before| ***before == release);
                 same.map_or_else(|| Arc::new(release), Arc::clone)
             })
             .collect();
     }
+}
+
+/// Which release a canary is of: the one that made it, or where that run is gone the newest of its version.
+fn out(canary: &CanaryOut, releases: &[Release]) -> Option<usize> {
+    let made = releases.iter().position(|release| release.runs.contains(&canary.run));
+    made.or_else(|| releases.iter().position(|release| release.version == canary.version))
 }
 
 #[cfg(test)]

@@ -35,7 +35,14 @@ fn task(name: &str, has_ended: bool) -> TaskRecord {
 }
 
 fn versions(runs: &mut Runs) -> Vec<(String, Outcome, usize)> {
-    runs.settle(true);
+    with_canary(runs, None)
+}
+
+/// The same while a canary is out.
+fn with_canary(runs: &mut Runs, canary: Option<(&str, &str)>) -> Vec<(String, Outcome, usize)> {
+    runs.settle(true, |_, _| {
+        canary.map(|(run, version)| CanaryOut { run: run.into(), version: version.into() })
+    });
     let of =
         |release: &Arc<Release>| (release.version.clone(), release.outcome, release.stages.len());
     let mut found: Vec<_> = runs.releases().iter().map(of).collect();
@@ -67,12 +74,34 @@ fn what_has_not_changed_is_the_same_release_and_takes_no_memory_again() {
     let mut runs = Runs::default();
     runs.put_run(run("v1", true));
     runs.put_run(run("v2", false));
-    runs.settle(true);
+    runs.settle(true, |_, _| None);
     let before = runs.releases();
     runs.put_run(run("v2", true));
-    runs.settle(true);
+    runs.settle(true, |_, _| None);
     let same = |release: &&Arc<Release>| before.iter().any(|before| Arc::ptr_eq(before, release));
     assert_eq!(runs.releases().iter().filter(same).count(), 1);
+}
+
+#[test]
+fn a_release_goes_on_while_its_canary_is_out_though_no_run_of_it_is_to_be_seen() {
+    let mut runs = Runs::default();
+    let outcomes = |runs: &mut Runs, canary| {
+        with_canary(runs, canary).into_iter().map(|(_, outcome, _)| outcome).collect::<Vec<_>>()
+    };
+    runs.put_run(run("v1", true));
+    runs.put_run(run("v2", true));
+    let canary = task("canary-create", true);
+    let results = [("outcome", "canary"), ("canary-revision", "iris-predictor-00002")];
+    let results = results.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    runs.put_task("models", "release-v2", TaskRecord { results: results.into(), ..canary });
+    let gone = [Outcome::Failed, Outcome::RolledBack];
+    assert_eq!(outcomes(&mut runs, None), gone, "nothing else is known of it");
+    let out = [Outcome::Failed, Outcome::Underway];
+    assert_eq!(outcomes(&mut runs, Some(("release-v2", "v2"))), out);
+    assert_eq!(outcomes(&mut runs, Some(("deleted", "v2"))), out);
+    assert_eq!(outcomes(&mut runs, Some(("release-v3", "v3"))), gone, "it is another's");
+    assert_eq!(outcomes(&mut runs, Some(("release-v2", "v2"))), out);
+    assert_eq!(outcomes(&mut runs, None), gone, "the sweep has taken it back");
 }
 
 #[test]
@@ -114,7 +143,7 @@ fn only_a_task_that_has_begun_and_not_ended_runs() {
     runs.put_task("models", "release-v1", task("bento-build", true));
     assert_eq!(runs.running("models", "iris", "prometheus-gate"), []);
     runs.put_task("models", "release-v1", task("prometheus-gate", false));
-    runs.settle(true);
+    runs.settle(true, |_, _| None);
     let gate = ("release-v1".to_owned(), "run-prometheus-gate".to_owned());
     assert_eq!(runs.running("models", "iris", "prometheus-gate"), [gate]);
     assert_eq!(runs.running("others", "iris", "prometheus-gate"), []);

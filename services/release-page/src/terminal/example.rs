@@ -54,6 +54,7 @@ pub(crate) fn release(outcome: Outcome, [cause, reason]: [&str; 2], stages: Vec<
         image: "r/iris@sha256:b7e7".into(),
         bento_sha256: String::new(),
         bento: "iris:v2".into(),
+        is_given_up: false,
         stages,
         runs,
         shares: Vec::new(),

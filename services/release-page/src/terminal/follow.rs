@@ -114,7 +114,7 @@ impl Followed {
         events.extend(self.stages(&release));
         events.extend(self.route(known, &release));
         events.extend(self.live(known, &release));
-        events.extend(self.end(known, release));
+        events.extend(self.end(release));
         events
     }
 
@@ -251,11 +251,9 @@ impl Followed {
     }
 
     /// Its end, once all stages that it shows have ended. One that is not shown any more ends with it.
-    fn end(&mut self, known: &Known, release: Arc<Release>) -> Vec<Event> {
+    fn end(&mut self, release: Arc<Release>) -> Vec<Event> {
         let is_open = |stage: &Stage| self.open.contains_key(&key(stage));
-        let goes_on = release.outcome == Outcome::Underway
-            || release.stages.iter().any(is_open)
-            || has_its_canary(known, &release);
+        let goes_on = release.outcome == Outcome::Underway || release.stages.iter().any(is_open);
         if goes_on || std::mem::replace(&mut self.is_over, true) {
             return Vec::new();
         }
@@ -267,15 +265,6 @@ impl Followed {
         let gone = std::mem::take(&mut self.open);
         gone.into_values().map(close).chain([Event::Ended(release)]).collect()
     }
-}
-
-/// Whether its canary is still there, though no run is seen that will end it: the next one has no labels yet by which
-/// it is found, or the sweep will come.
-fn has_its_canary(known: &Known, release: &Release) -> bool {
-    let service = known.service(&release.namespace, &release.service);
-    let canary = service.and_then(|service| service.canary.as_ref());
-    release.outcome != Outcome::Promoted
-        && canary.is_some_and(|canary| canary.version == release.version)
 }
 
 /// What a gate's look at Prometheus says, or else what the record says of the stage.

@@ -6,7 +6,7 @@ use crate::{
     release::{
         cause::{self, Cause},
         grouping::began,
-        model::{Outcome, Step},
+        model::{Outcome, Release, Step},
         stages::step,
     },
     run::{RunRecord, State, TaskRecord},
@@ -17,11 +17,24 @@ pub(super) struct Ending {
     pub(super) cause: &'static str,
     pub(super) reason: String,
     pub(super) at: Option<Timestamp>,
+    pub(super) is_given_up: bool,
+}
+
+impl Release {
+    /// The same while its canary is there, which its runs cannot say. One that is given up goes on then: Tekton labels a
+    /// run when it first looks at it, so that the next one is found moments after it was created; or the sweep will come.
+    pub fn with_its_canary(self) -> Self {
+        if !self.is_given_up {
+            return self;
+        }
+        let reason = "its canary is there: its next run, or the sweep, goes on with it".into();
+        Self { outcome: Outcome::Underway, ended: None, cause: String::new(), reason, ..self }
+    }
 }
 
 /// What the last task that ends a release came to. Where there is none and a run goes on, the release is under way.
 /// Where there is none and no run goes on, none will: whoever hands a canary over waits until the next run is there.
-/// The sweep takes the canary back then, if there was one.
+/// The sweep takes the canary back then, if there was one; until it has, see `Release::with_its_canary`.
 pub(super) fn ending(
     runs: &[&RunRecord],
     shares: &[(u8, Timestamp)],
@@ -49,10 +62,15 @@ fn end(
     newer: impl Fn(Option<Timestamp>) -> Option<String>,
 ) -> Option<Ending> {
     let at = task.ended.or(run.ended).or_else(|| Some(began(run)));
+    let because = |outcome, Cause { word, reason }: Cause| Ending {
+        outcome,
+        cause: word,
+        reason,
+        at,
+        is_given_up: false,
+    };
     let promoted =
-        |reason: &str| Ending { outcome: Outcome::Promoted, cause: "", reason: reason.into(), at };
-    let because =
-        |outcome, Cause { word, reason }: Cause| Ending { outcome, cause: word, reason, at };
+        |reason: &str| because(Outcome::Promoted, Cause { word: "", reason: reason.into() });
     if task.state == State::Running {
         return None;
     }
@@ -127,7 +145,7 @@ fn under_way(run: &RunRecord, shares: &[(u8, Timestamp)]) -> Ending {
         Some((_, Step::Event)) => "its event is sent".into(),
         Some((task, Step::Other)) => format!("task `{}` runs", task.task),
     };
-    Ending { outcome: Outcome::Underway, cause, reason, at: None }
+    Ending { outcome: Outcome::Underway, cause, reason, at: None, is_given_up: false }
 }
 
 /// All its runs have ended, and none of them has ended the release. What had requests has none any more once the
@@ -140,5 +158,5 @@ fn given_up(runs: &[&RunRecord], shares: &[(u8, Timestamp)]) -> Ending {
         || runs.iter().any(|run| run.pipeline == "canary-promotion" || run.tasks.iter().any(made));
     let at = runs.iter().filter_map(|run| run.ended).max().or_else(|| Some(began(last)));
     let outcome = if had_canary { Outcome::RolledBack } else { Outcome::Failed };
-    Ending { outcome, cause: word, reason, at }
+    Ending { outcome, cause: word, reason, at, is_given_up: true }
 }

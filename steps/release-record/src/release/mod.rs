@@ -49,6 +49,7 @@ fn release(runs: &[&RunRecord], all: &[Vec<&RunRecord>]) -> Release {
         outcome: ending.outcome,
         cause: ending.cause.to_owned(),
         reason: ending.reason,
+        is_given_up: ending.is_given_up,
         ladder: if climbs { shares::percents(ladder) } else { Vec::new() },
         revision: first(&[result("canary-create", "canary-revision"), param("canary-revision")]),
         baseline_revision: first(&[

@@ -42,6 +42,8 @@ pub struct Release {
     /// SHA-256 of the bento's archive
     pub bento_sha256: String,
     pub bento: String,
+    /// Its runs have ended, and no task of theirs has ended it
+    pub is_given_up: bool,
     /// In the order in which they began
     pub stages: Vec<Stage>,
     /// Names of its runs, in the order in which they began

@@ -122,16 +122,6 @@ fn a_release_is_gone_when_its_runs_are() {
 }
 
 #[test]
-fn a_release_is_not_over_while_its_canary_is_there_though_no_run_is_seen() {
-    let mut followed = Followed::new("iris", None);
-    followed.changes(&story(100));
-    let told = followed.changes(&known(vec![service(10)], vec![rolled_back()]));
-    assert!(names(&told).iter().all(|told| told != "v2 RolledBack"), "{told:?}");
-    let told = followed.changes(&known(vec![service(0)], vec![rolled_back()]));
-    assert_eq!(names(&told).last().unwrap(), "v2 RolledBack");
-}
-
-#[test]
 fn a_stage_whose_run_was_deleted_ends_with_the_release() {
     let mut followed = Followed::new("iris", None);
     followed.changes(&story(180));

@@ -154,6 +154,23 @@ fn a_promotion_whose_event_was_not_sent_is_taken_back() {
 }
 
 #[test]
+fn a_release_without_a_run_goes_on_while_its_canary_is_there_and_one_that_was_ended_does_not() {
+    let between_its_runs = only(&[release()]);
+    assert_eq!(between_its_runs.outcome, Outcome::RolledBack, "its runs say no more");
+    let goes_on = between_its_runs.with_its_canary();
+    assert_eq!((goes_on.outcome, goes_on.ended), (Outcome::Underway, None));
+    assert_eq!(goes_on.cause, "");
+    assert_eq!(goes_on.reason, "its canary is there: its next run, or the sweep, goes on with it");
+    for ended in [
+        vec![release(), promotion(vec![failed_gate(), rolled_back()])],
+        vec![release(), promoted()],
+    ] {
+        let ended = only(&ended);
+        assert_eq!(ended.clone().with_its_canary(), ended, "what is read of its canary is older");
+    }
+}
+
+#[test]
 fn a_canary_that_never_became_ready_is_taken_back() {
     let create = |reason: &str, error: &str| TaskRecord {
         reason: reason.into(),
