@@ -45,8 +45,25 @@ fn without_a_cluster_both_say_what_to_do() {
 
 #[test]
 fn what_is_no_duration_or_form_is_a_usage_error() {
-    for args in [&["watch", "--timeout=soon"][..], &["list", "--output=yaml"], &["watch", "a", "b"]]
-    {
+    for args in [&["watch", "--timeout=soon"][..], &["list", "--output=yaml"]] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn a_word_too_many_is_told_what_to_write_instead() {
+    let told = [&["watch", "iris", "v2"][..], &["list", "iris"]].map(|args| {
+        let refused = run(args);
+        assert_eq!(refused.status.code(), Some(2), "{args:?}");
+        text(&refused.stderr)
+    });
+    insta::assert_snapshot!(told.join("\n"), @r"
+    error: `watch` follows one service
+
+    hint: write `watch SERVICE`, with `--version VERSION` for the release of one version; `list` shows all services
+
+    error: `list` shows all services and takes no name
+
+    hint: write `list --namespace NAME` for those of a namespace, and `watch SERVICE` to follow one
+    ");
 }

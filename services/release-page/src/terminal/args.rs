@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bento_retrieve::request::Output;
 use clap::Args;
+use step::Usage;
 
 use crate::options::Options;
 
@@ -13,6 +14,9 @@ use crate::options::Options;
 pub struct WatchArgs {
     /// Service to watch; not needed where the namespace has one
     pub(crate) service: Option<String>,
+    /// Words that mean nothing here, which are told what to write instead
+    #[arg(hide = true)]
+    pub(crate) surplus: Vec<String>,
     /// Namespace of the service [default: the pod's own, or the kubeconfig's]
     #[arg(long, value_name = "NAME", env = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
@@ -32,6 +36,9 @@ pub struct WatchArgs {
 #[derive(Debug, Args)]
 #[command(after_help = LIST_HELP)]
 pub struct ListArgs {
+    /// The same as of `watch`
+    #[arg(hide = true)]
+    pub(crate) surplus: Vec<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -40,6 +47,11 @@ pub struct ListArgs {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) options: Options,
+}
+
+/// Refuses words that mean nothing, and repeats none of them.
+pub(crate) fn refuse_surplus(surplus: &[String], what: &str, hint: &str) -> Result<(), Usage> {
+    if surplus.is_empty() { Ok(()) } else { Err(Usage { what: what.into(), hint: hint.into() }) }
 }
 
 const WATCH_HELP: &str = "\

@@ -14,7 +14,7 @@ use crate::{
     options::Options,
     sources::{Sources, start},
     terminal::{
-        args::ListArgs,
+        args::{ListArgs, refuse_surplus},
         json::{decisions, release, split},
         row::{Row, rows},
         watch::unread,
@@ -27,7 +27,12 @@ const GATES: Duration = Duration::from_secs(8);
 
 /// Prints the services as they are now.
 pub async fn list(args: ListArgs, mut terminated: Terminated) -> Result<Outcome> {
-    let ListArgs { options, output, timeout } = args;
+    let ListArgs { surplus, options, output, timeout } = args;
+    refuse_surplus(
+        &surplus,
+        "`list` shows all services and takes no name",
+        "write `list --namespace NAME` for those of a namespace, and `watch SERVICE` to follow one",
+    )?;
     let has_namespaces = options.all_namespaces || options.namespaces.len() > 1;
     let mut sources = start(without_bentos(options)).await?;
     let picture = tokio::select! {

@@ -19,7 +19,7 @@ use crate::{
     options::Options,
     sources::{Sources, start},
     terminal::{
-        args::WatchArgs,
+        args::{WatchArgs, refuse_surplus},
         follow::{Event, Followed},
         json,
         show::{Shown, names},
@@ -38,7 +38,12 @@ const GONE: Duration = Duration::from_secs(10);
 
 /// Follows a release of a service, and tells how it ended.
 pub async fn watch(args: WatchArgs, mut terminated: Terminated) -> Result<Outcome> {
-    let WatchArgs { service, namespace, version, output, timeout: limit } = args;
+    let WatchArgs { service, surplus, namespace, version, output, timeout: limit } = args;
+    refuse_surplus(
+        &surplus,
+        "`watch` follows one service",
+        "write `watch SERVICE`, with `--version VERSION` for the release of one version; `list` shows all services",
+    )?;
     let sources = start(of_cluster(namespace.into_iter().collect())?).await?;
     let told = async {
         let first = first_picture(&mut sources.known.clone(), FIRST).await?;
