@@ -6,24 +6,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
+#[path = "../tests/service/process.rs"]
+mod process;
+
 use std::{
     fmt::Write as _,
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write},
     net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
     sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
+use process::{Server, command};
 use socket2::{Domain, Socket, Type};
 
 const SMALL: &str = r#"{"species": "setosa", "version": "v2", "probability": 0.98}"#;
 
 fn main() {
     let mut out = io::stdout().lock();
-    let server = Server::start();
+    let server = Measured::start();
     writeln!(out, "idle: {:.1} MiB", server.memory("VmRSS:")).unwrap();
 
     let predictions = format!(r#"{{"predictions": [{}2]}}"#, "0,1,".repeat(500));
@@ -58,7 +61,7 @@ fn main() {
     report(&mut out, &server, "500 senders, 0.9 MB", &waits, begun.elapsed());
 
     for at in 0..4_000 {
-        let mut sender = Connection::open(&server.events, at);
+        let mut sender = Connection::open(&server.server.events, at);
         sender.ask(&request(&format!("/models/s{at}/v1"), r#"{"a": [1, 2, 3]}"#));
     }
     let begun = Instant::now();
@@ -72,7 +75,7 @@ fn main() {
     .unwrap();
 }
 
-fn report(out: &mut impl Write, server: &Server, what: &str, waits: &[Duration], took: Duration) {
+fn report(out: &mut impl Write, server: &Measured, what: &str, waits: &[Duration], took: Duration) {
     let wait = |percent: usize| waits[(waits.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
     writeln!(
         out,
@@ -89,8 +92,14 @@ fn report(out: &mut impl Write, server: &Server, what: &str, waits: &[Duration],
 }
 
 /// How long each event's sender waited, in order. With a pause, a sender sends that often and no more.
-fn send(server: &Server, body: &str, senders: usize, each: u32, pause: Duration) -> Vec<Duration> {
-    let address = &server.events;
+fn send(
+    server: &Measured,
+    body: &str,
+    senders: usize,
+    each: u32,
+    pause: Duration,
+) -> Vec<Duration> {
+    let address = &server.server.events;
     let mut waits = thread::scope(|scope| {
         let all: Vec<_> = (0..senders)
             .map(|at| {
@@ -148,38 +157,21 @@ fn distinct(size: usize) -> String {
     text + "]"
 }
 
-struct Server {
-    process: Child,
-    events: String,
-    metrics: String,
+struct Measured {
+    server: Server,
     /// Events, and dropped ones, when it was last asked
     before: Mutex<(u64, u64)>,
 }
 
-impl Server {
+impl Measured {
     fn start() -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_answer-counter"))
-            .env_clear()
-            .env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072") // as its Deployment has it
-            .args(["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("serving metrics on ") {
-            line.clear();
-            log.read_line(&mut line).unwrap();
-        }
-        let addresses = line.trim_end().strip_prefix("serving metrics on ").unwrap();
-        let (metrics, events) = addresses.split_once(", and events on ").unwrap();
-        // Read on, or a full pipe would stop the server.
-        thread::spawn(move || io::copy(&mut log, &mut io::sink()));
-        Self { process, events: events.into(), metrics: metrics.into(), before: Mutex::default() }
+        let mut command = command();
+        command.env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072"); // as its Deployment has it
+        Self { server: Server::of(&mut command), before: Mutex::default() }
     }
 
     fn scrape(&self) -> String {
-        let mut stream = TcpStream::connect(&self.metrics).unwrap();
+        let mut stream = TcpStream::connect(&self.server.metrics).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -205,23 +197,17 @@ impl Server {
 
     /// A figure of the kernel's, in MiB
     fn memory(&self, name: &str) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.server.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
     /// Of the processors, at 100 ticks a second
     fn processor_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.server.process.id())).unwrap();
         let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         [11, 12].iter().map(|at: &usize| fields[*at].parse::<f64>().unwrap() / 100.0).sum()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

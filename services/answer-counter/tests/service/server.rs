@@ -1,27 +1,15 @@
-//! A server that runs, and what is asked of it.
+//! What is asked of a server that runs.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
+pub(crate) use crate::process::{Server, command};
+
 pub(crate) const RESPONSE: &str = "org.kubeflow.serving.inference.response";
-
-pub(crate) struct Server {
-    pub(crate) process: Child,
-    log: BufReader<ChildStderr>,
-    pub(crate) events: String,
-    pub(crate) metrics: String,
-}
-
-pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_answer-counter"));
-    command.env_clear();
-    command
-}
 
 impl Server {
     pub(crate) fn start() -> Self {
@@ -29,21 +17,7 @@ impl Server {
     }
 
     pub(crate) fn with(args: &[&str]) -> Self {
-        let mut process = command()
-            .args(["--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"])
-            .args(args)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("serving metrics on ") {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it does not serve");
-        }
-        let addresses = line.trim_end().strip_prefix("serving metrics on ").unwrap();
-        let (metrics, events) = addresses.split_once(", and events on ").unwrap();
-        Self { process, log, events: events.into(), metrics: metrics.into() }
+        Self::of(command().args(args))
     }
 
     /// A connection to it
@@ -98,13 +72,6 @@ impl Server {
         let mut log = String::new();
         self.log.read_to_string(&mut log).unwrap();
         (self.process.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
