@@ -14,7 +14,7 @@ use http_body_util::{Either, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{ALLOW, CONTENT_TYPE, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -146,7 +146,8 @@ impl Server {
                 response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
-            (_, "/healthz" | "/metrics") => text(StatusCode::METHOD_NOT_ALLOWED, "only GET"),
+            (_, "/healthz") => only("GET, HEAD"),
+            (_, "/metrics") => only("GET"),
             _ => text(StatusCode::NOT_FOUND, "only /metrics and /healthz"),
         }
     }
@@ -156,18 +157,22 @@ impl Server {
         if path == "/healthz" {
             return match *request.method() {
                 Method::GET | Method::HEAD => text(StatusCode::OK, "ok"),
-                _ => text(StatusCode::METHOD_NOT_ALLOWED, "only GET"),
+                _ => only("GET, HEAD"),
             };
         }
         let Some(place) = place(path) else {
             return text(StatusCode::NOT_FOUND, "only /NAMESPACE/SERVICE/VERSION and /healthz");
         };
-        if request.method() != Method::POST {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only POST");
-        }
+        let is_event = request.method() == Method::POST;
+        // Before the method: `canary-create` asks by GET whether a service is counted, before it sends answers here.
         if self.config.of(&place.namespace, &place.service).is_none() {
-            self.troubles().add(Trouble::Refused, 1);
+            if is_event {
+                self.troubles().add(Trouble::Refused, 1);
+            }
             return text(StatusCode::NOT_FOUND, "a service that the config does not name");
+        }
+        if !is_event {
+            return only("POST");
         }
         let sort = sort(request.headers());
         let body = request.into_body();
@@ -211,6 +216,12 @@ fn taken() -> Answer {
 
 fn late() -> Answer {
     text(StatusCode::REQUEST_TIMEOUT, "the request takes too long")
+}
+
+fn only(methods: &'static str) -> Answer {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "not by this method");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 fn text(status: StatusCode, body: &'static str) -> Answer {

@@ -1,6 +1,6 @@
 //! What is taken, ignored and refused.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use crate::server::{RESPONSE, Server, ask, event, status};
 
@@ -46,7 +46,16 @@ fn a_wrong_path_method_or_request_is_told_so() {
     let server = Server::start();
     assert_eq!(server.ask("GET /healthz", b""), (200, "ok\n".into()));
     assert_eq!(server.ask("POST /healthz", b"").0, 405);
-    assert_eq!(server.ask("GET /models/iris/v1", b"").0, 405);
+    for (path, method, allowed) in
+        [("/models/iris/v1", "GET", "POST"), ("/healthz", "POST", "GET, HEAD")]
+    {
+        let mut stream = server.connect();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut head = String::new();
+        stream.read_to_string(&mut head).unwrap();
+        assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
+        assert!(head.contains(&format!("\r\nallow: {allowed}\r\n")), "{head}");
+    }
     assert_eq!(server.ask("POST /models/iris/v1", b"{}").0, 400, "no event");
     for path in ["/", "/models/iris", "/models/iris/v1/", "/models/IRIS/v1", "/metrics"] {
         assert_eq!(server.send(path, b"{}"), 404, "{path}");

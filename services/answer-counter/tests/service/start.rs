@@ -65,4 +65,9 @@ fn services_that_the_config_does_not_name_may_be_refused() {
     assert_eq!(server.send("/models/iris/v1", br#"{"a": 1}"#), 202);
     assert_eq!(server.send("/models/fraud/v1", br#"{"a": 1}"#), 404);
     assert_eq!(server.samples_after(1, "kanaria_answers_total").len(), 1);
+    // Whoever sets a logger can ask before, and is no event.
+    for method in ["GET", "HEAD", "PUT"] {
+        assert_eq!(server.ask(&format!("{method} /models/iris/v2"), b"").0, 405, "{method}");
+        assert_eq!(server.ask(&format!("{method} /models/fraud/v2"), b"").0, 404, "{method}");
+    }
 }
