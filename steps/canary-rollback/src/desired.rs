@@ -95,22 +95,25 @@ impl Desired {
     }
 
     /// Fields of the container that the canary changed, as they were: noted when it began, or else as
-    /// its revision and the baseline's show them
+    /// its revision and the baseline's show them. The note is about the baseline that it began beside; another one,
+    /// given by hand, has its own for as long as both revisions are there.
     pub(crate) fn fields_before(&self, observed: &Observed) -> Fields {
-        let mark = &observed.mark;
-        if self.is_marked(mark) {
+        let (mark, baseline) = (&observed.mark, self.baseline(observed));
+        let is_another = mark.baseline_revision != baseline
+            && observed.revisions.contains_key(baseline)
+            && observed.is_latest_of_spec();
+        if self.is_marked(mark) && !is_another {
             mark.before.clone()
         } else {
-            observed.fields_lost(self.baseline(observed))
+            observed.fields_lost(baseline)
         }
     }
 
     /// The service's logger without the canary: one of ours names the baseline again, or goes, as it was before;
     /// what its owner has made of it meanwhile stays
     pub(crate) fn logger_before(&self, observed: &Observed) -> Value {
-        let mark = &observed.mark;
-        let noted = mark.logger.as_ref().filter(|_| self.is_marked(mark));
-        observed.logger_without_canary(noted, self.baseline(observed))
+        let canary = self.canary_image.as_deref().unwrap_or_default();
+        observed.logger_without_canary(canary, self.baseline(observed))
     }
 
     /// How the canary has changed it

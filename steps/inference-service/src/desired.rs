@@ -50,14 +50,10 @@ impl Observed {
 
     /// The same of the predictor's logger
     pub fn logger_before(&self) -> Value {
-        let image = self.image().unwrap_or_default();
-        let mark = &self.mark;
         if self.is_latest_of_spec() && self.latest() == self.rolled_out() {
             return self.logger();
         }
-        let is_noted = mark.is_of(image) || same_image(&mark.replaced, image);
-        let noted = mark.logger.as_ref().filter(|_| is_noted);
-        self.logger_without_canary(noted, self.rolled_out())
+        self.logger_without_canary(self.image().unwrap_or_default(), self.rolled_out())
     }
 
     /// Fields of a baseline in which the revision of the spec differs, for want of a note of them.

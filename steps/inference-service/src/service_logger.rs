@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
+    image::same_image,
     logger::{LoggerChange, logger_to, version_in},
     observed::Observed,
 };
@@ -53,23 +54,40 @@ impl Observed {
         !logger.is_null() && self.counted_version(logger).is_none()
     }
 
-    /// The logger that the service had without the canary in its spec: as its release has noted it, or else as
-    /// the baseline's revision shows it. What somebody else has made of the logger meanwhile stays.
-    pub fn logger_without_canary(&self, noted: Option<&LoggerChange>, baseline: &str) -> Value {
-        let now = self.logger();
-        let is_taken_away = now.is_null() && noted.is_none_or(|change| !change.to.is_null());
+    /// The logger that the service had without this canary, which is in its spec, and has with this baseline: as the
+    /// canary's release has noted it, or else as the baseline's revision shows it. What somebody else has made of
+    /// the logger meanwhile stays.
+    pub fn logger_without_canary(&self, canary: &str, baseline: &str) -> Value {
+        let (now, noted) = (self.logger(), self.noted_logger(canary));
+        let is_taken_away =
+            now.is_null() && noted.as_ref().is_none_or(|change| !change.to.is_null());
         if is_taken_away || self.is_owners(&now) {
             return now;
         }
-        // Where nobody knows it, none: the version that the url names gives no answers any more.
-        let before = noted.map_or_else(
-            || self.logger_of(baseline).unwrap_or_default(),
-            |change| change.from.clone(),
-        );
+        let from = noted.map(|change| change.from);
+        let of_baseline = self.logger_of(baseline);
+        // The note is about the baseline that it began beside. Where nobody knows it, none: the version that the
+        // url names gives no answers any more.
+        let is_noted = self.mark.baseline_revision == baseline;
+        let before = if is_noted { from.or(of_baseline) } else { of_baseline.or(from) };
+        let before = before.unwrap_or_default();
         match before["url"].as_str().filter(|_| !now.is_null() && !self.is_owners(&before)) {
             Some(url) => logger_to(url, &now),
             None => before,
         }
+    }
+
+    /// How this canary, which is in the spec, has changed the logger. Once a release has noted that it takes the
+    /// canary's place, the note tells from what, and the spec to what.
+    fn noted_logger(&self, canary: &str) -> Option<LoggerChange> {
+        let (mark, now) = (&self.mark, self.logger());
+        if mark.is_of(canary) {
+            let unchanged = || LoggerChange { from: now.clone(), to: now };
+            return Some(mark.logger.clone().unwrap_or_else(unchanged));
+        }
+        let from =
+            mark.logger.as_ref().filter(|_| same_image(&mark.replaced, canary))?.from.clone();
+        Some(LoggerChange { from, to: now })
     }
 }
 
@@ -78,9 +96,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::logger::answers_url;
+    use crate::{logger::answers_url, owner_lease::Mark};
 
-    /// A service with this logger, and a baseline `b` with these annotations.
+    /// A service with this logger, and a revision `b` with these annotations.
     fn observed(logger: &Value, annotations: &Value) -> Observed {
         let service =
             json!({"metadata": {"name": "iris"}, "spec": {"predictor": {"logger": logger}}});
@@ -121,6 +139,11 @@ mod tests {
             logger
         };
         let (more_v1, more_v2) = (with_more(&v1), with_more(&v2));
+        let canary = |observed: Observed, noted: Option<LoggerChange>, baseline: &str| {
+            let mark = Mark::default().begin("c", baseline, "").from_logger(noted.clone());
+            let mark = if noted.is_some() { mark } else { Mark::default() };
+            Observed { mark, ..observed }
+        };
         for (now, noted, annotations, wanted) in [
             (&v2, change(&v1, &v2), &json!({}), &v1),
             (&v2, change(&none, &v2), &of_v1, &none), // the note knows better
@@ -135,12 +158,32 @@ mod tests {
             (&owners, change(&v1, &v2), &of_v1, &owners),
             (&owners, None, &of_v1, &owners),
         ] {
-            let observed = observed(now, annotations);
-            let found = observed.logger_without_canary(noted.as_ref(), "b");
-            assert_eq!(&found, wanted, "{now} {noted:?} {annotations}");
-            let gone = observed.logger_without_canary(noted.as_ref(), "gone");
+            let of = |baseline| {
+                let observed = canary(observed(now, annotations), noted.clone(), baseline);
+                observed.logger_without_canary("c", baseline)
+            };
+            assert_eq!(&of("b"), wanted, "{now} {noted:?} {annotations}");
+            let gone = of("gone");
             let is_known = noted.is_some() || now.is_null() || now == &owners;
             assert_eq!(&gone, if is_known { wanted } else { &none }, "{now} {noted:?}");
+        }
+    }
+
+    #[test]
+    fn another_baseline_than_the_noted_one_has_the_logger_of_its_own_revision() {
+        let (none, v0, v1, v2) = (Value::Null, ours("v0"), ours("v1"), ours("v2"));
+        let of_v0 = json!({LOGGER: "true", URL: v0["url"], MODE: "response"});
+        for (now, annotations, baseline, wanted) in [
+            (&v2, &of_v0, "b", &v0),
+            (&v2, &json!({}), "b", &none),
+            (&none, &of_v0, "b", &v0), // the canary has taken it away
+            (&v2, &of_v0, "gone", &v1),
+        ] {
+            let noted = LoggerChange { from: v1.clone(), to: now.clone() };
+            let mark = Mark::default().begin("c", "noted", "").from_logger(Some(noted));
+            let observed = Observed { mark, ..observed(now, annotations) };
+            let found = observed.logger_without_canary("c", baseline);
+            assert_eq!(&found, wanted, "{now} {annotations} {baseline}");
         }
     }
 }

@@ -159,6 +159,28 @@ async fn a_counter_that_does_not_answer_gets_no_logger_but_one_that_is_there_mov
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_canary_begins_from_the_logger_that_the_one_it_replaces_took_away() {
+    for (number, applied) in (0..6).flat_map(|number| [(number, false), (number, true)]) {
+        let simulator = counted().await;
+        released_by(&simulator, of_version(C, "v2", Answers::default())).await;
+        assert_eq!(simulator.logger(), Value::Null);
+        let desired = || Desired {
+            when_busy: WhenBusy::Replace,
+            ..of_version(D, "v3", counting(AnswersOf::New))
+        };
+        simulator.kill_at_write(number, applied);
+        Box::pin(simulator.until_killed(released_by(&simulator, desired()))).await;
+        assert_eq!(answers_of(&simulator, desired()).await, "compared", "{number} {applied}");
+        assert_eq!(simulator.logger(), logger("v3"), "{number} {applied}");
+        let observed = Service::new(simulator.client(), None, "iris").observe().await.unwrap();
+        let noted = LoggerChange { from: logger("v1"), to: logger("v3") };
+        assert_eq!(observed.mark.logger, Some(noted), "{number} {applied}");
+        roll_back(&simulator).await;
+        assert_eq!(simulator.logger(), logger("v1"), "{number} {applied}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_the_version_before_sends_its_answers_elsewhere_they_are_not_compared() {
     let simulator = counted().await;
     let url = AnswerCounter::read("http://answer-counter.moved:8080").unwrap();
@@ -273,8 +295,7 @@ async fn roll_back(simulator: &Simulator) {
         return;
     }
     let image = observed.image().unwrap_or_default().to_owned();
-    let noted = observed.mark.logger.as_ref().filter(|_| observed.mark.is_of(&image));
-    let logger = observed.logger_without_canary(noted, observed.rolled_out());
+    let logger = observed.logger_without_canary(&image, observed.rolled_out());
     let spec = DesiredSpec { logger: Some(logger), ..DesiredSpec::image(baseline) };
     let restore = GuardedPatch::restore_at_zero(&observed, &spec);
     let rejected = observed.mark.reject(&image, observed.latest());

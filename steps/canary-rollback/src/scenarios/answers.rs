@@ -18,6 +18,12 @@ fn owners() -> Value {
 fn with_loggers(state: &str, baseline: &Value, canary: &Value) -> Simulator {
     let simulator = Simulator::new();
     simulator.serve(A);
+    go_on(&simulator, state, baseline, canary);
+    simulator
+}
+
+/// B and then the canary C on a service that is there.
+fn go_on(simulator: &Simulator, state: &str, baseline: &Value, canary: &Value) {
     simulator.edit(|service| service["spec"]["predictor"]["logger"] = baseline.clone());
     simulator.serve(B);
     if state == "never ready" {
@@ -30,14 +36,20 @@ fn with_loggers(state: &str, baseline: &Value, canary: &Value) -> Simulator {
         predictor["canaryTrafficPercent"] = if state == "at zero" { 0 } else { 10 }.into();
     });
     simulator.settle();
-    come_to(&simulator, state);
-    simulator
+    come_to(simulator, state);
 }
 
 /// What canary-create notes of it
 async fn note(simulator: &Simulator, from: &Value, to: &Value) {
     let change = (from != to).then(|| LoggerChange { from: from.clone(), to: to.clone() });
-    mark(simulator, |mark| began(mark).from_logger(change.clone())).await;
+    let observed = Service::new(simulator.client(), None, "iris").observe().await.unwrap();
+    let baseline = observed.revisions.keys().rfind(|one| observed.runs_image(one, B)).unwrap();
+    let begun = |mark: &Mark| {
+        let mut mark = began(mark).from_logger(change.clone());
+        mark.baseline_revision.clone_from(baseline);
+        mark
+    };
+    mark(simulator, begun).await;
 }
 
 fn assert_logger(simulator: &Simulator, wanted: &Value, case: &str) {
@@ -119,6 +131,45 @@ async fn a_logger_that_the_release_took_away_comes_back_where_that_was_noted() {
     note(&simulator, &ours("v1"), &Value::Null).await;
     run(&simulator, by_image(C)).await.unwrap();
     assert_logger(&simulator, &ours("v1"), "noted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_canary_took_away_comes_back_also_when_the_next_one_has_noted_that_it_takes_its_place()
+ {
+    let simulator = with_loggers("live", &ours("v1"), &Value::Null);
+    let noted = LoggerChange { from: ours("v1"), to: ours("v3") };
+    let next = |mark: &Mark| mark.begin(D, "iris-predictor-00002", B).replacing(C);
+    mark(&simulator, |mark| next(mark).from_logger(Some(noted.clone()))).await;
+    run(&simulator, by_image(C)).await.unwrap();
+    assert_logger(&simulator, &ours("v1"), "replaced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_baseline_that_is_given_comes_back_with_its_own_url() {
+    let none = Value::Null;
+    for (of_a, of_b, of_c) in [
+        (ours("v0"), ours("v1"), ours("v2")),
+        (ours("v0"), ours("v1"), none.clone()),
+        (ours("v0"), none.clone(), ours("v2")),
+        (ours("v0"), none.clone(), none.clone()),
+        (none.clone(), ours("v1"), ours("v2")),
+    ] {
+        for state in STATES {
+            let simulator = Simulator::new();
+            simulator.serve(A);
+            simulator.set_logger(&of_a);
+            let baseline = simulator.revisions().last().unwrap().clone();
+            go_on(&simulator, state, &of_b, &of_c);
+            note(&simulator, &of_b, &of_c).await;
+            let desired = Desired { baseline_revision: Some(baseline), ..by_image(C) };
+            let ended = run(&simulator, desired).await.unwrap();
+            assert_eq!(ended, RollbackOutcome::RolledBack { image: A.into() });
+            let case = format!("{state}, {of_a} {of_b} {of_c}");
+            assert_on(&simulator, A, &case);
+            assert_eq!(simulator.logger(), of_a, "{case}");
+            assert_eq!(simulator.sinks(), [(A.to_owned(), of_a["url"].clone())].into(), "{case}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,23 @@ async fn what_the_canary_brought_goes_with_it_and_the_container_is_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_baseline_that_is_given_comes_back_with_its_own_fields() {
+    for state in STATES {
+        let (baseline, canary) = brought().remove(2);
+        let simulator = simulator_with(state, &baseline, &canary);
+        let before: Fields = serde_json::from_value(baseline).unwrap();
+        mark(&simulator, |mark| began(mark).from_fields(before.clone())).await;
+        let first = Some("iris-predictor-00001".to_owned());
+        let desired = Desired { baseline_revision: first, ..by_image(C) };
+        let ended = run(&simulator, desired).await.unwrap();
+        assert_eq!(ended, RollbackOutcome::RolledBack { image: A.into() }, "{state}");
+        let wanted = json!({"name": "kserve-container", "image": A});
+        assert_eq!(simulator.container(), wanted, "{state}");
+        assert_eq!(simulator.serving(), wanted, "{state}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_note_and_without_the_old_revision_the_image_alone_goes_back() {
     let (baseline, canary) = brought().remove(1);
     let simulator = simulator_with("live", &baseline, &canary);
