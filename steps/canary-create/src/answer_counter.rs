@@ -1,10 +1,10 @@
-//! The answer-counter: where it is, whether it is there, and which services may send to it.
+//! The answer-counter: where it is, whether it takes a service's answers, and which services may send to it.
 
 use std::{fs, future::Future, net::IpAddr, time::Duration};
 
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::{Client, StatusCode, Url, redirect::Policy};
 use step::{Proxies, innermost};
 
 const TRIES: u32 = 3;
@@ -18,15 +18,26 @@ pub(crate) struct Answers {
     pub(crate) of: AnswersOf,
     /// A shift of the answers is meant
     pub(crate) shift_is_expected: bool,
-    /// It was asked, and did not answer
-    pub(crate) counter_is_silent: bool,
+    pub(crate) reply: Reply,
+}
+
+/// What the counter says when it is asked about a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// That it takes the answers; also before it was asked
+    #[default]
+    Takes,
+    /// That its config does not count the service
+    Refuses,
+    /// Nothing
+    Silent,
 }
 
 impl Answers {
-    /// Asks the counter whether it is there.
-    pub(crate) async fn ask(&mut self) {
+    /// Asks the counter whether it takes what is sent to this url.
+    pub(crate) async fn ask(&mut self, url: &str) {
         if let Some(counter) = &self.counter {
-            self.counter_is_silent = !counter.is_there().await;
+            self.reply = counter.ask(url).await;
         }
     }
 }
@@ -34,7 +45,8 @@ impl Answers {
 /// Which services get a logger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AnswersOf {
-    /// First releases, and services that have a logger of ours already
+    /// First releases, and services that have such a logger already or lack it only because the counter
+    /// did not take their answers
     #[default]
     New,
     /// Also services that exist without one: their pods get another container
@@ -88,39 +100,55 @@ impl AnswerCounter {
         }
     }
 
-    /// Whether it is there. Answers that nobody takes would heap up in the model's own pod.
-    async fn is_there(&self) -> bool {
-        let asked = || async { self.ask().await };
-        is_answered(asked, &self.host).await
+    /// Whether it is there and takes what is sent to this url. Answers that nobody takes would heap up in the model's
+    /// own pod, and a gate would wait for what is refused.
+    async fn ask(&self, url: &str) -> Reply {
+        let host = &self.host;
+        let reply = replied(|| self.ask_once(url), host).await;
+        if reply == Reply::Refuses {
+            let hint = "name it in `services` of the ConfigMap `answer-counter`, or let its `others` be `count`";
+            tracing::warn!(hint, "the answer-counter at {host} does not count this service");
+        }
+        reply
     }
 
-    async fn ask(&self) -> Result<()> {
+    async fn ask_once(&self, url: &str) -> Result<Reply> {
+        let health = self.get("/healthz").await?;
+        if !health.is_success() {
+            return Err(anyhow!("it answered {health}"));
+        }
+        // It takes no GET there; but where nothing is counted, there is nothing. Another counter may say what it likes.
+        let path = url.strip_prefix(&self.base).unwrap_or_default();
+        let is_refused = self.get(path).await? == StatusCode::NOT_FOUND;
+        Ok(if is_refused { Reply::Refuses } else { Reply::Takes })
+    }
+
+    async fn get(&self, path: &str) -> Result<StatusCode> {
         // One provider for the process; a second call finds it there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // NO_PROXY has the cluster's domain without the dot that ends it.
-        let url = format!("{}/healthz", self.base.replace(".:", ":").trim_end_matches('.'));
+        let url = format!("{}{path}", self.base.replace(".:", ":").trim_end_matches('.'));
         let builder = Client::builder().redirect(Policy::none()).timeout(ANSWERS_WITHIN);
         let builder = match Proxies::from_env().to(&url) {
             Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.secret_url())?),
             None => builder.no_proxy(),
         };
         let answer = builder.build()?.get(&url).send().await;
-        let status = answer.map_err(|error| anyhow!(innermost(&error)))?.status();
-        if status.is_success() { Ok(()) } else { Err(anyhow!("it answered {status}")) }
+        Ok(answer.map_err(|error| anyhow!(innermost(&error)))?.status())
     }
 }
 
-async fn is_answered<T: Future<Output = Result<()>>>(ask: impl Fn() -> T, host: &str) -> bool {
+async fn replied<T: Future<Output = Result<Reply>>>(ask: impl Fn() -> T, host: &str) -> Reply {
     for again in 1..=TRIES {
         match ask().await {
-            Ok(()) => return true,
+            Ok(reply) => return reply,
             Err(error) => tracing::warn!("the answer-counter at {host} did not answer: {error}"),
         }
         if again < TRIES {
             tokio::time::sleep(PAUSE).await;
         }
     }
-    false
+    Reply::Silent
 }
 
 /// The domain of the cluster that a pod is in, by the names among which its resolver looks.
@@ -136,6 +164,11 @@ const ADDRESS: &str = "write it as http://HOST:PORT, without TLS and without a p
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -193,15 +226,55 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_asked_three_times_before_it_counts_as_away() {
-        for (answers_at, is_there, asked) in [(1, true, 1), (3, true, 3), (4, false, 3)] {
+        for (answers_at, reply, asked) in
+            [(1, Reply::Refuses, 1), (3, Reply::Takes, 3), (4, Reply::Silent, 3)]
+        {
             let tries = Cell::new(0);
             let ask = || {
                 tries.set(tries.get() + 1);
                 let is_answered = tries.get() >= answers_at;
-                async move { if is_answered { Ok(()) } else { Err(anyhow!("connection refused")) } }
+                async move { if is_answered { Ok(reply) } else { Err(anyhow!("connection refused")) } }
             };
-            assert_eq!(is_answered(ask, "answer-counter.canary:8080").await, is_there);
+            assert_eq!(replied(ask, "answer-counter.canary:8080").await, reply);
             assert_eq!(tries.get(), asked);
+        }
+    }
+
+    /// A counter that is there, and answers so at the path of a service.
+    async fn counter_that_answers(head: &'static str) -> AnswerCounter {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).await.unwrap();
+                let head = match request[..length].strip_prefix(b"GET ").unwrap() {
+                    path if path.starts_with(b"/healthz ") => "200 OK",
+                    path if path.starts_with(b"/models/iris/v%2F2 ") => head,
+                    path => panic!("{}", String::from_utf8_lossy(path)),
+                };
+                let answer = format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        AnswerCounter::of(&AnswerCounter::read(&url).unwrap(), "canary", None)
+    }
+
+    #[tokio::test]
+    async fn only_a_clear_404_at_the_path_of_the_service_is_a_no() {
+        for (head, reply) in [
+            ("404 Not Found", Reply::Refuses),
+            ("405 Method Not Allowed\r\nallow: POST", Reply::Takes),
+            ("302 Found\r\nlocation: http://127.0.0.1:9/404", Reply::Takes),
+            ("200 OK", Reply::Takes),
+            ("400 Bad Request", Reply::Takes),
+            ("401 Unauthorized", Reply::Takes),
+            ("502 Bad Gateway", Reply::Takes),
+        ] {
+            let counter = counter_that_answers(head).await;
+            let url = format!("{}/models/iris/v%2F2", counter.base);
+            assert_eq!(counter.ask(&url).await, reply, "{head}");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use step::text::short;
 
 use crate::{
-    answer_counter::{AnswerCounter, AnswersOf},
+    answer_counter::{AnswerCounter, AnswersOf, Reply},
     desired::Desired,
 };
 
@@ -20,27 +20,42 @@ impl Desired {
         if observed.is_owners(before) {
             return before.clone();
         }
-        let Some(url) = self.sink(observed) else { return Value::Null };
-        let may_be_added = self.may_add_logger(observed) && !self.answers.counter_is_silent;
-        // One that is there moves on also while nobody answers: what it sent would count for the version before.
-        if before.is_null() && !may_be_added { Value::Null } else { logger_to(&url, before) }
+        match (self.sink(observed, before), self.answers.reply) {
+            (None, _) | (_, Reply::Refuses) => Value::Null,
+            (_, Reply::Silent) if before.is_null() => Value::Null,
+            // One that is there moves on also while nobody answers: what it sent would count for the version before.
+            (Some(url), Reply::Takes | Reply::Silent) => logger_to(&url, before),
+        }
+    }
+
+    /// Where the answers of a service that had this logger without the canary are to be sent, if they are
+    pub(crate) fn sink(&self, observed: &Observed, before: &Value) -> Option<String> {
+        self.url(observed).filter(|_| self.is_to_be_counted(observed, before))
+    }
+
+    /// Whether a service that had this logger is to be counted and has none with the new version, as the counter does
+    /// not take its answers or the version has no name
+    pub(crate) fn is_logger_pending(&self, observed: &Observed, before: &Value) -> bool {
+        self.is_to_be_counted(observed, before) && self.logger(observed, before).is_null()
+    }
+
+    fn is_to_be_counted(&self, observed: &Observed, before: &Value) -> bool {
+        let is_chosen = if before.is_null() {
+            self.may_add_logger(observed)
+        } else {
+            !observed.is_owners(before)
+        };
+        self.answers.counter.is_some() && is_chosen
     }
 
     /// Whether the service may get a logger that it did not have
     fn may_add_logger(&self, observed: &Observed) -> bool {
-        let is_first = observed.service.is_none() || observed.rolled_out().is_empty();
-        is_first || self.answers.of == AnswersOf::All
+        let serving = observed.rolled_out();
+        let is_first = observed.service.is_none() || serving.is_empty();
+        is_first || observed.is_logger_pending(serving) || self.answers.of == AnswersOf::All
     }
 
-    /// Whether there is anything to ask the counter for
-    pub(crate) fn counts_answers(&self, observed: &Observed) -> bool {
-        let before = observed.logger_before();
-        let is_ours = !before.is_null() && !observed.is_owners(&before);
-        let would_be_added = before.is_null() && self.may_add_logger(observed);
-        self.sink(observed).is_some() && (is_ours || would_be_added)
-    }
-
-    fn sink(&self, observed: &Observed) -> Option<String> {
+    fn url(&self, observed: &Observed) -> Option<String> {
         let AnswerCounter { base, .. } = self.answers.counter.as_ref()?;
         answers_url(base, &observed.namespace, &observed.name, &self.release.version)
     }
@@ -52,10 +67,9 @@ impl Desired {
         let state = if self.answers.shift_is_expected { "observed" } else { "compared" };
         let why = match outcome {
             "canary" => self.not_compared(observed, counter),
-            _ if self.answers.counter_is_silent => Some(silent(counter)),
-            _ => {
+            _ => self.not_taken(counter).or_else(|| {
                 Some("nothing serves beside it, so there is nothing to compare answers with".into())
-            }
+            }),
         };
         why.map_or(state.to_owned(), |why| short(&why, LONGEST))
     }
@@ -68,12 +82,17 @@ impl Desired {
             return Some("the service has a logger of its own, so answers are not compared".into());
         }
         let Some(named) = observed.counted_version(&logger) else {
-            return Some(if self.sink(observed).is_none() {
-                "the release has no version to count by, so answers are not compared".into()
-            } else if self.answers.counter_is_silent {
-                silent(counter)
-            } else {
-                "the service has no logger, which only `answers-of` `all` would add, so answers are not compared".into()
+            if self.url(observed).is_none() {
+                return Some(
+                    "the release has no version to count by, so answers are not compared".into(),
+                );
+            }
+            let at_its_release = || {
+                let is_pending = observed.is_logger_pending(observed.latest());
+                is_pending.then(|| "the answer-counter did not take the answers when the version was released, so they are not compared".into())
+            };
+            return self.not_taken(counter).or_else(at_its_release).or_else(|| {
+                Some("the service has no logger, which only `answers-of` `all` would add, so answers are not compared".into())
             });
         };
         if named != *version {
@@ -88,7 +107,7 @@ impl Desired {
             Some(other) if other == *version => Some(format!(
                 "the version before is {version}, too: answers of one version are not told apart, so not compared"
             )),
-            Some(_) if self.answers.counter_is_silent => Some(silent(counter)),
+            Some(_) if self.answers.reply != Reply::Takes => self.not_taken(counter),
             Some(_) if host(&before) != host(&logger) => Some(
                 "the version before sends its answers elsewhere, so they are compared from the next release on".into(),
             ),
@@ -98,13 +117,19 @@ impl Desired {
             Some(_) => None,
         }
     }
+
+    /// Why the counter takes no answers, if it does not
+    fn not_taken(&self, AnswerCounter { host, .. }: &AnswerCounter) -> Option<String> {
+        let why = match self.answers.reply {
+            Reply::Takes => return None,
+            Reply::Refuses => "does not count this service",
+            Reply::Silent => "did not answer",
+        };
+        Some(format!("the answer-counter at {host} {why}, so answers are not compared"))
+    }
 }
 
 /// Of the counter that a logger sends to
 fn host(logger: &Value) -> Option<&str> {
     logger["url"].as_str()?.split('/').nth(2)
-}
-
-fn silent(AnswerCounter { host, .. }: &AnswerCounter) -> String {
-    format!("the answer-counter at {host} did not answer, so answers are not compared")
 }

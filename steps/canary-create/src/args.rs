@@ -66,11 +66,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     pub(crate) bento_sha256: Option<String>,
     /// Address of the answer-counter, without a path; a name without a dot is a Service beside this run.
-    /// The service's logger then sends answers there, with the version in its url
+    /// The service's logger then sends answers there, with the version in its url. Without it, such a logger
+    /// goes with the next image
     #[arg(long, value_name = "URL", value_parser = AnswerCounter::read)]
     pub(crate) answers: Option<Url>,
-    /// Services that get a logger: new ones and those that have such a logger already, or all. One of
-    /// its owner's stays
+    /// Services that get a logger. One of its owner's stays
     #[arg(long, value_enum, default_value_t)]
     pub(crate) answers_of: AnswersOf,
     /// The new version is meant to answer in another way, so that a shift is reported and not judged

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use inference_service::{
-    DesiredSpec, Fields, LoggerChange, Observed, PROGRESS_DEADLINE, Release, same_image,
+    DesiredSpec, Fields, LOGGER_PENDING, LoggerChange, Observed, PROGRESS_DEADLINE, Release,
+    same_image,
 };
 use serde_json::Value;
 
@@ -68,12 +69,15 @@ impl Desired {
             Some(_) => self.brings.onto(&observed.fields_before()),
             None => self.brings.clone(),
         };
-        let mut annotations = observed.deadline_like(observed.rolled_out());
+        let mut annotations = observed.annotations_like(observed.rolled_out());
         if let Some(time) = self.start_timeout {
             annotations.insert(PROGRESS_DEADLINE.into(), Some(format!("{}s", time.as_secs())));
         }
         let pull_secret = self.pull_secret.clone();
-        let logger = Some(self.logger(observed, &observed.logger_before()));
+        let before = observed.logger_before();
+        let is_pending = self.is_logger_pending(observed, &before);
+        annotations.insert(LOGGER_PENDING.into(), is_pending.then(|| "true".into()));
+        let logger = Some(self.logger(observed, &before));
         DesiredSpec { image: self.image.clone(), fields, annotations, pull_secret, logger }
     }
 

@@ -33,7 +33,7 @@ use step::{Outcome, Usage};
 use tokio::time::Instant;
 
 use crate::{
-    answer_counter::{AnswerCounter, Answers},
+    answer_counter::{AnswerCounter, Answers, Reply},
     args::Args,
     desired::{Desired, WhenBusy},
     plan::{Attempt, Released, next},
@@ -69,7 +69,7 @@ async fn create(args: Args) -> Result<Outcome> {
             counter: None,
             of: args.answers_of,
             shift_is_expected: args.expect_answer_shift,
-            counter_is_silent: false,
+            reply: Reply::default(),
         },
         when_busy: args.when_busy,
         is_first: false,
@@ -114,9 +114,13 @@ async fn release(
             let known = |observed: &Observed| Ok(Action::Done(observed.progress_deadline()));
             service.reconcile(SETTLES_WITHIN, known).await?.unwrap_or(KNATIVE_WAITS)
         };
-        let counts = |observed: &Observed| Ok(Action::Done(desired.counts_answers(observed)));
-        if desired.answers.counter.is_some() && service.reconcile(SETTLES_WITHIN, counts).await? {
-            desired.answers.ask().await;
+        if desired.answers.counter.is_some() {
+            let sink = |observed: &Observed| {
+                Ok(Action::Done(desired.sink(observed, &observed.logger_before())))
+            };
+            if let Some(url) = service.reconcile(SETTLES_WITHIN, sink).await? {
+                desired.answers.ask(&url).await;
+            }
         }
         let end = service
             .reconcile(start_timeout + SETTLES_WITHIN, |observed| {

@@ -71,7 +71,8 @@ fn take_back(desired: &Desired, observed: &Observed) -> Result<Action<RollbackOu
         let why = format!("the image of its baseline `{baseline}` is not known any more");
         bail!(refusal(desired, observed, &why));
     };
-    let (fields, annotations) = (desired.fields_before(observed), observed.deadline_like(baseline));
+    let (fields, annotations) =
+        (desired.fields_before(observed), observed.annotations_like(baseline));
     let logger = Some(desired.logger_before(observed));
     let spec = DesiredSpec { fields, annotations, logger, ..DesiredSpec::image(image) };
     if let Some(mark) = rejected(desired, observed, image) {

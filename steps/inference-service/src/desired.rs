@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     image::same_image,
-    objects::{PROGRESS_DEADLINE, model},
+    objects::{LOGGER_PENDING, PROGRESS_DEADLINE, model},
     observed::Observed,
 };
 
@@ -82,13 +82,16 @@ impl Observed {
         Fields(differing.map(|name| ((*name).to_owned(), or_null(of_baseline(name)))).collect())
     }
 
-    /// What gives the next revision the progress deadline that this one has; nothing where the revision
-    /// is gone, or where another place than the service's annotation says it.
-    pub fn deadline_like(&self, revision: &str) -> BTreeMap<String, Option<String>> {
-        let latest = self.annotation_of(self.latest(), PROGRESS_DEADLINE);
-        let is_known = self.revisions.contains_key(revision)
-            && (!self.is_latest_of_spec() || self.annotation(PROGRESS_DEADLINE) == latest);
-        let wanted = self.annotation_of(revision, PROGRESS_DEADLINE).map(String::from);
-        is_known.then(|| (PROGRESS_DEADLINE.to_owned(), wanted)).into_iter().collect()
+    /// What gives the next revision the annotations of a release that this one has, such as the progress deadline;
+    /// none where the revision is gone, or where another place than the service's annotation says it.
+    pub fn annotations_like(&self, revision: &str) -> BTreeMap<String, Option<String>> {
+        let is_known = |key: &&str| {
+            let latest = self.annotation_of(self.latest(), key);
+            self.revisions.contains_key(revision)
+                && (!self.is_latest_of_spec() || self.annotation(key) == latest)
+        };
+        let wanted =
+            |key: &str| (key.to_owned(), self.annotation_of(revision, key).map(String::from));
+        [PROGRESS_DEADLINE, LOGGER_PENDING].into_iter().filter(is_known).map(wanted).collect()
     }
 }

@@ -63,8 +63,8 @@ pub use image::{has_digest, same_image};
 pub use logger::{LoggerChange, answers_url, logger_to};
 pub use model_container::Fields;
 pub use objects::{
-    CONTAINER, Component, Condition, DEPLOYMENT_MODE, InferenceService, KNATIVE, LONGEST_NAME,
-    PROGRESS_DEADLINE, Revision, TAG_ROUTING, Target, inference_services, revisions,
+    CONTAINER, Component, Condition, DEPLOYMENT_MODE, InferenceService, KNATIVE, LOGGER_PENDING,
+    LONGEST_NAME, PROGRESS_DEADLINE, Revision, TAG_ROUTING, Target, inference_services, revisions,
 };
 pub use observed::Observed;
 pub use owner_lease::{Mark, Release, lease_name};

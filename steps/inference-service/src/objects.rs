@@ -26,6 +26,10 @@ pub const DEPLOYMENT_MODE: &str = "serving.kserve.io/deploymentMode";
 /// ones do not know that name, fall back to their default, and then refuse every change of the service.
 pub const KNATIVE: &str = "Serverless";
 
+/// A version has no logger only because its answers could not be counted when it was released: the next one may
+/// have one.
+pub const LOGGER_PENDING: &str = "kanaria.dev/logger-pending";
+
 /// How long Knative waits for a revision to become ready, as a duration of Go.
 pub const PROGRESS_DEADLINE: &str = "serving.knative.dev/progress-deadline";
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     image::same_image,
     logger::{LoggerChange, logger_to, version_in},
+    objects::LOGGER_PENDING,
     observed::Observed,
 };
 
@@ -52,6 +53,11 @@ impl Observed {
     /// Whether a logger is the owner's
     pub fn is_owners(&self, logger: &Value) -> bool {
         !logger.is_null() && self.counted_version(logger).is_none()
+    }
+
+    /// Whether a revision has no logger only because its answers could not be counted when it was released
+    pub fn is_logger_pending(&self, revision: &str) -> bool {
+        self.annotation_of(revision, LOGGER_PENDING).is_some()
     }
 
     /// The logger that the service had without this canary, which is in its spec, and has with this baseline: as the

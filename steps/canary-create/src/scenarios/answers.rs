@@ -1,12 +1,12 @@
 //! Where the answers of each version are sent.
 
-use std::collections::BTreeMap;
+mod stories;
 
 use inference_service::{DesiredSpec, GuardedPatch, LoggerChange};
 use serde_json::Value;
 
 use super::*;
-use crate::answer_counter::{AnswerCounter, Answers, AnswersOf};
+use crate::answer_counter::{AnswerCounter, Answers, AnswersOf, Reply};
 
 fn counter() -> AnswerCounter {
     let url = AnswerCounter::read("http://answer-counter:8080").unwrap();
@@ -16,6 +16,11 @@ fn counter() -> AnswerCounter {
 /// Counts answers, of new services or of all.
 fn counting(of: AnswersOf) -> Answers {
     Answers { counter: Some(counter()), of, ..Answers::default() }
+}
+
+/// The same with a counter that says so.
+fn replying(reply: Reply, of: AnswersOf) -> Answers {
+    Answers { reply, ..counting(of) }
 }
 
 /// The image as that version, and what becomes of its answers.
@@ -31,6 +36,8 @@ fn url(version: &str) -> Value {
 fn logger(version: &str) -> Value {
     json!({"mode": "response", "url": url(version)})
 }
+
+const FROM_THE_NEXT_ON: &str = "the answers of the version before are not counted, so they are compared from the next release on";
 
 fn owners() -> Value {
     json!({"mode": "all", "url": "http://broker.owner", "metadataHeaders": ["X-Team"]})
@@ -101,10 +108,7 @@ async fn a_service_without_a_logger_gets_one_only_where_all_shall() {
     assert_eq!(simulator.logger(), Value::Null);
     simulator.ask(C, None);
     let answers = answers_of(&simulator, of_version(D, "v3", counting(AnswersOf::All))).await;
-    assert_eq!(
-        answers,
-        "the answers of the version before are not counted, so they are compared from the next release on"
-    );
+    assert_eq!(answers, FROM_THE_NEXT_ON);
     assert_eq!(simulator.logger(), logger("v3"));
     simulator.ask(D, None);
     let answers = answers_of(&simulator, of_version(B, "v4", counting(AnswersOf::New))).await;
@@ -145,7 +149,7 @@ async fn where_nothing_is_counted_any_more_our_logger_goes_with_the_next_image()
 #[tokio::test(start_paused = true)]
 async fn a_counter_that_does_not_answer_gets_no_logger_but_one_that_is_there_moves_on() {
     let said = "the answer-counter at answer-counter.canary:8080 did not answer, so answers are not compared";
-    let silent = |of| Answers { counter_is_silent: true, ..counting(of) };
+    let silent = |of| replying(Reply::Silent, of);
     let simulator = Simulator::new();
     let first = of_version(B, "v1", silent(AnswersOf::All));
     assert_eq!(answers_of(&simulator, first).await, said);
@@ -156,6 +160,55 @@ async fn a_counter_that_does_not_answer_gets_no_logger_but_one_that_is_there_mov
     let simulator = counted().await;
     assert_eq!(answers_of(&simulator, of_version(C, "v2", silent(AnswersOf::New))).await, said);
     assert_eq!(simulator.logger(), logger("v2"), "else its answers would be v1's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_does_not_count_the_service_gets_no_logger_and_takes_the_one_away_that_is_there()
+ {
+    let said = "the answer-counter at answer-counter.canary:8080 does not count this service, so answers are not compared";
+    let refused = || replying(Reply::Refuses, AnswersOf::All);
+    let simulator = Simulator::new();
+    assert_eq!(answers_of(&simulator, of_version(B, "v1", refused())).await, said);
+    assert_eq!(simulator.logger(), Value::Null);
+    let simulator = counted().await;
+    assert_eq!(answers_of(&simulator, of_version(C, "v2", refused())).await, said);
+    assert_eq!(simulator.logger(), Value::Null, "nothing that it sends would be counted");
+    roll_back(&simulator).await;
+    assert_eq!(simulator.logger(), logger("v1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_counter_kept_from_a_service_comes_with_the_next_release_also_after_a_rollback()
+ {
+    for reply in [Reply::Silent, Reply::Refuses] {
+        let simulator = Simulator::new();
+        released_by(&simulator, of_version(B, "v1", replying(reply, AnswersOf::New))).await;
+        simulator.settle();
+        let next = |image, version| of_version(image, version, counting(AnswersOf::New));
+        assert_eq!(answers_of(&simulator, next(C, "v2")).await, FROM_THE_NEXT_ON);
+        assert_eq!(simulator.logger(), logger("v2"));
+        roll_back(&simulator).await;
+        assert_eq!(simulator.logger(), Value::Null);
+        assert_eq!(answers_of(&simulator, next(D, "v3")).await, FROM_THE_NEXT_ON);
+        assert_eq!(simulator.logger(), logger("v3"));
+        simulator.ask(D, None);
+        // From here on it is a logger like any other: who takes it away has the last word.
+        simulator.set_logger(&Value::Null);
+        released_by(&simulator, next(B, "v4")).await;
+        assert_eq!(simulator.logger(), Value::Null);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_the_counter_kept_from_being_compared_says_so_when_it_is_repeated() {
+    let simulator = counted().await;
+    let refused = replying(Reply::Refuses, AnswersOf::New);
+    released_by(&simulator, of_version(C, "v2", refused)).await;
+    let said = answers_of(&simulator, of_version(C, "v2", counting(AnswersOf::New))).await;
+    assert_eq!(
+        said,
+        "the answer-counter did not take the answers when the version was released, so they are not compared"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,41 +304,6 @@ async fn a_first_release_that_never_served_gets_the_logger_of_its_next_version()
     assert_eq!(simulator.logger(), logger("v2"));
 }
 
-/// What happens to a service, one after the other.
-#[derive(Clone, Debug)]
-enum Event {
-    /// An image as its version, whether it is counted, and the write at which the run is killed, once
-    Release {
-        image: usize,
-        answers: u8,
-        kill: Option<(usize, bool)>,
-    },
-    Promote,
-    RollBack,
-    /// The owner sets a logger, or with none takes away the one that is there
-    Own(Option<u8>),
-}
-
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let kill = proptest::option::of((0..5_usize, any::<bool>()));
-    let release = (0..3_usize, 0..4_u8, kill).prop_map(|(image, answers, kill)| Event::Release {
-        image,
-        answers,
-        kill,
-    });
-    let own = proptest::option::of(0..2_u8).prop_map(Event::Own);
-    let event = prop_oneof![
-        5 => release, 2 => Just(Event::Promote), 3 => Just(Event::RollBack), 1 => own
-    ];
-    proptest::collection::vec(event, 1..9)
-}
-
-const IMAGES: [&str; 3] = [B, C, D];
-
-fn version_of(image: &str) -> &'static str {
-    ["v1", "v2", "v3"][IMAGES.iter().position(|one| *one == image).unwrap()]
-}
-
 /// As canary-rollback does it, in one patch.
 async fn roll_back(simulator: &Simulator) {
     let service = Service::new(simulator.client(), None, "iris");
@@ -295,8 +313,9 @@ async fn roll_back(simulator: &Simulator) {
         return;
     }
     let image = observed.image().unwrap_or_default().to_owned();
-    let logger = observed.logger_without_canary(&image, observed.rolled_out());
-    let spec = DesiredSpec { logger: Some(logger), ..DesiredSpec::image(baseline) };
+    let logger = Some(observed.logger_without_canary(&image, observed.rolled_out()));
+    let annotations = observed.annotations_like(observed.rolled_out());
+    let spec = DesiredSpec { logger, annotations, ..DesiredSpec::image(baseline) };
     let restore = GuardedPatch::restore_at_zero(&observed, &spec);
     let rejected = observed.mark.reject(&image, observed.latest());
     let mut steps = vec![Action::Patch(restore), Action::Mark(Box::new(rejected))];
@@ -305,70 +324,4 @@ async fn roll_back(simulator: &Simulator) {
     let baseline = baseline.to_owned();
     simulator.settle();
     simulator.ask(&baseline, None);
-}
-
-fn version_in(url: &Value) -> Option<&str> {
-    url.as_str()?.strip_prefix("http://answer-counter.canary:8080/models/iris/")
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    #[test]
-    fn after_every_story_a_logger_names_the_image_that_it_belongs_to_or_is_its_owner_s(events in events()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let simulator = Simulator::new();
-            let mut owned: Option<Value> = None;
-            for event in &events {
-                match event {
-                    Event::Release { image, answers, kill } => {
-                        let answers = match answers {
-                            0 => Answers::default(),
-                            1 => counting(AnswersOf::New),
-                            2 => Answers { counter_is_silent: true, ..counting(AnswersOf::All) },
-                            _ => counting(AnswersOf::All),
-                        };
-                        let image = IMAGES[*image];
-                        let release = Release { run: "r".into(), run_uid: "r".into(), version: version_of(image).into(), ..Release::default() };
-                        let desired = Desired { answers, release, retry_rejected: true, when_busy: WhenBusy::Replace, ..desired(image) };
-                        let release = || async {
-                            let (service, mut desired) = (Service::new(simulator.client(), None, "iris"), desired.clone());
-                            let step = |observed: &Observed| { desired.learn(observed); next(&desired, observed, "now") };
-                            let _ = service.reconcile(Duration::from_mins(5), step).await;
-                        };
-                        if let Some((number, applied)) = kill {
-                            simulator.kill_at_write(*number, *applied);
-                            Box::pin(simulator.until_killed(release())).await;
-                        }
-                        release().await;
-                    }
-                    Event::Promote => {
-                        let (image, percent) = simulator.spec();
-                        if percent.is_some_and(|percent| percent > 0) {
-                            simulator.ask(&image, None);
-                        }
-                    }
-                    Event::RollBack => roll_back(&simulator).await,
-                    Event::Own(which) if simulator.service().is_some() => {
-                        let logger = which.map_or(Value::Null, |which| json!({"mode": "all", "url": format!("http://owner/{which}")}));
-                        simulator.set_logger(&logger);
-                        owned = which.map(|_| logger);
-                    }
-                    Event::Own(_) => {}
-                }
-                simulator.settle();
-                let (logger, (image, _)) = (simulator.logger(), simulator.spec());
-                if let Some(owned) = &owned {
-                    assert_eq!(&logger, owned, "{events:?}");
-                } else if !logger.is_null() {
-                    assert_eq!(version_in(&logger["url"]), Some(version_of(&image)), "{events:?}");
-                }
-                let sinks: BTreeMap<String, Value> = simulator.sinks();
-                for (image, sink) in sinks.iter().filter(|(_, sink)| version_in(sink).is_some()) {
-                    assert_eq!(version_in(sink), Some(version_of(image)), "{events:?}");
-                }
-            }
-        });
-    }
 }

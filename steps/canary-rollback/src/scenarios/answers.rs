@@ -1,5 +1,7 @@
 //! Where the answers go once the canary is gone.
 
+use inference_service::LOGGER_PENDING;
+
 use super::{undo::undo, *};
 
 fn url(version: &str) -> Value {
@@ -170,6 +172,27 @@ async fn another_baseline_that_is_given_comes_back_with_its_own_url() {
             assert_eq!(simulator.sinks(), [(A.to_owned(), of_a["url"].clone())].into(), "{case}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logger_that_the_old_version_waited_for_is_waited_for_again() {
+    let pending = |simulator: &Simulator| {
+        simulator.service().unwrap()["metadata"]["annotations"][LOGGER_PENDING].clone()
+    };
+    let simulator = Simulator::new();
+    simulator.serve(A);
+    simulator.edit(|service| service["metadata"]["annotations"][LOGGER_PENDING] = "true".into());
+    simulator.serve(B);
+    simulator.edit(|service| {
+        let annotations = &mut service["metadata"]["annotations"];
+        drop(annotations.as_object_mut().unwrap().remove(LOGGER_PENDING));
+        service["spec"]["predictor"]["logger"] = ours("v2");
+    });
+    simulator.ask(C, Some(10));
+    assert_eq!(pending(&simulator), Value::Null);
+    run(&simulator, by_image(C)).await.unwrap();
+    assert_logger(&simulator, &Value::Null, "rolled back");
+    assert_eq!(pending(&simulator), "true");
 }
 
 #[tokio::test(start_paused = true)]
