@@ -36,7 +36,13 @@ pub(crate) async fn counted(site: &mut Site, service: &str) -> (Sink, Traffic) {
 }
 
 /// Asks for a release and waits for the event that ends it.
-pub(crate) async fn ends(site: &Site, sink: &Sink, service: &str, version: &str, model: Model) -> Accepted {
+pub(crate) async fn ends(
+    site: &Site,
+    sink: &Sink,
+    service: &str,
+    version: &str,
+    model: Model,
+) -> Accepted {
     ask(site, service, version, model).await;
     run_of(site, "canary-promotion", service, version).await;
     over(sink, service, version).await
@@ -183,43 +189,71 @@ async fn urls(canary: &Canary) -> [Value; 2] {
     [spec, sink.map_or(Value::Null, Value::from)]
 }
 
+/// By the whole name, with its dot: one question to the resolver while no counter is there.
+fn assert_of(namespace: &str, version: &str, urls: &[Value; 2]) {
+    let (host, path) = (
+        format!("http://answer-counter.{namespace}.svc."),
+        format!(".:8080/{namespace}/iris/{version}"),
+    );
+    let is = |url: &Value| {
+        url.as_str().is_some_and(|url| url.starts_with(&host) && url.ends_with(&path))
+    };
+    assert!(urls.iter().all(is), "{urls:?} for {version}");
+}
+
+/// Starts the counter anew, with this config or none.
+fn count(site: &Site, config: Option<&str>) {
+    let config = config.map(|config| format!("--from-literal=config.yaml={config}"));
+    match &config {
+        Some(config) => site.kubectl(["create", "configmap", "answer-counter", config]),
+        None => site.kubectl(["delete", "configmap", "answer-counter"]),
+    }
+    .unwrap();
+    let deployment = "deployment/answer-counter";
+    site.kubectl(["rollout", "restart", deployment]).unwrap();
+    site.kubectl(["rollout", "status", deployment, "--timeout=3m"]).unwrap();
+}
+
 #[tokio::test]
 #[ignore = "needs the cluster"]
 async fn a_version_brings_its_own_address_for_answers_and_an_owners_logger_stays() {
     in_namespace("logger", async |site| {
         let canary = Canary { site };
         let answers = ("answers", "http://answer-counter:8080");
-        let namespace = &canary.site.namespace;
         let both = |url: Value| [url.clone(), url];
-        // By the whole name, with its dot: one question to the resolver while no counter is there.
         let are = |version: &str, urls: &[Value; 2]| {
-            let (host, path) = (
-                format!("http://answer-counter.{namespace}.svc."),
-                format!(".:8080/{namespace}/iris/{version}"),
-            );
-            let is = |url: &Value| {
-                url.as_str().is_some_and(|url| url.starts_with(&host) && url.ends_with(&path))
-            };
-            assert!(urls.iter().all(is), "{urls:?} for {version}");
+            assert_of(&canary.site.namespace, version, urls);
+        };
+        let live = async |version: &str, more: &[(&str, &str)]| {
+            let params = [&[answers, ("service-version", version)], more].concat();
+            canary.create_live(version, Model::Good, &params).await
         };
         let small = [("memory", "64Mi"), ("cpu", "10m")];
+        count(&canary.site, Some("{others: refuse}"));
         let first = [&[answers, ("service-version", "v1")], &small[..]].concat();
         let first = canary.create("v1", Model::Good, &first).await;
         assert_eq!(first.result("outcome"), "first", "{first:?}");
-        are("v1", &urls(&canary).await);
+        assert!(first.result("answers").contains(" does not count this service, so "), "{first:?}");
+        assert_eq!(urls(&canary).await, both(Value::Null), "nothing would count them");
 
-        let live =
-            canary.create_live("v2", Model::Good, &[answers, ("service-version", "v2")]).await;
-        assert_eq!(live.result("answers"), "compared", "{live:?}");
+        // From then on it is as if the counter had always counted it.
+        count(&canary.site, None);
+        let v2 = live("v2", &[]).await;
+        assert!(v2.result("answers").ends_with(" from the next release on"), "{v2:?}");
         are("v2", &urls(&canary).await);
-        canary.assert_rolls_back(&named(live.result("canary-revision"))).await;
-        are("v1", &urls(&canary).await);
+        canary.assert_rolls_back(&named(v2.result("canary-revision"))).await;
+        assert_eq!(urls(&canary).await, both(Value::Null));
 
-        let version = [answers, ("service-version", "v3"), ("expect-answer-shift", "true")];
-        let live = canary.create_live("v3", Model::Good, &version).await;
-        assert_eq!(live.result("answers"), "observed", "{live:?}");
-        canary.promote(&named(live.result("canary-revision"))).await;
+        let v3 = live("v3", &[]).await;
+        canary.promote(&named(v3.result("canary-revision"))).await;
         canary.assert_serves("v3").await;
+        are("v3", &urls(&canary).await);
+
+        let v4 = live("v4", &[("expect-answer-shift", "true")]).await;
+        assert_eq!(v4.result("answers"), "observed", "{v4:?}");
+        are("v4", &urls(&canary).await);
+        let back = canary.rollback(&named(v4.result("canary-revision"))).await;
+        assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
         are("v3", &urls(&canary).await);
 
         let own = json!("http://broker.example.test/iris");
@@ -233,11 +267,10 @@ async fn a_version_brings_its_own_address_for_answers_and_an_owners_logger_stays
                 (is_there && matches!(&traffic[..], [(_, 100)])).then_some(())
             })
             .await;
-        let live =
-            canary.create_live("v4", Model::Good, &[answers, ("service-version", "v4")]).await;
-        assert!(live.result("answers").contains("logger of its own"), "{live:?}");
+        let v5 = live("v5", &[]).await;
+        assert!(v5.result("answers").contains("logger of its own"), "{v5:?}");
         assert_eq!(urls(&canary).await, both(own.clone()));
-        let back = canary.rollback(&named(live.result("canary-revision"))).await;
+        let back = canary.rollback(&named(v5.result("canary-revision"))).await;
         assert_eq!(back.result("outcome"), "rolled-back", "{back:?}");
         assert_eq!(urls(&canary).await, both(own));
         assert_eq!(canary.predictor().await["logger"]["mode"], "all");
