@@ -106,7 +106,7 @@ impl Page {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let packed = if path == "/metrics" { "" } else { "Accept-Encoding: gzip\r\n" };
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: page\r\n{packed}Connection: close\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{packed}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut body = Vec::new();
         stream.read_to_end(&mut body).await.unwrap();
