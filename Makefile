@@ -24,14 +24,18 @@ BUILDERS := buildah podman docker
 BUILDER ?= $(or $(firstword $(foreach name,$(BUILDERS),$(shell command -v $(name) > /dev/null && echo $(name)))),\
   $(error failed to find a builder of images: install one of $(BUILDERS), or name yours as BUILDER))
 
-# Static binaries: musl where rustup has it, static glibc where nothing is to be installed. A panic
-# aborts, so nothing reads unwind tables. For another machine's processor zig compiles C and links.
+# Static binaries: musl where rustup has it, static glibc where nothing is to be installed. For another
+# machine's processor zig compiles C and links.
 ARCHITECTURE_amd64 := x86_64
 ARCHITECTURE_arm64 := aarch64
 STD := $(shell rustup target list --installed 2> /dev/null)
 target = $(ARCHITECTURE_$*)-unknown-linux-$(if $(filter $(ARCHITECTURE_$*)-unknown-linux-musl,$(STD)),musl,gnu)
-cargo = cargo $(if $(filter $(ARCHITECTURE_$*),$(shell uname -m)),build,zigbuild)
-STATIC := RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no"
+native = $(filter $(ARCHITECTURE_$*),$(shell uname -m))
+cargo = cargo $(if $(native),build,zigbuild)
+STATIC = RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no$(if $(native), -C linker=images/link-without-unwind-tables$(if $(LLD), $(FOLDED)))"
+# The lld that comes with rustc makes one of functions that are equal, and puts alike ones together, where gzip finds them.
+LLD = $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(shell rustc --print host-tuple)/bin/gcc-ld)
+FOLDED = -C link-arg=-B$(LLD) -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--icf=all,--bp-compression-sort=both
 
 .PHONY: help demo test check notebook-tests bentoml-tests browser-tests screenshot lifecycle-tests cluster-tests images cluster-up cluster-down soak bench clean
 
