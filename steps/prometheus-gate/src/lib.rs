@@ -29,6 +29,7 @@ mod watch;
 pub use cli::{args::Args, start};
 pub use judge::{
     answer_change::Change,
+    answer_weights,
     counts::{Counts, Side},
     e_process::{Process, Ratio},
     restarted::Restarted,

@@ -1,6 +1,6 @@
 //! Made-up releases whose answers are compared, class by class.
 
-use prometheus_gate::{Change, Counts, Side};
+use prometheus_gate::{Change, Counts, Side, answer_weights};
 
 use super::simulation::{Chance, Power, SECONDS, as_float, median};
 
@@ -11,8 +11,8 @@ const STEPS: usize = 240;
 pub(crate) const TOLERATED: f64 = std::f64::consts::SQRT_2;
 const LEAST_SHARE: f64 = 0.02;
 
-/// A gate has the rest of its stake on other answers, on answers without the field, and on those that cannot be read.
-const OF_CLASSES: f64 = 0.95 * 0.85;
+/// Answers of the baseline by which a gate settles what it bets on.
+const ENOUGH: f64 = 100.0;
 
 /// What the answers of a release are like.
 #[derive(Clone, Debug)]
@@ -102,7 +102,11 @@ impl Answers {
                 past.iter_mut().zip(look).for_each(|(past, side)| past.push(side));
             }
         }
-        let each = OF_CLASSES / as_float(self.shares.len());
+        let mut before = vec![0.0; self.shares.len()];
+        for (counted, past) in before.iter_mut().zip(&past) {
+            *counted = past.iter().map(|step| step.errors).sum();
+        }
+        let mut weights = of_classes(&before);
         let new = |past: &Vec<Side>| Change::new(TOLERATED, LEAST_SHARE, past);
         let mut tests: Vec<Change> = past.iter().map(new).collect();
         let mut answers = 0.0;
@@ -110,10 +114,17 @@ impl Answers {
             let canary = self.look(self.weight, self.ratio, (at, 1.0), &mut chance);
             let baseline = self.look(1.0 - self.weight, 1.0, (at, 1.0), &mut chance);
             answers += canary[0].total;
-            let mut mean = 1.0 - OF_CLASSES;
-            for ((test, canary), baseline) in tests.iter_mut().zip(canary).zip(baseline) {
+            if before.iter().sum::<f64>() < ENOUGH {
+                let counted = baseline.iter().map(|side| side.errors);
+                before.iter_mut().zip(counted).for_each(|(before, counted)| *before += counted);
+                weights = of_classes(&before);
+                continue;
+            }
+            let mut mean = 1.0 - weights.iter().sum::<f64>();
+            let sides = canary.into_iter().zip(baseline);
+            for ((test, weight), (canary, baseline)) in tests.iter_mut().zip(&weights).zip(sides) {
                 test.look(Counts { canary, baseline });
-                mean += test.log_e().exp() * each;
+                mean += test.log_e().exp() * weight;
             }
             if mean >= 20.0 {
                 return Some((as_float(at + 1) * SECONDS / 60.0, answers));
@@ -151,4 +162,15 @@ impl Answers {
         };
         shares.iter().map(&mut count).collect()
     }
+}
+
+/// The weights of the classes of one field. One that the baseline has not shown is none.
+fn of_classes(before: &[f64]) -> Vec<f64> {
+    let all: f64 = before.iter().sum();
+    let shares: Vec<f64> =
+        before.iter().filter(|counted| **counted > 0.0).map(|counted| counted / all).collect();
+    let common = TOLERATED * TOLERATED * LEAST_SHARE;
+    let mut known = answer_weights::of_answers(&shares, common).into_iter();
+    let of = |counted: &f64| if *counted > 0.0 { known.next().unwrap_or_default() } else { 0.0 };
+    before.iter().map(of).map(|weight| weight * answer_weights::of_a_field(1)).collect()
 }

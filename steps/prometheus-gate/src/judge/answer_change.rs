@@ -22,9 +22,10 @@ use crate::judge::e_process::{
     Bet, MOST_OF_A_LOOK, Process, REST, bet, bets_on, clusters, joined, mean_log,
 };
 
-/// What is to be found has half of the stake. The others have the rest, up to ten times what is tolerated: beyond that
-/// these win as well.
-const OTHERS: usize = 11;
+/// What is to be found has this part of the stake. The others have the rest, up to five times what is tolerated: beyond
+/// that these win as well.
+const ON_WHAT_IS_TO_BE_FOUND: f64 = 0.8;
+const OTHERS: usize = 4;
 const ALTERNATIVES: usize = 1 + OTHERS;
 
 /// Where fewer of the other side's answers than this are expected of a class in a look, most looks that have some
@@ -60,7 +61,7 @@ struct Bets {
 
 impl Bets {
     fn new(tolerated: f64) -> Self {
-        let others = bets_on::<OTHERS>(1.1 * tolerated, 10.0 * tolerated);
+        let others = bets_on::<OTHERS>(1.1 * tolerated, 5.0 * tolerated);
         let mut bets = [Bet { on: tolerated * tolerated, log: 0.0 }; ALTERNATIVES];
         bets[1..].copy_from_slice(&others);
         Self { proof: bets, doubt: bets }
@@ -201,7 +202,8 @@ impl Change {
 /// The logarithm of what bets came to.
 fn log(bets: &[Bet; ALTERNATIVES]) -> f64 {
     let [found, others @ ..] = bets;
-    joined([(0.5, found.log), (0.5, mean_log(others))].into_iter())
+    let of_others = 1.0 - ON_WHAT_IS_TO_BE_FOUND;
+    joined([(ON_WHAT_IS_TO_BE_FOUND, found.log), (of_others, mean_log(others))].into_iter())
 }
 
 /// What a look wins that is bet on two shares, the canary's and the baseline's; 0 where these are tolerated.

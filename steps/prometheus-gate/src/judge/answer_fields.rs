@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::judge::answer_change::Change;
 use crate::judge::answer_names::{Bits, Given, Name, Names};
+use crate::judge::answer_weights::{self, MISSING, OTHER};
 use crate::judge::compared::Compared;
 use crate::judge::counter_increase::Growth;
-use crate::judge::counts::{Counts, Side, part};
+use crate::judge::counts::{Counts, Side};
 use crate::judge::restarted::Restarted;
 use crate::series::{Measure, Revision};
-
-/// The parts of a field's bet on answers that lack it, and on those that the baseline does not usually give. A field that is
-/// renamed, and an answer that is new, are soon found all the same.
-const PART_MISSING: f64 = 0.05;
-const PART_OTHER: f64 = 0.1;
 
 /// Answers of a field that are told apart. All others are one class.
 const MOST_CLASSES: usize = 50;
@@ -35,29 +31,39 @@ impl Rules {
     pub(super) fn test(&self, past: &[Side], rung: usize) -> Restarted<Change> {
         Restarted::new(Change::new(self.tolerated, self.least_share, past), rung, self.gates)
     }
+
+    /// A share that would still matter after the change to fewer that is to be found.
+    const fn common(&self) -> f64 {
+        self.tolerated * self.tolerated * self.least_share
+    }
 }
 
 /// What one look counted, of the canary and of the baseline.
-pub(super) struct Tally<'a> {
+pub(super) struct Tally {
     pub(super) taken: [f64; 2],
     pub(super) unreadable: [f64; 2],
     pub(super) counted: BTreeMap<u64, [f64; 2]>,
     /// Answers of each field in all.
-    fields: BTreeMap<&'a str, [f64; 2]>,
+    fields: BTreeMap<String, [f64; 2]>,
 }
 
-impl<'a> Tally<'a> {
-    pub(super) fn of(growth: &Growth, names: &'a Names) -> Self {
+impl Tally {
+    pub(super) fn of(growth: &Growth, names: &Names) -> Self {
         let both = |measure| SIDES.map(|side| growth.of(side, measure));
         let mut counted: BTreeMap<u64, [f64; 2]> = BTreeMap::new();
-        let mut fields: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+        let mut fields: BTreeMap<String, [f64; 2]> = BTreeMap::new();
         for side in SIDES {
             for measure in [Measure::Answer, Measure::Value] {
                 for (key, grown) in growth.counted(side, measure) {
                     let Some(name) = names.get(key) else { continue };
                     counted.entry(key).or_default()[side as usize] += grown;
                     if measure == Measure::Answer {
-                        fields.entry(name.field.as_str()).or_default()[side as usize] += grown;
+                        let known = fields.get_mut(&name.field);
+                        let total = match known {
+                            Some(total) => total,
+                            None => fields.entry(name.field.clone()).or_default(),
+                        };
+                        total[side as usize] += grown;
                     }
                 }
             }
@@ -114,6 +120,11 @@ impl Category {
         self.compared.begin_rung();
     }
 
+    /// Whether anything speaks for a change, beyond how sums of parts are rounded.
+    pub(super) fn shows_something(&self) -> bool {
+        self.against() > 1e-9
+    }
+
     /// How much speaks for a change, be it a proof or not.
     pub(super) fn against(&self) -> f64 {
         let doubt = self.test.mean(Change::log_doubt).max(self.test.newest().log_doubt());
@@ -128,6 +139,8 @@ pub(super) struct Field {
     is_single: bool,
     /// The last is [`Class::Missing`].
     pub(super) categories: Vec<Category>,
+    /// Whether each side has filled it on this rung.
+    given: [bool; 2],
 }
 
 enum Kind {
@@ -147,15 +160,17 @@ impl Field {
         rung: usize,
     ) -> Self {
         given.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+        let total: f64 = given.iter().map(|(_, counted)| counted).sum();
         given.truncate(MOST_CLASSES);
         let key = |answer: &str| {
             let given = Given::Answer(answer.to_owned());
             Name { field: name.to_owned(), given }.key()
         };
         let index = given.iter().enumerate().map(|(at, (answer, _))| (key(answer), at)).collect();
-        let weight = (1.0 - PART_MISSING - PART_OTHER) * part(1, given.len());
-        let usual = given.into_iter().map(|(answer, _)| (Class::Answer(answer.to_owned()), weight));
-        let classes = usual.chain([(Class::Other, PART_OTHER), (Class::Missing, PART_MISSING)]);
+        let shares: Vec<f64> = given.iter().map(|(_, counted)| counted / total).collect();
+        let weights = answer_weights::of_answers(&shares, rules.common());
+        let usual = given.into_iter().map(|(answer, _)| Class::Answer(answer.to_owned()));
+        let classes = usual.zip(weights).chain([(Class::Other, OTHER), (Class::Missing, MISSING)]);
         Self::new((name, is_single), Kind::Answers(index), classes, history, rules, rung)
     }
 
@@ -170,7 +185,7 @@ impl Field {
         let all = Given::AtMost(Bits(f64::INFINITY));
         let all = Name { field: name.to_owned(), given: all }.key();
         let kind = Kind::Values { bounds: Vec::new(), all, before };
-        let missing = [(Class::Missing, PART_MISSING)].into_iter();
+        let missing = [(Class::Missing, MISSING)].into_iter();
         Self::new((name, is_single), kind, missing, history, rules, rung)
     }
 
@@ -182,7 +197,13 @@ impl Field {
         rules: Rules,
         rung: usize,
     ) -> Self {
-        let mut field = Self { name: name.to_owned(), kind, is_single, categories: Vec::new() };
+        let mut field = Self {
+            name: name.to_owned(),
+            kind,
+            is_single,
+            categories: Vec::new(),
+            given: [false; 2],
+        };
         let plain = |(class, weight)| Category::new(class, weight, rules.test(&[], rung));
         field.categories = classes.map(plain).collect();
         let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| field.counts(tally)).collect();
@@ -212,10 +233,13 @@ impl Field {
         let common = names.common_bounds(&self.name);
         let total = before.get(all).copied().unwrap_or_default();
         let finite = common.into_iter().filter(|(bound, _)| bound.is_finite());
+        let mut shares: Vec<f64> = Vec::new();
         let chosen: Vec<(Class, u64)> = finite
             .map(|(bound, key)| {
                 let within = before.get(&key).copied().unwrap_or_default();
                 let mostly = within > total / 2.0;
+                let rarer = if mostly { total - within } else { within };
+                shares.push(rarer / total.max(1.0));
                 (if mostly { Class::Above(bound) } else { Class::AtMost(bound) }, key)
             })
             .collect();
@@ -223,10 +247,10 @@ impl Field {
             return;
         }
         *bounds = chosen.iter().map(|(_, key)| *key).collect();
-        let weight = (1.0 - PART_MISSING) * part(1, chosen.len());
+        let weights = answer_weights::of_bounds(&shares, rules.common());
         let missing = self.categories.pop();
-        let plain = |(class, _)| Category::new(class, weight, rules.test(&[], rung));
-        self.categories = chosen.into_iter().map(plain).collect();
+        let plain = |((class, _), weight)| Category::new(class, weight, rules.test(&[], rung));
+        self.categories = chosen.into_iter().zip(weights).map(plain).collect();
         let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| self.counts(tally)).collect();
         for (at, category) in self.categories.iter_mut().enumerate() {
             let past: Vec<Side> = pasts.iter().map(|counts| counts[at].baseline).collect();
@@ -245,11 +269,29 @@ impl Field {
         }
     }
 
+    /// Whether the baseline has filled it on this rung.
+    pub(super) fn is_given(&self) -> bool {
+        self.is_settled() && self.given[1]
+    }
+
+    /// Whether the canary has not filled at all what a response may have several answers of. How many of its responses
+    /// lack it is not counted, so that this proves nothing.
+    pub(super) const fn is_gone(&self) -> bool {
+        !self.is_single && self.given[1] && !self.given[0]
+    }
+
+    fn totals(&self, tally: &Tally) -> [f64; 2] {
+        match &self.kind {
+            Kind::Answers(_) => tally.of_field(&self.name),
+            Kind::Values { all, .. } => tally.of_key(*all),
+        }
+    }
+
     /// What a look counted of each class.
     pub(super) fn counts(&self, tally: &Tally) -> Vec<Counts> {
-        let (mut classes, totals) = match &self.kind {
+        let totals = self.totals(tally);
+        let mut classes = match &self.kind {
             Kind::Answers(index) => {
-                let totals = tally.of_field(&self.name);
                 let mut classes = vec![[0.0; 2]; index.len()];
                 let mut other = totals;
                 for (key, at) in index {
@@ -258,16 +300,15 @@ impl Field {
                     other = [0, 1].map(|side| (other[side] - counted[side]).max(0.0));
                 }
                 classes.push(other);
-                (classes, totals)
+                classes
             }
-            Kind::Values { bounds, all, .. } => {
-                let totals = tally.of_key(*all);
+            Kind::Values { bounds, .. } => {
                 let counted = bounds.iter().zip(&self.categories).map(|(key, category)| {
                     let within = tally.of_key(*key);
                     let above = [0, 1].map(|side| (totals[side] - within[side]).max(0.0));
                     if matches!(category.class, Class::Above(_)) { above } else { within }
                 });
-                (counted.collect(), totals)
+                counted.collect()
             }
         };
         let of = |counted: [f64; 2], totals: [f64; 2]| {
@@ -283,7 +324,15 @@ impl Field {
         counts
     }
 
+    /// The next rung.
+    pub(super) fn begin_rung(&mut self) {
+        self.given = [false; 2];
+        self.categories.iter_mut().for_each(Category::begin_rung);
+    }
+
     pub(super) fn look(&mut self, tally: &Tally, gap: bool, bets: bool) {
+        let totals = self.totals(tally);
+        self.given = [0, 1].map(|side| self.given[side] || !gap && totals[side] > 0.0);
         let counts = self.counts(tally);
         for (category, counts) in self.categories.iter_mut().zip(counts) {
             category.look(counts, gap, bets);

@@ -11,10 +11,11 @@ use crate::judge::answer_change::Change;
 use crate::judge::answer_fields::{Category, Class, Field, Rules, Tally};
 use crate::judge::answer_loss::Loss;
 use crate::judge::answer_names::{Given, Name, Names};
+use crate::judge::answer_weights::{UNREADABLE, of_a_field};
 use crate::judge::compared::Compared;
 use crate::judge::counter_increase::Growth;
 use crate::judge::counters::Counters;
-use crate::judge::counts::{Counts, Side, part};
+use crate::judge::counts::{Counts, Side};
 use crate::judge::distribution::{Distribution, distributions};
 use crate::judge::e_process::joined;
 use crate::series::Revision;
@@ -28,9 +29,6 @@ const ENOUGH: f64 = 100.0;
 /// Answers of a field that show it. One that is filled more rarely is not judged.
 const ENOUGH_OF_A_FIELD: f64 = 20.0;
 
-/// The part of the bet on responses that cannot be read.
-const PART_UNREADABLE: f64 = 0.05;
-
 /// The likelihood of a change of one class alone for which a pass waits: 20 to 1. It proves nothing, as there are many
 /// classes and many looks; and a share that has not changed is far from what is tolerated, and seldom comes near it.
 const DOUBT: f64 = 3.0;
@@ -42,8 +40,7 @@ pub(super) struct Answers {
     responses_before: f64,
     is_chosen: bool,
     /// The hour before, until all is chosen by it.
-    history: Vec<Growth>,
-    history_names: Names,
+    history: Vec<Tally>,
     fields: Vec<Field>,
     unreadable: Category,
     /// All answers that were judged.
@@ -58,32 +55,29 @@ impl Answers {
     pub(super) fn new(test: &AnswersTest, history: &Counters, gates: usize) -> Self {
         let AnswersTest { max_ratio, least_share, has_requests, .. } = *test;
         let rules = Rules { tolerated: max_ratio.sqrt(), least_share, gates };
-        let growths: Vec<Growth> = history.growths().skip(1).cloned().collect();
+        let growths = history.growths().skip(1);
+        let past: Vec<Tally> = growths.map(|growth| Tally::of(growth, &history.names)).collect();
         let mut answers = Self {
             rules,
             before: BTreeMap::new(),
             responses_before: 0.0,
             is_chosen: false,
-            history_names: history.names.clone(),
             fields: Vec::new(),
-            unreadable: Category::new(Class::Unreadable, PART_UNREADABLE, rules.test(&[], 1)),
+            unreadable: Category::new(Class::Unreadable, UNREADABLE, rules.test(&[], 1)),
             seen: BTreeMap::new(),
             loss: Loss::default(),
             has_requests,
             has_more: false,
             history: Vec::new(),
         };
-        let past: Vec<Side> = growths
-            .iter()
-            .map(|growth| unreadable(&Tally::of(growth, &history.names)).baseline)
-            .collect();
-        if past.iter().any(|step| step.total > 0.0) {
-            answers.unreadable.test = rules.test(&past, 1);
+        let steps: Vec<Side> = past.iter().map(|tally| unreadable(tally).baseline).collect();
+        if steps.iter().any(|step| step.total > 0.0) {
+            answers.unreadable.test = rules.test(&steps, 1);
         }
-        for growth in &growths {
-            answers.remember(&Tally::of(growth, &history.names), &history.names);
+        for tally in &past {
+            answers.remember(tally, &history.names);
         }
-        answers.history = growths;
+        answers.history = past;
         answers.choose(1);
         answers
     }
@@ -127,15 +121,13 @@ impl Answers {
         };
         let enough = |field: &str, is_answer| total(field, is_answer) >= ENOUGH_OF_A_FIELD;
         let is_single = |field: &str, is_answer| total(field, is_answer) <= self.responses_before;
-        let history: Vec<Tally> =
-            self.history.iter().map(|growth| Tally::of(growth, &self.history_names)).collect();
-        let rules = self.rules;
+        let (history, rules) = (&self.history, self.rules);
         let mut fields: Vec<Field> = Vec::new();
         for (field, given) in answers.into_iter().filter(|(field, _)| enough(field, true)) {
             fields.push(Field::of_answers(
                 (field, is_single(field, true)),
                 given,
-                &history,
+                history,
                 rules,
                 rung,
             ));
@@ -144,7 +136,7 @@ impl Answers {
             fields.push(Field::of_values(
                 (field, is_single(field, false)),
                 given,
-                &history,
+                history,
                 rules,
                 rung,
             ));
@@ -162,7 +154,8 @@ impl Answers {
     /// The next rung.
     pub(super) fn begin_rung(&mut self) {
         self.loss.begin_rung();
-        self.each(Category::begin_rung);
+        self.unreadable.begin_rung();
+        self.fields.iter_mut().for_each(Field::begin_rung);
     }
 
     /// A point without growth.
@@ -170,12 +163,10 @@ impl Answers {
         if self.is_lossy() {
             return; // nothing is bet on, and the time does not count
         }
-        self.each(|category| category.test.each(|test| test.look(Counts::default())));
-    }
-
-    fn each(&mut self, what: impl Fn(&mut Category)) {
         let fields = self.fields.iter_mut().flat_map(|field| &mut field.categories);
-        fields.chain([&mut self.unreadable]).for_each(what);
+        for category in fields.chain([&mut self.unreadable]) {
+            category.test.each(|test| test.look(Counts::default()));
+        }
     }
 
     /// Takes in a look, on a rung that is counted from 1.
@@ -203,10 +194,8 @@ impl Answers {
             self.choose(rung);
         }
         if !self.fields.iter().all(Field::is_settled) {
-            let history: Vec<Tally> =
-                self.history.iter().map(|growth| Tally::of(growth, &self.history_names)).collect();
             for field in &mut self.fields {
-                field.choose_bounds((&tally, names), &history, self.rules, rung);
+                field.choose_bounds((&tally, names), &self.history, self.rules, rung);
             }
             if self.fields.iter().all(Field::is_settled) {
                 self.history = Vec::new();
@@ -225,12 +214,12 @@ impl Answers {
 
     /// Each class with its field and its weight. They add up to 1 once all is chosen.
     fn categories(&self) -> impl Iterator<Item = (&str, &Category, f64)> + Clone {
-        let each = (1.0 - PART_UNREADABLE) * part(1, self.fields.len().max(1));
+        let each = of_a_field(self.fields.len());
         let fields = self.fields.iter().flat_map(move |field| {
             let categories = field.categories.iter();
             categories.map(move |category| (field.name.as_str(), category, each * category.weight))
         });
-        fields.chain([("", &self.unreadable, PART_UNREADABLE)])
+        fields.chain([("", &self.unreadable, UNREADABLE)])
     }
 
     /// Natural logarithm of the evidence of a change.
@@ -246,15 +235,16 @@ impl Answers {
         joined(known.chain(open))
     }
 
-    /// Whether one class alone looks changed, which is enough to wait.
+    /// Whether one class alone looks changed, or a field gone, which is enough to wait.
     pub(super) fn is_in_doubt(&self) -> bool {
         let doubt = |test: &Change| test.matters() && test.log_likelihood() >= DOUBT;
         self.categories().any(|(_, category, _)| doubt(category.test.newest()))
+            || self.fields.iter().any(Field::is_gone)
     }
 
-    /// Whether it is not known yet what to bet on.
-    pub(super) const fn is_unsettled(&self) -> bool {
-        !self.is_chosen
+    /// Whether there is nothing to compare by: what both sides lack alike is no reason for a pass.
+    pub(super) fn is_unsettled(&self) -> bool {
+        !self.is_chosen || !self.fields.is_empty() && !self.fields.iter().any(Field::is_given)
     }
 
     /// Whether the baseline's responses have no answer that is counted.
@@ -275,7 +265,7 @@ impl Answers {
         let against = |category: &Category, weight: f64| weight.ln() + category.against();
         let strongest = all()
             .max_by(|a, b| against(a.1, a.2).total_cmp(&against(b.1, b.2)))
-            .filter(|(_, category, _)| category.against() > 0.0);
+            .filter(|(_, category, _)| category.shows_something());
         let usual = |category: &Category| match category.class {
             Class::Answer(_) => category.compared.all.baseline.share(),
             _ => None,
@@ -295,20 +285,6 @@ impl Answers {
 
     pub(super) fn distributions(&self) -> Vec<Distribution> {
         distributions(&self.seen)
-    }
-
-    /// The field and the class that say most, for a picture.
-    pub(super) fn told(&self) -> Option<(String, String)> {
-        let (field, category) = self.strongest()?;
-        let answer = match &category.class {
-            Class::Answer(answer) => answer.clone(),
-            Class::Other => "others".to_owned(),
-            Class::Missing => "missing".to_owned(),
-            Class::AtMost(bound) => format!("≤ {bound}"),
-            Class::Above(bound) => format!("> {bound}"),
-            Class::Unreadable => "unreadable".to_owned(),
-        };
-        Some((field.to_owned(), answer))
     }
 
     /// The test of the class that says most.

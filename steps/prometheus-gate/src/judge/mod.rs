@@ -4,6 +4,7 @@ pub(crate) mod answer_change;
 mod answer_fields;
 mod answer_loss;
 pub(crate) mod answer_names;
+pub mod answer_weights;
 pub(crate) mod answers;
 pub(crate) mod cadence;
 mod compared;

@@ -10,7 +10,7 @@ impl Answers {
     /// What the class that says most shows, in words.
     pub(crate) fn describe(&self) -> Option<String> {
         let (field, category) = self.strongest()?;
-        if self.fields.is_empty() && category.against() <= 0.0 {
+        if self.fields.is_empty() && !category.shows_something() {
             return None;
         }
         let Counts { canary, baseline } = category.compared.all;
@@ -23,6 +23,20 @@ impl Answers {
             share(baseline),
             grouped(baseline.total)
         ))
+    }
+
+    /// The field and the class that say most, for a picture.
+    pub(crate) fn told(&self) -> Option<(String, String)> {
+        let (field, category) = self.strongest()?;
+        let answer = match &category.class {
+            Class::Answer(answer) => answer.clone(),
+            Class::Other => "others".to_owned(),
+            Class::Missing => "missing".to_owned(),
+            Class::AtMost(bound) => format!("≤ {bound}"),
+            Class::Above(bound) => format!("> {bound}"),
+            Class::Unreadable => "unreadable".to_owned(),
+        };
+        Some((field.to_owned(), answer))
     }
 
     fn what(&self, field: &str, class: &Class) -> String {

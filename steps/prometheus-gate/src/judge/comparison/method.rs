@@ -237,7 +237,7 @@ impl Method {
     }
 
     /// Whether there is nothing to compare by yet.
-    pub(super) const fn is_boundless(&self) -> bool {
+    pub(super) fn is_boundless(&self) -> bool {
         match self {
             Self::Latency { bounds, .. } => bounds.is_empty(),
             Self::Answers(answers) => answers.is_unsettled(),
