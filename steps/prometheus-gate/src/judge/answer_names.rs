@@ -3,16 +3,16 @@
 //! What is counted has a number that is made of its field and its answer, so that a gate, a replay and whoever looks
 //! on agree. How many there are is bounded: an answer is what a client may have made a model say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::series::{Labels, Measure, Revision};
 
-/// Fields that are judged; those of a response are its owner's choice.
+/// Fields that a side may be the first to show; those of a response are its owner's choice.
 pub(crate) const MOST_FIELDS: usize = 20;
 
-/// Answers, or bounds, that are told apart in one field; the counter itself keeps 51 of each process.
+/// Answers, or bounds, of one field that a side may be the first to show; the counter itself keeps 51 of each process.
 const MOST_OF_A_FIELD: usize = 256;
 
 /// What is counted of a field.
@@ -84,41 +84,71 @@ impl Name {
 }
 
 /// The names that are known, and which side has shown each.
+///
+/// A side has a room of its own, so that no canary with many fields leaves its baseline's without; and of what comes at
+/// once, what was counted most comes first, so that nobody does who sends a few answers of any kind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     known: BTreeMap<u64, (Name, [bool; 2])>,
-    fields: BTreeMap<String, usize>,
+    /// How many names of a field each side was the first to show.
+    fields: BTreeMap<String, [usize; 2]>,
+    /// The same of fields.
+    first_shown: [usize; 2],
     /// Whether there was more than is told apart.
     pub(crate) has_more: bool,
 }
 
 impl Names {
-    /// Makes the acquaintance of what a point shows, in an order that does not depend on that of its series.
-    pub(crate) fn meet(&mut self, shown: &BTreeSet<(&Name, Revision)>) {
-        for (name, revision) in shown {
-            let key = name.key();
-            if let Some((_, sides)) = self.known.get_mut(&key) {
-                sides[*revision as usize] = true;
-                continue;
-            }
-            let room = self.fields.len() < MOST_FIELDS;
-            let count = match self.fields.get_mut(&name.field) {
-                Some(count) => count,
-                None if room => self.fields.entry(name.field.clone()).or_default(),
-                None => {
-                    self.has_more = true;
-                    continue;
-                }
-            };
-            if *count >= MOST_OF_A_FIELD {
-                self.has_more = true;
-                continue;
-            }
-            *count += 1;
-            let mut sides = [false; 2];
-            sides[*revision as usize] = true;
-            self.known.insert(key, ((*name).clone(), sides));
+    /// Has room for what the past had, before it meets anything.
+    pub(crate) fn begin_with(&mut self, past: &Self) {
+        if self.known.is_empty() {
+            self.clone_from(past);
+            self.known.values_mut().for_each(|(_, sides)| *sides = [false; 2]);
         }
+    }
+
+    /// Makes the acquaintance of what a point shows, with what its counters have come to, in an order that does not depend
+    /// on that of its series.
+    pub(crate) fn meet(&mut self, shown: &BTreeMap<(&Name, Revision), f64>) {
+        let mut new: Vec<(&Name, usize, f64)> = Vec::new();
+        let mut of_field: BTreeMap<&str, f64> = BTreeMap::new();
+        for ((name, revision), counted) in shown {
+            match self.known.get_mut(&name.key()) {
+                Some((_, sides)) => sides[*revision as usize] = true,
+                None => new.push((name, *revision as usize, *counted)),
+            }
+            *of_field.entry(&name.field).or_default() += counted;
+        }
+        let of_field = |name: &Name| of_field.get(name.field.as_str()).copied().unwrap_or_default();
+        new.sort_by(|(a, _, x), (b, _, y)| {
+            of_field(b).total_cmp(&of_field(a)).then(a.field.cmp(&b.field)).then(y.total_cmp(x))
+        });
+        for (name, side, _) in new {
+            self.admit(name, side);
+        }
+    }
+
+    fn admit(&mut self, name: &Name, side: usize) {
+        let key = name.key();
+        if let Some((_, sides)) = self.known.get_mut(&key) {
+            sides[side] = true;
+            return;
+        }
+        let is_new = !self.fields.contains_key(&name.field);
+        if is_new && self.first_shown[side] >= MOST_FIELDS {
+            self.has_more = true;
+            return;
+        }
+        let count = &mut self.fields.entry(name.field.clone()).or_default()[side];
+        if *count >= MOST_OF_A_FIELD {
+            self.has_more = true;
+            return;
+        }
+        *count += 1;
+        self.first_shown[side] += usize::from(is_new);
+        let mut sides = [false; 2];
+        sides[side] = true;
+        self.known.insert(key, (name.clone(), sides));
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<&Name> {
@@ -141,6 +171,8 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn name(field: &str, answer: &str) -> Name {
@@ -157,17 +189,50 @@ mod tests {
         assert_eq!(BTreeSet::from(keys).len(), 4);
     }
 
+    fn shown(names: &[Name], side: Revision, each: f64) -> BTreeMap<(&Name, Revision), f64> {
+        names.iter().map(|name| ((name, side), each)).collect()
+    }
+
+    fn fields(many: usize) -> Vec<Name> {
+        (0..many).map(|at| name(&format!("/{at:02}"), "x")).collect()
+    }
+
     #[test]
     fn there_is_room_for_so_many_fields_and_answers() {
         let mut names = Names::default();
         let many: Vec<Name> = (0..300).map(|at| name("/a", &at.to_string())).collect();
-        names.meet(&many.iter().map(|name| (name, Revision::Canary)).collect());
+        names.meet(&shown(&many, Revision::Canary, 1.0));
         assert!(names.has_more);
         assert_eq!(many.iter().filter(|name| names.get(name.key()).is_some()).count(), 256);
         let mut names = Names::default();
-        let fields: Vec<Name> = (0..30).map(|at| name(&format!("/{at:02}"), "x")).collect();
-        names.meet(&fields.iter().map(|name| (name, Revision::Baseline)).collect());
+        let fields = fields(30);
+        names.meet(&shown(&fields, Revision::Baseline, 1.0));
         let known = |at: usize| names.get(fields[at].key()).is_some();
         assert!(names.has_more && known(0) && known(19) && !known(20));
+    }
+
+    #[test]
+    fn no_other_field_takes_the_room_of_what_the_baseline_answers() {
+        let usual = [name("/species", "setosa")];
+        let key = usual[0].key();
+        let strange = fields(30);
+        // Of the canary, at once and before.
+        let mut names = Names::default();
+        names.meet(&shown(&strange, Revision::Canary, 1000.0));
+        names.meet(&shown(&usual, Revision::Baseline, 1.0));
+        assert!(names.has_more && names.get(key).is_some());
+        // Of whoever sends a few as another version, which is the baseline's.
+        let mut names = Names::default();
+        let mut all = shown(&strange, Revision::Baseline, 3.0);
+        all.extend(shown(&usual, Revision::Baseline, 1000.0));
+        names.meet(&all);
+        assert!(names.has_more && names.get(key).is_some());
+        // Of whoever sends many since the canary came.
+        let mut past = Names::default();
+        past.meet(&shown(&usual, Revision::Baseline, 1.0));
+        let mut names = Names::default();
+        names.begin_with(&past);
+        names.meet(&shown(&strange, Revision::Baseline, 1000.0));
+        assert!(names.has_more && names.get(key).is_some());
     }
 }

@@ -131,7 +131,13 @@ impl Counters {
             }
             _ => None,
         };
-        self.names.meet(&now.iter().filter_map(name_of).collect());
+        let mut shown: BTreeMap<(&Name, Revision), f64> = BTreeMap::new();
+        for sample in now.iter() {
+            if let Some(name) = name_of(sample) {
+                *shown.entry(name).or_default() += sample.value;
+            }
+        }
+        self.names.meet(&shown);
         let known = &self.names;
         now.retain(|sample| name_of(sample).is_none() || known.get(sample.bits).is_some());
     }

@@ -171,6 +171,7 @@ impl Record {
         let material = &mut self.samples.criteria[at];
         match of {
             QueryKind::Points if self.spec.criteria[at].is_counted() => {
+                material.counters.names.begin_with(&material.history.names);
                 material.counters.add(grid, series);
             }
             QueryKind::Points => material.points.add(grid, series),
