@@ -26,6 +26,14 @@ async fn asked(canary: Rate, more: &[&str]) -> (Prometheus, std::process::Output
     (prometheus, output)
 }
 
+/// A replay of the record comes to the verdict that was written down.
+fn assert_replays(prometheus: &Prometheus) {
+    let evidence = prometheus.folder().join("evidence");
+    let mut replay = Command::cargo_bin("prometheus-gate").unwrap();
+    let replayed = replay.arg("replay").arg(evidence.join("record.ndjson")).output().unwrap();
+    assert_eq!(replayed.stdout, fs::read(evidence.join("verdict.json")).unwrap());
+}
+
 #[tokio::test]
 #[ignore = "needs a Prometheus: `make cluster-up` builds one"]
 async fn a_canary_that_is_as_good_passes_by_what_came_back_at_the_gateway() {
@@ -42,13 +50,7 @@ async fn a_canary_that_is_as_good_passes_by_what_came_back_at_the_gateway() {
         let told = format!("{criterion} rests on the series of Envoy");
         assert!(log(&output).contains(&told), "{}", log(&output));
     }
-    let evidence = prometheus.folder().join("evidence");
-    let replayed = Command::cargo_bin("prometheus-gate")
-        .unwrap()
-        .arg("replay")
-        .arg(evidence.join("record.ndjson"))
-        .output();
-    assert_eq!(replayed.unwrap().stdout, fs::read(evidence.join("verdict.json")).unwrap());
+    assert_replays(&prometheus);
 }
 
 #[tokio::test]
@@ -69,13 +71,7 @@ async fn a_canary_is_judged_by_what_it_answers() {
     assert_eq!(output.status.code(), Some(3), "{}", log(&output));
     let reason = prometheus.result("reason");
     assert!(reason.starts_with("evidence: answers: species: `"), "{reason}");
-    let evidence = prometheus.folder().join("evidence");
-    let replayed = Command::cargo_bin("prometheus-gate")
-        .unwrap()
-        .arg("replay")
-        .arg(evidence.join("record.ndjson"))
-        .output();
-    assert_eq!(replayed.unwrap().stdout, fs::read(evidence.join("verdict.json")).unwrap());
+    assert_replays(&prometheus);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::spec::answers_query::{AnswersQuery, EVENTS, Requests};
 use crate::spec::candidates::Candidate;
-use crate::spec::queries::{Shape, Sides, quoted};
+use crate::spec::queries::{Shape, quoted};
 use crate::spec::request_metrics::SOURCES;
 use crate::spec::resolved::{AnswersTest, Criterion, Test};
 
@@ -43,7 +43,8 @@ pub(crate) fn candidates(answered: &Answered) -> Vec<Candidate> {
                 let requests = Requests {
                     selector: source.selector(source.total, &format!("{}=\"200\"", source.code)),
                     own: source.own,
-                    sides: Sides { canary: of(canary), baseline: Some(of(baseline)) },
+                    canary: of(canary),
+                    baseline: of(baseline),
                 };
                 for (canary, baseline) in sides.clone() {
                     let requests = Some(requests.clone());

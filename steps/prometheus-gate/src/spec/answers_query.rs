@@ -1,7 +1,7 @@
 //! The query for answers: what answer-counter counted of both versions, and the requests that were answered.
 
 use crate::series::{Labels, Measure, Revision, Series, SeriesRole};
-use crate::spec::queries::{Own, Shape, Sides, by, labelled, merged};
+use crate::spec::queries::{Own, Shape, by, labelled, merged};
 
 pub(super) const EVENTS: &str = "kanaria_answer_events_total";
 const ANSWERS: &str = "kanaria_answers_total";
@@ -34,7 +34,9 @@ pub(crate) struct AnswersQuery {
 pub(super) struct Requests {
     pub(super) selector: String,
     pub(super) own: &'static [&'static str],
-    pub(super) sides: Sides,
+    /// Matchers of the revisions.
+    pub(super) canary: String,
+    pub(super) baseline: String,
 }
 
 impl AnswersQuery {
@@ -42,13 +44,9 @@ impl AnswersQuery {
     pub(crate) fn text(&self, shape: &Shape) -> String {
         let mut series = of(Revision::Canary, &self.canary, shape.process);
         series.extend(of(Revision::Baseline, &self.baseline, shape.process));
-        if let Some(Requests { selector, own, sides }) = &self.requests {
-            let sides = [
-                (Revision::Canary, Some(&sides.canary)),
-                (Revision::Baseline, sides.baseline.as_ref()),
-            ];
-            for (side, matchers) in sides {
-                let selector = matchers.map_or_else(String::new, |more| merged(selector, more));
+        if let Some(Requests { selector, own, canary, baseline }) = &self.requests {
+            for (side, matchers) in [(Revision::Canary, canary), (Revision::Baseline, baseline)] {
+                let selector = merged(selector, matchers);
                 let kept: Vec<&str> =
                     [shape.beside].into_iter().chain(own.iter().copied()).collect();
                 let summed = format!("sum{} (max{} ({selector}))", by(&[shape.beside]), by(&kept));
@@ -85,9 +83,8 @@ impl AnswersQuery {
     }
 
     fn requests(&self) -> Option<String> {
-        let Requests { selector, sides, .. } = self.requests.as_ref()?;
-        let both = [Some(&sides.canary), sides.baseline.as_ref()].into_iter().flatten();
-        Some(both.map(|side| merged(selector, side)).collect::<Vec<_>>().join(" or "))
+        let Requests { selector, canary, baseline, .. } = self.requests.as_ref()?;
+        Some(format!("{} or {}", merged(selector, canary), merged(selector, baseline)))
     }
 
     pub(crate) fn shape(&self, series: &[Series]) -> Shape {
