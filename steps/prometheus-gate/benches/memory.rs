@@ -1,7 +1,8 @@
 //! How much memory a gate takes with many pods and a long past: `cargo bench -p prometheus-gate --bench memory`.
 //!
-//! A scripted server has 100 pods a side, 8 status codes and 20 buckets, and an hour to catch up with,
-//! a small part of the Task's limit of 256 MiB, which is there for days of waiting for permission; the figure is the process's own peak.
+//! A scripted server has 100 pods a side, 8 status codes and 20 buckets, or 20 fields of 51 answers, and an hour to catch up
+//! with, a small part of the Task's limit of 256 MiB, which is there for days of waiting for permission. The figures are the process's
+//! own peak, and its time on a processor for each of the looks, with all that they take from the answer to the verdict.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 
@@ -17,20 +18,28 @@ use std::{
 
 const BUCKETS: usize = 20;
 const CODES: usize = 8;
+const FIELDS: usize = 20;
+const ANSWERS: usize = 51;
+const LOOKS: f64 = 720.0;
 
 fn main() {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "peak memory of a gate with an hour to catch up, in MiB").unwrap();
+    writeln!(
+        out,
+        "peak memory of a gate with an hour to catch up, in MiB, and ms of a processor per look"
+    )
+    .unwrap();
     for (pods, criteria) in [
         (1, "--query=up"),
         (1, "errors,latency"),
         (30, "errors,latency"),
         (100, "errors,latency"),
         (100, "errors,rejections,latency"),
+        (1, "answers"),
     ] {
-        let peak = peak(pods, criteria);
+        let (peak, each) = cost(pods, criteria);
         let described = criteria.trim_start_matches("--query=");
-        writeln!(out, "  {pods:4} pods a side, {described:26} {peak:6.1}").unwrap();
+        writeln!(out, "  {pods:4} pods a side, {described:26} {peak:6.1} {each:6.2}").unwrap();
     }
 }
 
@@ -39,7 +48,7 @@ fn now() -> f64 {
 }
 
 /// Watches a gate until it is done, or for as long as it takes to catch up.
-fn peak(pods: usize, criteria: &str) -> f64 {
+fn cost(pods: usize, criteria: &str) -> (f64, f64) {
     let port = serve(pods);
     let mut command = Command::new(env!("CARGO_BIN_EXE_prometheus-gate"));
     command.env_clear().arg(format!("--prometheus-url=http://127.0.0.1:{port}"));
@@ -50,22 +59,28 @@ fn peak(pods: usize, criteria: &str) -> f64 {
     }
     let mut child = command
         .args(["--namespace=models", "--canary-revision=m-2", "--baseline-revision=m-1"])
+        .args(["--service=m", "--canary-version=v2"])
         .args(["--hold=59m", "--deadline=2h", "--timeout=60s"])
         .arg(format!("--start=@{:.0}", now() - 3600.0))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0.0_f64;
+    let id = child.id();
+    let of = |file: &str| fs::read_to_string(format!("/proc/{id}/{file}"));
+    let of = |file: &str| of(file).unwrap_or_default();
+    let (mut peak, mut spent) = (0.0_f64, 0.0_f64);
     while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
+        let text = of("status");
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
         peak = peak.max(kib.unwrap_or(0.0) / 1024.0);
+        // In its own mode and in the kernel's, in hundredths of a second.
+        let ticks: f64 = of("stat").split(' ').skip(13).take(2).flat_map(str::parse::<f64>).sum();
+        spent = spent.max(ticks * 10.0);
         thread::sleep(Duration::from_millis(5));
     }
-    peak
+    (peak, spent / LOOKS)
 }
 
 /// A Prometheus that knows this many pods a side, until the process ends.
@@ -91,6 +106,7 @@ fn answer(mut socket: TcpStream, pods: usize) {
             (Some(start), Some(end), Some(step)) => matrix(query, pods, (start, end, step)),
             _ if query.starts_with("time") => scalar(),
             _ if query.contains("count%28") => vector(&["\"gate_part\":\"1\"".to_owned()]),
+            _ if query.contains("kanaria") => vector(&[format!("{EVENTS},\"pod\":\"counter\"")]),
             _ => vector(&samples(pods)),
         };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -140,6 +156,8 @@ fn vector(series: &[String]) -> String {
         series.join(",")
     )
 }
+
+const EVENTS: &str = r#""__name__":"kanaria_answer_events_total","outcome":"taken""#;
 
 /// The series as they are, before the server sums them.
 fn samples(pods: usize) -> Vec<String> {
@@ -196,6 +214,20 @@ fn matrix(query: &str, pods: usize, (start, end, step): (f64, f64, f64)) -> Stri
                     "total" => series(&labels, &|at| count(at, 20.0)),
                     _ => series(&labels, &|at| count(at, 0.1)),
                 }
+            }
+        }
+    }
+    for side in ["canary", "baseline"] {
+        if !query.contains(&format!("{side}_taken")) {
+            continue;
+        }
+        let part = |role: &str| format!(r#""gate_part":"{side}_{role}","pod":"counter""#);
+        series(&part("taken"), &|at| count(at, 20.0));
+        for field in 0..FIELDS {
+            for answer in 0..ANSWERS {
+                let labels = part("answer");
+                let labels = format!(r#"{labels},"field":"/field-{field}","answer":"a-{answer}""#);
+                series(&labels, &|at| count(at, 0.4));
             }
         }
     }

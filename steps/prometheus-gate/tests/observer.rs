@@ -10,7 +10,7 @@ use std::{
 };
 
 use prometheus_gate::{Observer, ObserverOptions, STYLE, Seen};
-use serde_json::json;
+use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 /// What the server's clock says at first, in seconds since 1970.
@@ -24,10 +24,25 @@ struct Server {
 
 impl Server {
     async fn with(value: &'static str) -> Self {
+        Self::answering(move |fields, _| answer(fields, value)).await
+    }
+
+    /// One that answers the fields of a question with this, at a time.
+    async fn answering(
+        answer: impl Fn(&HashMap<String, String>, f64) -> Value + Send + Sync + 'static,
+    ) -> Self {
         let clock = Arc::new(Mutex::new(NOW));
         let now = Arc::clone(&clock);
         let mock = MockServer::start().await;
-        let answer = move |request: &Request| answer(request, *now.lock().unwrap(), value);
+        let answer = move |request: &Request| {
+            let (fields, now) = (fields(request), *now.lock().unwrap());
+            let data = if fields["query"] == "time()" {
+                json!({"resultType": "scalar", "result": [now, now.to_string()]})
+            } else {
+                answer(&fields, now)
+            };
+            ResponseTemplate::new(200).set_body_json(json!({"status": "success", "data": data}))
+        };
         Mock::given(any()).respond_with(answer).mount(&mock).await;
         Self { mock, clock }
     }
@@ -49,20 +64,50 @@ fn fields(request: &Request) -> HashMap<String, String> {
     url.query_pairs().into_owned().collect()
 }
 
-fn answer(request: &Request, now: f64, value: &str) -> ResponseTemplate {
-    let fields = fields(request);
-    let data = if fields["query"] == "time()" {
-        json!({"resultType": "scalar", "result": [now, now.to_string()]})
-    } else {
-        let number = |name: &str| fields[name].parse::<f64>().unwrap();
-        let (mut at, mut values) = (number("start"), Vec::new());
-        while at <= number("end") {
-            values.push(json!([at, value]));
-            at += number("step");
+fn answer(fields: &HashMap<String, String>, value: &str) -> Value {
+    let values: Vec<Value> = points(fields).map(|at| json!([at, value])).collect();
+    json!({"resultType": "matrix", "result": [{"metric": {}, "values": values}]})
+}
+
+/// The moments that a question is about.
+fn points(fields: &HashMap<String, String>) -> impl Iterator<Item = f64> {
+    let number = |name: &str| fields[name].parse::<f64>().unwrap();
+    let (start, end, step) = (number("start"), number("end"), number("step"));
+    std::iter::successors(Some(start), move |at| Some(at + step)).take_while(move |at| *at <= end)
+}
+
+/// What answer-counter has counted: a class of the canary and another one a second, and ten of the baseline.
+fn counted(fields: &HashMap<String, String>, now: f64, of_canary: [f64; 2]) -> Value {
+    let query = &fields["query"];
+    if !fields.contains_key("start") {
+        // Which of the ways to ask finds something, and what it finds.
+        let labels = if query.contains("count(") {
+            json!({"gate_part": "0"})
+        } else {
+            json!({"__name__": "kanaria_answer_events_total", "pod": "counter", "outcome": "taken"})
+        };
+        return json!({"resultType": "vector", "result": [{"metric": labels, "value": [now, "1"]}]});
+    }
+    let mut series = Vec::new();
+    for (side, classes) in [("canary", of_canary), ("baseline", [10.0, 10.0])] {
+        if !query.contains(&format!("{side}_taken")) {
+            continue;
         }
-        json!({"resultType": "matrix", "result": [{"metric": {}, "values": values}]})
-    };
-    ResponseTemplate::new(200).set_body_json(json!({"status": "success", "data": data}))
+        let mut grown = |labels: Value, each: f64| {
+            let since = |at: f64| ((at - NOW + 7200.0) * each).floor().to_string();
+            let values: Vec<Value> = points(fields).map(|at| json!([at, since(at)])).collect();
+            series.push(json!({"metric": labels, "values": values}));
+        };
+        let part = |what: &str| format!("{side}_{what}");
+        grown(json!({"gate_part": part("taken"), "pod": "counter"}), classes.iter().sum());
+        for (class, each) in ["setosa", "virginica"].iter().zip(classes) {
+            let part = part("answer");
+            let labels =
+                json!({"gate_part": part, "pod": "counter", "field": "/species", "answer": class});
+            grown(labels, each);
+        }
+    }
+    json!({"resultType": "matrix", "result": series})
 }
 
 /// As the Task writes them, with flags that are about the place where the gate runs.
@@ -127,6 +172,26 @@ async fn it_sees_what_the_gate_sees_and_leaves_nothing_behind() {
     assert_eq!(left.len(), 1, "{left:?}");
     let requests = server.mock.received_requests().await.unwrap();
     assert!(requests.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
+#[tokio::test]
+async fn a_gate_on_answers_is_seen_with_what_both_sides_answered() {
+    let home = tempfile::tempdir().unwrap();
+    for (of_canary, verdict, reason) in
+        [([1.0, 1.0], "pass", "hold"), ([1.6, 0.4], "fail", "evidence")]
+    {
+        let server = Server::answering(move |fields, now| counted(fields, now, of_canary)).await;
+        let mut args = args(&server, home.path(), &[]);
+        args.retain(|arg| !arg.starts_with("--query=") && !arg.starts_with("--when="));
+        let criteria = args.iter().position(|arg| arg == "--criteria=").unwrap();
+        args[criteria] = "--criteria=answers".to_owned();
+        let seen = Observer::new(&args, options()).unwrap().look().await.unwrap();
+        assert_eq!((seen.verdict.as_str(), seen.reason.as_str()), (verdict, reason), "{seen:?}");
+        assert!(seen.message.contains("answers: species: `"), "{}", seen.message);
+        let field = &seen.summary["criteria"][0]["evidence"]["fields"][0];
+        assert_eq!(field["field"], "/species");
+        assert!(seen.cards.contains("setosa") && seen.cards.contains("virginica"));
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,11 @@ fn a_sample_lasts_until_the_next_one_or_for_five_minutes() {
 
 /// Samples are 5 s apart, judged from 10 s on; the hold takes 30 s, and there are 300 s in all.
 fn summary(criteria: &str, series: &[(&str, &str)]) -> Result<Summary> {
+    summary_on(Vec::new(), criteria, series)
+}
+
+/// The same on the last of these rungs.
+fn summary_on(rungs: Vec<Rung>, criteria: &str, series: &[(&str, &str)]) -> Result<Summary> {
     let spec = format!(
         "timing: {{step: 5s, hold: 30s, warmup: 8s, settle: 10s, deadline: 5m}}\n{criteria}"
     );
@@ -41,7 +46,7 @@ fn summary(criteria: &str, series: &[(&str, &str)]) -> Result<Summary> {
     let case = Case {
         name: "test".into(),
         interval: Length(SignedDuration::from_secs(5)),
-        rungs: Vec::new(),
+        rungs,
         series: written,
         expect,
     };

@@ -19,9 +19,13 @@ fn side(side: &str, classes: &[(&str, u32)], answered: u32) -> Vec<(String, Stri
 }
 
 fn of(series: &[(String, String)]) -> Summary {
+    on(Vec::new(), series)
+}
+
+fn on(rungs: Vec<Rung>, series: &[(String, String)]) -> Summary {
     let series: Vec<(&str, &str)> =
         series.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    summary(SPEC, &series).unwrap()
+    summary_on(rungs, SPEC, &series).unwrap()
 }
 
 fn verdict(series: &[(String, String)]) -> (String, String) {
@@ -71,12 +75,17 @@ fn a_field_that_is_gone_fails_and_responses_that_cannot_be_read_do() {
     let (found, message) = verdict(&gone);
     assert_eq!(found, "fail evidence", "{message}");
     assert!(message.contains("species: missing in 100 % of "), "{message}");
+    // With no past, how answers come is learnt first; then a change of a class is no sooner found.
+    let seconds = |series: &[_]| of(series).judgement.decided_at.as_second();
+    let changed = seconds(&both(&[("setosa", 7), ("versicolor", 2), ("virginica", 1)], &USUAL));
+    assert!(seconds(&gone) <= changed, "its weight is small, and the change is large");
     let mut unreadable = side("canary", &[("setosa", 1), ("versicolor", 1), ("virginica", 1)], 10);
     unreadable.push(("answers/canary_unreadable".to_owned(), "0+7x60".to_owned()));
     unreadable.extend(side("baseline", &USUAL, 90));
     let (found, message) = verdict(&unreadable);
     assert_eq!(found, "fail evidence", "{message}");
     assert!(message.contains("cannot be read: 70.0 % of "), "{message}");
+    assert!(seconds(&unreadable) <= changed, "its weight is small, and the change is large");
 }
 
 #[test]
@@ -224,4 +233,67 @@ fn how_many_answers_a_response_lacks_is_not_judged_where_it_may_have_several() {
     series.extend(of("baseline", 45, 30));
     let (found, message) = verdict(&series);
     assert_eq!(found, "pass hold", "{message}");
+    let mut gone = of("canary", 0, 3);
+    gone.extend(of("baseline", 45, 30));
+    let (found, message) = verdict(&gone);
+    assert_eq!(found, "inconclusive nodata", "one that is gone is not passed: {message}");
+}
+
+/// The verdict on the second rung, of so many of each class on the first one and on the second.
+fn on_second_rung(classes: &[(&str, [u32; 2])], baseline: &[(&str, [u32; 2])]) -> (String, String) {
+    let grown =
+        |[first, second]: [u32; 2]| format!("0+{first}x30 {}+{second}x60", 30 * first + second);
+    let side = |side: &str, classes: &[(&str, [u32; 2])], taken: [u32; 2]| -> Vec<_> {
+        let answer = |(class, each): &(&str, [u32; 2])| {
+            let name = format!("answers/{side}_answer{{field=\"/species\",answer=\"{class}\"}}");
+            (name, grown(*each))
+        };
+        let all = ["taken", "answered"];
+        let all = all.map(|what| (format!("answers/{side}_{what}"), grown(taken)));
+        classes.iter().map(answer).chain(all).collect()
+    };
+    let mut series = side("canary", classes, [10, 30]);
+    series.extend(side("baseline", baseline, [90, 70]));
+    let rung = |percent: u8, seconds: i64| Rung {
+        percent,
+        after: Length(SignedDuration::from_secs(seconds)),
+    };
+    let judgement = on(vec![rung(10, 0), rung(30, 150)], &series).judgement;
+    (format!("{} {}", judgement.verdict, judgement.reason), judgement.message)
+}
+
+const ON_BOTH_RUNGS: [(&str, [u32; 2]); 3] =
+    [("setosa", [30, 24]), ("versicolor", [30, 23]), ("virginica", [30, 23])];
+
+#[test]
+fn a_model_that_changes_its_answers_on_the_second_rung_fails_there() {
+    let same = [("setosa", [4, 10]), ("versicolor", [3, 10]), ("virginica", [3, 10])];
+    let (found, message) = on_second_rung(&same, &ON_BOTH_RUNGS);
+    assert_eq!(found, "pass hold", "{message}");
+    let changed = [("setosa", [4, 22]), ("versicolor", [3, 4]), ("virginica", [3, 4])];
+    let (found, message) = on_second_rung(&changed, &ON_BOTH_RUNGS);
+    assert_eq!(found, "fail evidence", "{message}");
+    assert!(message.contains(" on this rung"), "{message}");
+}
+
+#[test]
+fn a_field_that_neither_side_fills_any_more_is_no_reason_for_a_pass() {
+    let gone = [("setosa", [4, 0]), ("versicolor", [3, 0]), ("virginica", [3, 0])];
+    let of_baseline = ON_BOTH_RUNGS.map(|(class, [first, _])| (class, [first, 0]));
+    let (found, message) = on_second_rung(&gone, &of_baseline);
+    assert_eq!(found, "inconclusive nodata", "{message}");
+    assert!(message.contains("too few answers of the baseline to compare with"), "{message}");
+}
+
+#[test]
+fn a_canary_with_many_fields_of_its_own_is_judged_by_those_of_its_baseline() {
+    let canary = [("setosa", 7), ("versicolor", 2), ("virginica", 1)];
+    let mut series = both(&canary, &USUAL);
+    for at in 0..30 {
+        let name = format!("answers/canary_answer{{field=\"/{at:02}\",answer=\"x\"}}");
+        series.push((name, "0+10x60".to_owned()));
+    }
+    let (found, message) = verdict(&series);
+    assert_eq!(found, "fail evidence", "{message}");
+    assert!(message.contains("species: `"), "{message}");
 }
