@@ -60,8 +60,8 @@ async fn a_good_canary_passes_twenty_gates_of_twenty() {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "it takes half an hour")]
-#[ignore = "needs the cluster, and half an hour"]
+#[expect(clippy::print_stdout, reason = "it takes a quarter of an hour")]
+#[ignore = "needs the cluster, and a quarter of an hour"]
 async fn a_model_that_is_released_again_passes_ten_gates_on_answers_of_ten() {
     in_namespace("ten", async |mut site| {
         let service = "ten";
