@@ -191,8 +191,7 @@ impl Releases {
         self.release(version, model, Some(traffic)).await?;
         let seen = traffic.take();
         let (all, errors) = (seen.total(), seen.errors());
-        self.timeline
-            .remark(&format!("of {all} answers while it was a canary, {errors} were errors"));
+        self.timeline.remark(&format!("{all} answers while it was a canary, errors {errors}"));
         Ok(())
     }
 
