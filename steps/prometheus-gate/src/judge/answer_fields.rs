@@ -206,14 +206,19 @@ impl Field {
         };
         let plain = |(class, weight)| Category::new(class, weight, rules.test(&[], rung));
         field.categories = classes.map(plain).collect();
-        let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| field.counts(tally)).collect();
-        for (at, category) in field.categories.iter_mut().enumerate() {
+        field.learn_from(history, rules, rung);
+        field
+    }
+
+    /// Gives the classes tests that know how the answers of each came in the past, where there is one.
+    fn learn_from(&mut self, history: &[Tally], rules: Rules, rung: usize) {
+        let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| self.counts(tally)).collect();
+        for (at, category) in self.categories.iter_mut().enumerate() {
             let past: Vec<Side> = pasts.iter().map(|counts| counts[at].baseline).collect();
             if !past.is_empty() {
                 category.test = rules.test(&past, rung);
             }
         }
-        field
     }
 
     /// Chooses the bounds of numbers once both sides have shown theirs. Of what is above a bound and what is at most
@@ -251,13 +256,7 @@ impl Field {
         let missing = self.categories.pop();
         let plain = |((class, _), weight)| Category::new(class, weight, rules.test(&[], rung));
         self.categories = chosen.into_iter().zip(weights).map(plain).collect();
-        let pasts: Vec<Vec<Counts>> = history.iter().map(|tally| self.counts(tally)).collect();
-        for (at, category) in self.categories.iter_mut().enumerate() {
-            let past: Vec<Side> = pasts.iter().map(|counts| counts[at].baseline).collect();
-            if !past.is_empty() {
-                category.test = rules.test(&past, rung);
-            }
-        }
+        self.learn_from(history, rules, rung);
         self.categories.extend(missing);
     }
 
