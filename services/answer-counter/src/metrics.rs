@@ -10,12 +10,18 @@ const PIECE: usize = 16 * 1024;
 
 type Write = fn(&mut Family<'_>, &Names, &Service);
 
-const FAMILIES: [(&str, &str, &str, Write); 3] = [
+const FAMILIES: [(&str, &str, &str, Write); 4] = [
     (
         "kanaria_answer_events_total",
         "counter",
         "Events of answers: taken, dropped as too many, too large or too slow, or unreadable",
         events,
+    ),
+    (
+        "kanaria_answer_fields_total",
+        "counter",
+        "Events that have a field, be it once or several times",
+        fields,
     ),
     (
         "kanaria_answers_total",
@@ -85,6 +91,16 @@ fn events(family: &mut Family<'_>, names: &Names, service: &Service) {
         let [namespace, service, version] = labels(names, version);
         for (outcome, many) in found.events() {
             family.count(&[namespace, service, version, ("outcome", outcome)], many);
+        }
+    }
+}
+
+fn fields(family: &mut Family<'_>, names: &Names, service: &Service) {
+    for (version, found) in service.versions() {
+        let [namespace, service_label, version] = labels(names, version);
+        for (field, tally) in service.tallies(found) {
+            let labels = [namespace, service_label, version, ("field", field.name())];
+            family.count(&labels, tally.events());
         }
     }
 }

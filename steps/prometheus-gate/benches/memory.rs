@@ -224,6 +224,8 @@ fn matrix(query: &str, pods: usize, (start, end, step): (f64, f64, f64)) -> Stri
         let part = |role: &str| format!(r#""gate_part":"{side}_{role}","pod":"counter""#);
         series(&part("taken"), &|at| count(at, 20.0));
         for field in 0..FIELDS {
+            let filled = part("filled");
+            series(&format!(r#"{filled},"field":"/field-{field}""#), &|at| count(at, 20.0));
             for answer in 0..ANSWERS {
                 let labels = part("answer");
                 let labels = format!(r#"{labels},"field":"/field-{field}","answer":"a-{answer}""#);

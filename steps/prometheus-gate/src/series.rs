@@ -45,6 +45,8 @@ pub(crate) enum Measure {
     Answer,
     /// Numbers of a field, by bounds that they are at most.
     Value,
+    /// Answers that were read and have a field, once or several times.
+    Filled,
     /// Answers that were read, of all fields.
     Taken,
     /// Answers that could not be read.
@@ -56,7 +58,7 @@ pub(crate) enum Measure {
 impl Measure {
     /// Whether it is of the counter of answers.
     pub(crate) const fn is_of_answers(self) -> bool {
-        matches!(self, Self::Answer | Self::Value | Self::Taken | Self::Unreadable)
+        matches!(self, Self::Answer | Self::Value | Self::Filled | Self::Taken | Self::Unreadable)
     }
 }
 
@@ -86,14 +88,14 @@ impl SeriesRole {
 
     pub(crate) fn of(labels: &Labels) -> Self {
         use Measure::{
-            Active, Answer, Answered, Bucket, Errors, Inner, Sampled, Starts, Taken, Total,
+            Active, Answer, Answered, Bucket, Errors, Filled, Inner, Sampled, Starts, Taken, Total,
             Unreadable, Value,
         };
         let Some(label) = labels.get(ROLE) else { return Self::Value };
         let of_a_side = [Revision::Canary, Revision::Baseline].into_iter().flat_map(|revision| {
             let measures = [
-                Total, Errors, Inner, Bucket, Starts, Active, Sampled, Answer, Value, Taken,
-                Unreadable, Answered,
+                Total, Errors, Inner, Bucket, Starts, Active, Sampled, Answer, Value, Filled,
+                Taken, Unreadable, Answered,
             ];
             measures.map(|measure| Self::Of(revision, measure))
         });

@@ -25,7 +25,15 @@ enum Kind {
 
 /// What one version has answered in a field
 #[derive(Debug)]
-pub(crate) enum Tally {
+pub(crate) struct Tally {
+    /// How many events had an answer in it, and the newest of those
+    events: u64,
+    newest: u64,
+    answers: Answers,
+}
+
+#[derive(Debug)]
+enum Answers {
     /// Of each answer in the order of the field, and of all others
     Categories { known: Vec<u64>, other: u64 },
     /// Of each bucket by itself, the infinite one with them
@@ -48,18 +56,19 @@ impl Field {
     /// Those that a version has of it whatever it answers
     pub(super) fn series_of_its_own(&self) -> usize {
         match &self.kind {
-            Kind::Categories { .. } => 1, // of all other answers
-            Kind::Numbers(bounds) => bounds.len() + 3,
+            Kind::Categories { .. } => 2, // of its events, and of all other answers
+            Kind::Numbers(bounds) => bounds.len() + 4,
         }
     }
 
     pub(super) fn tally(&self) -> Tally {
-        match &self.kind {
-            Kind::Categories { .. } => Tally::Categories { known: Vec::new(), other: 0 },
+        let answers = match &self.kind {
+            Kind::Categories { .. } => Answers::Categories { known: Vec::new(), other: 0 },
             Kind::Numbers(bounds) => {
-                Tally::Numbers { buckets: vec![0; bounds.len() + 1], sum: 0.0 }
+                Answers::Numbers { buckets: vec![0; bounds.len() + 1], sum: 0.0 }
             }
-        }
+        };
+        Tally { events: 0, newest: 0, answers }
     }
 
     /// The place of an answer that is known, or that there is room to know.
@@ -78,8 +87,8 @@ impl Field {
 
     /// Each answer that a version gave, and how often
     pub(crate) fn answers<'c>(&'c self, tally: &'c Tally) -> Vec<(&'c str, u64)> {
-        let (Kind::Categories { names, .. }, Tally::Categories { known, other }) =
-            (&self.kind, tally)
+        let (Kind::Categories { names, .. }, Answers::Categories { known, other }) =
+            (&self.kind, &tally.answers)
         else {
             return Vec::new();
         };
@@ -89,8 +98,8 @@ impl Field {
 
     /// Upper bounds, how many numbers are in each bucket, and their sum
     pub(crate) fn numbers<'c>(&'c self, tally: &'c Tally) -> Option<(&'c [f64], &'c [u64], f64)> {
-        match (&self.kind, tally) {
-            (Kind::Numbers(bounds), Tally::Numbers { buckets, sum }) => {
+        match (&self.kind, &tally.answers) {
+            (Kind::Numbers(bounds), Answers::Numbers { buckets, sum }) => {
                 Some((bounds, buckets, *sum))
             }
             _ => None,
@@ -99,16 +108,24 @@ impl Field {
 }
 
 impl Tally {
-    /// Counts an answer. `room` is asked for a series that the version does not have yet: without it, an
-    /// answer is one of the others.
+    /// How many events had an answer in the field, however many it was
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Counts an answer of an event. `room` is asked for a series that the version does not have yet: without
+    /// it, an answer is one of the others.
     pub(super) fn add(
         &mut self,
         field: &mut Field,
         answer: Answer<'_>,
+        event: u64,
         mut room: impl FnMut(usize) -> bool,
     ) {
-        match (self, answer) {
-            (Self::Categories { known, other }, Answer::Category(text)) => {
+        self.events += u64::from(self.newest != event);
+        self.newest = event;
+        match (&mut self.answers, answer) {
+            (Answers::Categories { known, other }, Answer::Category(text)) => {
                 let place = field
                     .place(text)
                     .filter(|place| known.get(*place).is_some_and(|many| *many > 0) || room(1));
@@ -122,7 +139,7 @@ impl Tally {
                     None => *other += 1,
                 }
             }
-            (Self::Numbers { buckets, sum }, Answer::Number(number, bounds)) => {
+            (Answers::Numbers { buckets, sum }, Answer::Number(number, bounds)) => {
                 let bucket = bounds.partition_point(|bound| *bound < number);
                 if let Some(many) = buckets.get_mut(bucket) {
                     *many += 1;

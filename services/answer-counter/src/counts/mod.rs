@@ -26,7 +26,7 @@ pub use self::{
 use crate::{answers::Answer, config::MOST_FIELDS};
 
 /// Series of a new version for which room is made, besides those of its events
-const USUAL_ANSWERS: usize = MOST_ANSWERS + 1;
+const USUAL_ANSWERS: usize = MOST_ANSWERS + 2;
 /// A version that no event has come for within this time makes room where there is none.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
@@ -71,6 +71,8 @@ pub(crate) struct Service {
 #[derive(Debug)]
 pub(crate) struct Version {
     events: [u64; Outcome::ALL.len()],
+    /// How many times it was counted for, which tells an event from the next
+    counted: u64,
     /// As many as the service has fields, or fewer
     tallies: Vec<Option<Tally>>,
     seen: Instant,
@@ -102,12 +104,14 @@ impl Counts {
         let Service { fields, versions } = services.entry(names).or_default();
         let version = versions.entry(place.version.clone()).or_insert_with(|| Version {
             events: Default::default(),
+            counted: 0,
             tallies: Vec::new(),
             seen: now,
             from,
             series: Outcome::ALL.len(),
         });
         version.seen = now;
+        version.counted += 1;
         Some(Counting { fields, version, series, lacks_room: false })
     }
 
@@ -183,7 +187,7 @@ impl Counting<'_> {
             version.tallies[at] = Some(field.tally());
         }
         if let Some(tally) = &mut version.tallies[at] {
-            tally.add(field, answer, room);
+            tally.add(field, answer, version.counted, room);
         }
     }
 

@@ -70,6 +70,21 @@ fn versions_share_the_first_answers_of_a_field() {
 }
 
 #[test]
+fn a_field_knows_how_many_events_had_it_however_often() {
+    let mut counts = Counts::default();
+    let iris = place("iris", "v1");
+    for answers in [&[("/a", "x"), ("/a", "y"), ("/b", "z"), ("/a", "x")][..], &[("/b", "z")], &[]]
+    {
+        assert!(take(&mut counts, &iris, ADA, Instant::now(), answers));
+    }
+    let (_, service) = counts.next(None).unwrap();
+    let (_, version) = service.versions().next().unwrap();
+    let events: Vec<_> =
+        service.tallies(version).map(|(field, tally)| (field.name(), tally.events())).collect();
+    assert_eq!(events, [("/a", 1), ("/b", 2)]);
+}
+
+#[test]
 fn a_service_has_twenty_fields() {
     let mut counts = Counts::default();
     let fields: Vec<_> = (0..30).map(|at| format!("/f{at}")).collect();
@@ -116,7 +131,7 @@ fn a_million_answers_of_a_stranger_are_fifty_and_the_others() {
     for at in 0..1_000_000 {
         version.answer("/a", Answer::Category(&at.to_string()));
     }
-    assert_eq!(counts.series(), 3 + 2 + 3 + 51);
+    assert_eq!(counts.series(), 3 + 3 + 3 + 52);
     assert_eq!(answers(&counts, &place("odd", "v")).last().unwrap(), "/a other 999950");
     assert_eq!(answers(&counts, &place("iris", "v1")), ["/species setosa 1"]);
 }
@@ -135,7 +150,7 @@ fn versions_that_were_not_seen_for_a_day_make_room_the_oldest_first() {
         })
     };
     take(&mut counts, &place("old", "v1"), ADA, start, &[("/a", "x")]);
-    take(&mut counts, &place("old", "v2"), ADA, start + hour, &[("/a", "x")]);
+    take(&mut counts, &place("old", "v2"), ADA, start + hour, &[("/a", "x"), ("/a", "z")]);
     full(&mut counts, start + 2 * hour);
     assert!(counts.series() > MOST_SERIES - 3);
     let new = place("new", "v1");

@@ -33,7 +33,7 @@ fn a_scrape_has_each_family_once_with_every_label_escaped() {
 #[test]
 fn before_the_first_event_a_scrape_has_the_names_of_its_metrics() {
     let text = all(&Counts::default());
-    assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 3);
+    assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 4);
 }
 
 #[test]
@@ -56,5 +56,5 @@ fn a_large_scrape_comes_in_pieces_with_nothing_missing_or_twice() {
     lines.dedup();
     assert_eq!(lines.len(), many);
     assert_eq!(text.matches("kanaria_answers_total{").count(), 1000);
-    assert_eq!(text.matches("# TYPE").count(), 3);
+    assert_eq!(text.matches("# TYPE").count(), 4);
 }

@@ -53,7 +53,7 @@ impl Tally {
         let mut counted: BTreeMap<u64, [f64; 2]> = BTreeMap::new();
         let mut fields: BTreeMap<String, [f64; 2]> = BTreeMap::new();
         for side in SIDES {
-            for measure in [Measure::Answer, Measure::Value] {
+            for measure in [Measure::Answer, Measure::Value, Measure::Filled] {
                 for (key, grown) in growth.counted(side, measure) {
                     let Some(name) = names.get(key) else { continue };
                     counted.entry(key).or_default()[side as usize] += grown;
@@ -135,8 +135,8 @@ impl Category {
 pub(super) struct Field {
     pub(super) name: String,
     kind: Kind,
-    /// Whether a response has one answer of it at most: how many lack it cannot be told of one that may have several.
-    is_single: bool,
+    /// The number of the responses that have it.
+    any: u64,
     /// The last is [`Class::Missing`].
     pub(super) categories: Vec<Category>,
     /// Whether each side has filled it on this rung.
@@ -153,7 +153,7 @@ enum Kind {
 impl Field {
     /// A field as the baseline filled it, whose classes stay, so that the bet stays fair.
     pub(super) fn of_answers(
-        (name, is_single): (&str, bool),
+        name: &str,
         mut given: Vec<(&str, f64)>,
         history: &[Tally],
         rules: Rules,
@@ -171,12 +171,12 @@ impl Field {
         let weights = answer_weights::of_answers(&shares, rules.common());
         let usual = given.into_iter().map(|(answer, _)| Class::Answer(answer.to_owned()));
         let classes = usual.zip(weights).chain([(Class::Other, OTHER), (Class::Missing, MISSING)]);
-        Self::new((name, is_single), Kind::Answers(index), classes, history, rules, rung)
+        Self::new(name, Kind::Answers(index), classes, history, rules, rung)
     }
 
     /// A field of numbers. Its bounds are those that both sides turn out to have.
     pub(super) fn of_values(
-        (name, is_single): (&str, bool),
+        name: &str,
         before: BTreeMap<u64, f64>,
         history: &[Tally],
         rules: Rules,
@@ -186,11 +186,11 @@ impl Field {
         let all = Name { field: name.to_owned(), given: all }.key();
         let kind = Kind::Values { bounds: Vec::new(), all, before };
         let missing = [(Class::Missing, MISSING)].into_iter();
-        Self::new((name, is_single), kind, missing, history, rules, rung)
+        Self::new(name, kind, missing, history, rules, rung)
     }
 
     fn new(
-        (name, is_single): (&str, bool),
+        name: &str,
         kind: Kind,
         classes: impl Iterator<Item = (Class, f64)>,
         history: &[Tally],
@@ -199,8 +199,8 @@ impl Field {
     ) -> Self {
         let mut field = Self {
             name: name.to_owned(),
+            any: Name { field: name.to_owned(), given: Given::Any }.key(),
             kind,
-            is_single,
             categories: Vec::new(),
             given: [false; 2],
         };
@@ -273,12 +273,6 @@ impl Field {
         self.is_settled() && self.given[1]
     }
 
-    /// Whether the canary has not filled at all what a response may have several answers of. How many of its responses
-    /// lack it is not counted, so that this proves nothing.
-    pub(super) const fn is_gone(&self) -> bool {
-        !self.is_single && self.given[1] && !self.given[0]
-    }
-
     fn totals(&self, tally: &Tally) -> [f64; 2] {
         match &self.kind {
             Kind::Answers(_) => tally.of_field(&self.name),
@@ -315,8 +309,8 @@ impl Field {
                 |side: usize| Side { errors: counted[side].min(totals[side]), total: totals[side] };
             Counts { canary: side(0), baseline: side(1) }
         };
-        let lacking = |side: usize| (tally.taken[side] - totals[side]).max(0.0);
-        let missing = if self.is_single { [0, 1].map(lacking) } else { [0.0; 2] };
+        let filled = tally.of_key(self.any);
+        let missing = [0, 1].map(|side| (tally.taken[side] - filled[side]).max(0.0));
         let mut counts: Vec<Counts> =
             classes.drain(..).map(|counted| of(counted, totals)).collect();
         counts.push(of(missing, tally.taken));

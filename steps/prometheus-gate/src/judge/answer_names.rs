@@ -27,6 +27,8 @@ pub(crate) enum Given {
     Answer(String),
     /// The bits of a bound that numbers are at most.
     AtMost(Bits),
+    /// One or several of either, in one response.
+    Any,
 }
 
 /// A number in its own order.
@@ -58,6 +60,7 @@ impl Name {
                 // Of 0 and -0 there is one.
                 Given::AtMost(Bits(if bound == 0.0 { 0.0 } else { bound }))
             }
+            Measure::Filled => Given::Any,
             _ => return None,
         };
         Some(Self { field, given })
@@ -77,6 +80,7 @@ impl Name {
                 hash.update([1]);
                 hash.update(bound.to_bits().to_be_bytes());
             }
+            Given::Any => hash.update([2]),
         }
         let hash = hash.finalize();
         hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))

@@ -110,6 +110,7 @@ impl Answers {
                     let total = totals.entry((&name.field, false)).or_default();
                     *total = total.max(*counted);
                 }
+                Given::Any => {}
             }
         }
         if self.responses_before < ENOUGH && totals.values().all(|total| *total < ENOUGH) {
@@ -120,26 +121,13 @@ impl Answers {
             totals.get(&(field, is_answer)).copied().unwrap_or_default()
         };
         let enough = |field: &str, is_answer| total(field, is_answer) >= ENOUGH_OF_A_FIELD;
-        let is_single = |field: &str, is_answer| total(field, is_answer) <= self.responses_before;
         let (history, rules) = (&self.history, self.rules);
         let mut fields: Vec<Field> = Vec::new();
         for (field, given) in answers.into_iter().filter(|(field, _)| enough(field, true)) {
-            fields.push(Field::of_answers(
-                (field, is_single(field, true)),
-                given,
-                history,
-                rules,
-                rung,
-            ));
+            fields.push(Field::of_answers(field, given, history, rules, rung));
         }
         for (field, given) in values.into_iter().filter(|(field, _)| enough(field, false)) {
-            fields.push(Field::of_values(
-                (field, is_single(field, false)),
-                given,
-                history,
-                rules,
-                rung,
-            ));
+            fields.push(Field::of_values(field, given, history, rules, rung));
         }
         if fields.is_empty() {
             return; // they may come yet
@@ -235,11 +223,10 @@ impl Answers {
         joined(known.chain(open))
     }
 
-    /// Whether one class alone looks changed, or a field gone, which is enough to wait.
+    /// Whether one class alone looks changed, which is enough to wait.
     pub(super) fn is_in_doubt(&self) -> bool {
         let doubt = |test: &Change| test.matters() && test.log_likelihood() >= DOUBT;
         self.categories().any(|(_, category, _)| doubt(category.test.newest()))
-            || self.fields.iter().any(Field::is_gone)
     }
 
     /// Whether there is nothing to compare by: what both sides lack alike is no reason for a pass.

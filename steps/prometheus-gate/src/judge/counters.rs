@@ -92,7 +92,10 @@ impl Counters {
             // Bounds are not negative, so their bits are in their own order.
             let bits = bound.filter(|bound| *bound >= 0.0).unwrap_or_default().to_bits();
             let bits = match role {
-                SeriesRole::Of(_, measure @ (Measure::Answer | Measure::Value)) => {
+                SeriesRole::Of(
+                    _,
+                    measure @ (Measure::Answer | Measure::Value | Measure::Filled),
+                ) => {
                     let Some(name) = Name::of(measure, &series.labels) else { continue };
                     let key = name.key();
                     names.insert(key, name);
@@ -126,7 +129,7 @@ impl Counters {
             return;
         }
         let name_of = |sample: &Sample| match sample.role {
-            SeriesRole::Of(revision, Measure::Answer | Measure::Value) => {
+            SeriesRole::Of(revision, Measure::Answer | Measure::Value | Measure::Filled) => {
                 Some((names.get(&sample.bits)?, revision))
             }
             _ => None,

@@ -54,6 +54,7 @@ pub(crate) fn distributions(seen: &BTreeMap<Name, [f64; 2]>) -> Vec<Distribution
         match given {
             Given::Answer(answer) => answers.entry(field).or_default().push((answer, *counted)),
             Given::AtMost(Bits(bound)) => values.entry(field).or_default().push((*bound, *counted)),
+            Given::Any => {}
         }
     }
     let answers = answers.into_iter().map(|(field, given)| of_answers(field, given));

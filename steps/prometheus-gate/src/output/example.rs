@@ -79,6 +79,8 @@ criteria: [{preset: answers, minRequests: 20}]
 pub(crate) const CHANGED: &[(&str, &str)] = &[
     ("answers/canary_taken", "0+10x60"),
     ("answers/canary_answered", "0+10x60"),
+    ("answers/canary_filled{field=\"/species\"}", "0+10x60"),
+    ("answers/canary_filled{field=\"/score\"}", "0+10x60"),
     ("answers/canary_answer{field=\"/species\",answer=\"setosa\"}", "0+7x60"),
     ("answers/canary_answer{field=\"/species\",answer=\"virginica\"}", "0+2x60"),
     ("answers/canary_answer{field=\"/species\",answer=\"<b>x</b>\"}", "0+1x60"),
@@ -91,11 +93,15 @@ pub(crate) const CHANGED: &[(&str, &str)] = &[
     BASELINE[4],
     BASELINE[5],
     BASELINE[6],
+    BASELINE[7],
+    BASELINE[8],
 ];
 
-const BASELINE: [(&str, &str); 7] = [
+const BASELINE: [(&str, &str); 9] = [
     ("answers/baseline_taken", "0+90x60"),
     ("answers/baseline_answered", "0+90x60"),
+    ("answers/baseline_filled{field=\"/species\"}", "0+90x60"),
+    ("answers/baseline_filled{field=\"/score\"}", "0+90x60"),
     ("answers/baseline_answer{field=\"/species\",answer=\"setosa\"}", "0+30x60"),
     ("answers/baseline_answer{field=\"/species\",answer=\"virginica\"}", "0+40x60"),
     ("answers/baseline_answer{field=\"/species\",answer=\"versicolor\"}", "0+20x60"),

@@ -6,6 +6,7 @@ use crate::spec::queries::{Own, Shape, by, labelled, merged};
 pub(super) const EVENTS: &str = "kanaria_answer_events_total";
 const ANSWERS: &str = "kanaria_answers_total";
 const VALUES: &str = "kanaria_answer_value_bucket";
+const FIELDS: &str = "kanaria_answer_fields_total";
 
 /// The labels by which the counter splits its counts.
 const OWN: &[&str] = &[
@@ -124,6 +125,7 @@ fn of(side: Revision, matchers: &str, process: &str) -> Vec<String> {
         sum(Measure::Unreadable, &outcome("unreadable"), &[]),
         sum(Measure::Answer, &which(ANSWERS, ""), &["field", "answer"]),
         sum(Measure::Value, &which(VALUES, ""), &["field", "le"]),
+        sum(Measure::Filled, &which(FIELDS, ""), &["field"]),
         labelled(
             &newest(&format!("timestamp({})", which(EVENTS, ""))),
             SeriesRole::Of(side, Measure::Sampled),

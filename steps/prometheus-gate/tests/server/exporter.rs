@@ -97,6 +97,8 @@ pub(crate) fn answers(rates: [Rate; 2], since: Duration, started: f64) -> String
         let taken = (rate.good * since.as_secs_f64()).floor();
         let setosa = (taken * rate.setosa).floor();
         let _ = writeln!(page, "kanaria_answer_events_total{{{labels},outcome=\"taken\"}} {taken}");
+        let _ =
+            writeln!(page, "kanaria_answer_fields_total{{{labels},field=\"/species\"}} {taken}");
         for (answer, count) in [("setosa", setosa), ("virginica", taken - setosa)] {
             let what = format!("field=\"/species\",answer=\"{answer}\"");
             let _ = writeln!(page, "kanaria_answers_total{{{labels},{what}}} {count}");

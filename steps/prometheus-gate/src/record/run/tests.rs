@@ -199,6 +199,7 @@ impl World {
                     [
                         of("taken", at, at),
                         of("answered", at, at),
+                        of_field("field", "/f", of("filled", at, less)),
                         of_field("answer", "a", of("answer", at, less)),
                         of_field("answer", "b", of("answer", less, less)),
                         of_field("le", "0.5", of("value", at, less)),

@@ -13,6 +13,7 @@ fn side(side: &str, classes: &[(&str, u32)], answered: u32) -> Vec<(String, Stri
         (name, grown(*each))
     };
     let mut series: Vec<_> = classes.iter().map(answer).collect();
+    series.push((format!("answers/{side}_filled{{field=\"/species\"}}"), grown(taken)));
     series.push((format!("answers/{side}_taken"), grown(taken)));
     series.push((format!("answers/{side}_answered"), grown(answered)));
     series
@@ -70,7 +71,9 @@ fn an_answer_that_the_baseline_never_gives_is_named() {
 #[test]
 fn a_field_that_is_gone_fails_and_responses_that_cannot_be_read_do() {
     let mut gone = side("canary", &[("setosa", 10)], 10);
-    gone[0].0 = "answers/canary_answer{field=\"/class\",answer=\"setosa\"}".to_owned();
+    for (name, _) in &mut gone {
+        *name = name.replace("/species", "/class");
+    }
     gone.extend(side("baseline", &USUAL, 90));
     let (found, message) = verdict(&gone);
     assert_eq!(found, "fail evidence", "{message}");
@@ -153,7 +156,9 @@ fn numbers_are_compared_at_their_bounds() {
         };
         let [low, high, all] = within;
         let mut series: Vec<_> = [("0.5", low), ("0.9", high), ("+Inf", all)].map(bucket).into();
-        series.push((format!("answers/{side}_taken"), format!("0+{all}x60")));
+        for name in ["taken", "filled{field=\"/score\"}"] {
+            series.push((format!("answers/{side}_{name}"), format!("0+{all}x60")));
+        }
         series
     };
     let verdict_of = |canary: [u32; 3]| {
@@ -211,6 +216,7 @@ fn a_class_that_a_restarted_counter_shows_late_is_no_answer_that_is_missing() {
             class("setosa", grown(4 * times, 0)),
             class("versicolor", grown(5 * times, 0)),
             class("virginica", late),
+            (format!("answers/{side}_filled{{field=\"/species\"}}"), grown(9 * times, rare)),
             (format!("answers/{side}_taken"), grown(9 * times, rare)),
             (format!("answers/{side}_answered"), format!("0+{}x60", 10 * times)),
         ]
@@ -222,21 +228,30 @@ fn a_class_that_a_restarted_counter_shows_late_is_no_answer_that_is_missing() {
 }
 
 #[test]
-fn how_many_answers_a_response_lacks_is_not_judged_where_it_may_have_several() {
-    let of = |side: &str, answers: u32, taken: u32| -> Vec<(String, String)> {
-        let name = format!("answers/{side}_answer{{field=\"/labels\",answer=\"cat\"}}");
-        [(name, answers), (format!("answers/{side}_taken"), taken)]
-            .map(|(name, each)| (name, format!("0+{each}x60")))
+fn a_list_that_is_empty_more_often_fails_however_long_the_others_are() {
+    let of = |side: &str, answers: u32, filled: u32, taken: u32| -> Vec<(String, String)> {
+        let counted = [
+            ("answer{field=\"/labels\",answer=\"cat\"}", answers),
+            ("filled{field=\"/labels\"}", filled),
+            ("taken", taken),
+        ];
+        counted
+            .map(|(what, each)| (format!("answers/{side}_{what}"), format!("0+{each}x60")))
             .into()
     };
-    let mut series = of("canary", 2, 3);
-    series.extend(of("baseline", 45, 30));
-    let (found, message) = verdict(&series);
+    let of_canary = |answers: u32, filled: u32| {
+        let mut series = of("canary", answers, filled, 10);
+        series.extend(of("baseline", 135, 81, 90));
+        verdict(&series)
+    };
+    let (found, message) = of_canary(15, 9);
     assert_eq!(found, "pass hold", "{message}");
-    let mut gone = of("canary", 0, 3);
-    gone.extend(of("baseline", 45, 30));
-    let (found, message) = verdict(&gone);
-    assert_eq!(found, "inconclusive nodata", "one that is gone is not passed: {message}");
+    let (found, message) = of_canary(15, 6);
+    assert_eq!(found, "fail evidence", "{message}");
+    assert!(message.contains("labels: missing in 40.0 % of "), "{message}");
+    let (found, message) = of_canary(0, 0);
+    assert_eq!(found, "fail evidence", "{message}");
+    assert!(message.contains("labels: missing in 100 % of "), "{message}");
 }
 
 /// The verdict on the second rung, of so many of each class on the first one and on the second.
@@ -248,8 +263,9 @@ fn on_second_rung(classes: &[(&str, [u32; 2])], baseline: &[(&str, [u32; 2])]) -
             let name = format!("answers/{side}_answer{{field=\"/species\",answer=\"{class}\"}}");
             (name, grown(*each))
         };
-        let all = ["taken", "answered"];
-        let all = all.map(|what| (format!("answers/{side}_{what}"), grown(taken)));
+        let filled = [0, 1].map(|rung| classes.iter().map(|(_, each)| each[rung]).sum());
+        let all = [("taken", taken), ("answered", taken), ("filled{field=\"/species\"}", filled)];
+        let all = all.map(|(what, each)| (format!("answers/{side}_{what}"), grown(each)));
         classes.iter().map(answer).chain(all).collect()
     };
     let mut series = side("canary", classes, [10, 30]);
