@@ -2,11 +2,7 @@
 
 use std::{
     process::{Output, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use demo::Site;
@@ -14,9 +10,14 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     process::Command,
-    task::JoinHandle,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::{Instant, timeout_at},
 };
 
 use crate::{bento, build, namespace::in_namespace, stand_ins};
@@ -48,15 +49,22 @@ async fn prepare(site: &Site, name: &str) {
 
 const ENVIRONMENTS: &str = "kanaria-tests/environments";
 
-/// The step at a terminal, towards this registry.
-fn step(site: &Site, registry: &str, name: &str, path: &str, results: &TempDir) -> Command {
+/// The step at a terminal, towards this store and registry.
+fn step(
+    site: &Site,
+    endpoint: &str,
+    registry: &str,
+    name: &str,
+    path: &str,
+    results: &TempDir,
+) -> Command {
     let mut command = Command::new(demo::built("bento-image").unwrap());
     let store = &site.cluster.store;
     command
         .arg("assemble")
         .arg(format!("--store=s3://{}", store.bucket))
         .arg(format!("--bento={name}:v1"))
-        .arg(format!("--s3-endpoint={}", store.endpoint.host))
+        .arg(format!("--s3-endpoint={endpoint}"))
         .arg(format!("--image={registry}/models/{}-{path}", site.namespace))
         .arg(format!("--environments={registry}/{ENVIRONMENTS}"))
         .arg(format!("--registry-mirror={registry}"))
@@ -87,22 +95,31 @@ fn digest(output: &Output, results: &TempDir) -> String {
 async fn a_step_that_is_killed_at_any_moment_and_run_again_makes_the_same_image() {
     in_namespace("killed", async |site| {
         prepare(&site, "killed").await;
-        let registry = site.cluster.registry.host.clone();
+        let passed = Passed::default();
+        let store = site.cluster.store.endpoint.host.trim_start_matches("http://");
+        let store = Relay::start(store, &passed, None).await;
+        let registry = Relay::start(&site.cluster.registry.host, &passed, None).await;
+        let step = |path: &str, results: &TempDir| {
+            let endpoint = format!("http://{}", store.address);
+            step(&site, &endpoint, &registry.address, "killed", path, results)
+        };
         let results = tempfile::tempdir().unwrap();
-        let started = Instant::now();
-        let whole = step(&site, &registry, "killed", "whole", &results).output().await.unwrap();
-        let took = started.elapsed();
+        let whole = step("whole", &results).output().await.unwrap();
         let expected = digest(&whole, &results);
+        let all = *passed.borrow();
 
         let mut killed = 0;
-        for moment in 0..20_u32 {
+        for moment in 0..20 {
             let path = format!("{moment}");
             let results = tempfile::tempdir().unwrap();
-            let mut child = step(&site, &registry, "killed", &path, &results).spawn().unwrap();
-            let ended = tokio::time::timeout(took * moment / 20, child.wait()).await;
-            killed += u32::from(ended.is_err());
+            passed.send_replace(0);
+            let mut child = step(&path, &results).spawn().unwrap();
+            tokio::select! {
+                () = reach(&passed, all * moment / 20) => killed += 1,
+                _ = child.wait() => {}
+            }
             child.kill().await.unwrap(); // SIGKILL
-            let again = step(&site, &registry, "killed", &path, &results).output().await.unwrap();
+            let again = step(&path, &results).output().await.unwrap();
             assert_eq!(digest(&again, &results), expected, "killed at moment {moment}");
         }
         assert!(killed >= 10, "{killed} were still running");
@@ -116,16 +133,19 @@ async fn a_registry_that_dies_in_the_middle_of_an_upload_is_tried_again() {
     in_namespace("cut", async |site| {
         prepare(&site, "cut").await;
         let results = tempfile::tempdir().unwrap();
-        let direct = site.cluster.registry.host.clone();
-        let undisturbed = step(&site, &direct, "cut", "whole", &results).output().await.unwrap();
+        let (store, direct) = (&site.cluster.store.endpoint.host, &site.cluster.registry.host);
+        let undisturbed =
+            step(&site, store, direct, "cut", "whole", &results).output().await.unwrap();
         digest(&undisturbed, &results);
 
-        let dying = DyingRegistry::start(&direct, SIZE / 3).await;
+        let passed = Passed::default();
+        let dying = Relay::start(direct, &passed, Some(SIZE / 3)).await;
         let results = tempfile::tempdir().unwrap();
-        let output = step(&site, &dying.address, "cut", "cut", &results).output().await.unwrap();
+        let output =
+            step(&site, store, &dying.address, "cut", "cut", &results).output().await.unwrap();
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         let digest = digest(&output, &results);
-        assert!(dying.has_died(), "{log}");
+        assert!(*passed.borrow() >= SIZE / 3, "it has died: {log}");
         assert!(log.contains("again"), "it says that it tries again: {log}");
         let image = format!("{}/models/{}-cut", site.cluster.registry.pod, site.namespace);
         let pulled = crate::pulled::pull(&site, &image, &digest).await;
@@ -135,70 +155,68 @@ async fn a_registry_that_dies_in_the_middle_of_an_upload_is_tried_again() {
     .await;
 }
 
-/// A registry that dies when it was sent so many bytes, and is back after three seconds.
-struct DyingRegistry {
+/// How many bytes relays have passed on, both ways.
+type Passed = watch::Sender<usize>;
+
+/// Waits until so many have passed.
+async fn reach(passed: &Passed, bytes: usize) {
+    let _ = passed.subscribe().wait_for(|passed| *passed >= bytes).await;
+}
+
+/// Passes connections on to a server, and counts what goes through.
+struct Relay {
     address: String,
-    died: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
-impl DyingRegistry {
-    async fn start(registry: &str, limit: usize) -> Self {
+impl Relay {
+    /// With a limit it breaks all connections when so many bytes have passed, and takes none for
+    /// three seconds, as a server that has died and is started again.
+    async fn start(server: &str, passed: &Passed, limit: Option<usize>) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap().to_string();
-        let died = Arc::<AtomicBool>::default();
-        let (is_dead, registry) = (Arc::clone(&died), registry.to_owned());
-        let sent = Arc::<AtomicUsize>::default();
+        let (server, passed) = (server.to_owned(), passed.clone());
         let task = tokio::spawn(async move {
-            let mut back = None;
+            let mut connections = JoinSet::new();
+            let mut limit = limit.unwrap_or(usize::MAX);
             loop {
-                let Ok((client, _)) = socket.accept().await else { continue };
-                if is_dead.load(Relaxed) {
-                    let back = *back.get_or_insert_with(|| Instant::now() + Duration::from_secs(3));
-                    if Instant::now() < back {
-                        continue; // closes the connection
+                tokio::select! {
+                    Ok((client, _)) = socket.accept() => {
+                        let Ok(server) = TcpStream::connect(&server).await else { continue };
+                        connections.spawn(relay(client, server, passed.clone()));
+                    }
+                    () = reach(&passed, limit) => {
+                        limit = usize::MAX;
+                        connections.shutdown().await;
+                        let back = Instant::now() + Duration::from_secs(3);
+                        while let Ok(Ok(refused)) = timeout_at(back, socket.accept()).await {
+                            drop(refused);
+                        }
                     }
                 }
-                let Ok(server) = TcpStream::connect(&registry).await else { continue };
-                let (from, mut answer) = client.into_split();
-                let (mut back, to) = server.into_split();
-                let (sent, is_dead) = (Arc::clone(&sent), Arc::clone(&is_dead));
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = count(from, to, &sent, limit, &is_dead) => {}
-                        _ = tokio::io::copy(&mut back, &mut answer) => {}
-                    }
-                });
             }
         });
-        Self { address, died, task }
-    }
-
-    fn has_died(&self) -> bool {
-        self.died.load(Relaxed)
+        Self { address, task }
     }
 }
 
-impl Drop for DyingRegistry {
+impl Drop for Relay {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Passes on what a client sends, until all have sent so much, the first time.
-async fn count(
-    mut from: OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    sent: &AtomicUsize,
-    limit: usize,
-    died: &AtomicBool,
-) {
+/// Until one side closes, or its other end can't be written to.
+async fn relay(client: TcpStream, server: TcpStream, passed: Passed) {
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::join!(pass(from_client, to_server, &passed), pass(from_server, to_client, &passed));
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, passed: &Passed) {
     let mut bytes = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        let total = sent.fetch_add(read, Relaxed) + read;
-        if total > limit && !died.swap(true, Relaxed) {
-            return;
-        }
+        passed.send_modify(|passed| *passed += read);
         if to.write_all(&bytes[..read]).await.is_err() {
             return;
         }
