@@ -56,7 +56,7 @@ notebook-tests: ## The notebook executed, and its events read by the SDK that it
 	cd examples/iris && $$(./venv) -m unittest discover
 	KANARIA_PYTHON=$$(examples/iris/venv) cargo test --locked --workspace --test python -- --ignored
 
-bentoml-tests: ## Archives and Dockerfiles of real releases of BentoML, 0.9 to 1.4; the first time installs them, some 10 minutes
+bentoml-tests: ## Archives and Dockerfiles of real releases of BentoML, 0.9 to 1.4; the first time installs them, some 2 minutes
 	cargo test --locked --workspace --test generations -- --ignored --nocapture
 	cargo test --locked --workspace --test recipes -- --ignored --nocapture
 

@@ -5,10 +5,10 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-/// What pip would choose by itself for these old releases no longer works together.
+/// What an installer would choose by itself for these old releases no longer works together.
 const OLD: &[&str] = &[
     "protobuf<3.21",
     "grpcio<1.50",
@@ -57,11 +57,19 @@ fn environment(name: &str, release: &str, interpreter: &Path, requirements: &[&s
     let _ = fs::remove_dir_all(&place); // one that was not finished
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     run(Command::new(interpreter).args(["-m", "venv"]).arg(&place));
-    let mut pip = Command::new(place.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--prefer-binary", "--disable-pip-version-check"]);
-    run(pip.arg(format!("bentoml=={release}")).args(requirements));
+    let mut uv = Command::new(uv());
+    uv.args(["pip", "install", "--quiet", "--python"]).arg(place.join("bin/python"));
+    run(uv.arg(format!("bentoml=={release}")).args(requirements));
     fs::write(place.join("complete"), "").unwrap();
     place
+}
+
+/// The one that the example's environment has, and a fraction of the time that pip takes.
+fn uv() -> PathBuf {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/iris/venv");
+    let output = Command::new(venv).stderr(Stdio::inherit()).output().unwrap();
+    let python = String::from_utf8(output.stdout).unwrap();
+    Path::new(python.trim()).with_file_name("uv")
 }
 
 /// Where what was built or installed once is kept.
