@@ -64,7 +64,7 @@ bentoml-tests: ## Archives and Dockerfiles of real releases of BentoML, 0.9 to 1
 BROWSER := tests/browser
 .PHONY: browser
 browser:
-	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || apt-get install -qq -y chromium
+	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || apt-get install -qq -y --no-install-recommends chromium
 	@[ $(BROWSER)/node_modules/.package-lock.json -nt $(BROWSER)/package-lock.json ] || npm ci --prefix $(BROWSER) --silent --no-audit --no-fund
 	@cargo build -q --locked -p release-page --example sample-page
 
