@@ -81,6 +81,10 @@ cluster-tests: images browser ## The tests on the real cluster and on its real p
 	cargo test --locked --workspace --test server -- --ignored
 	cargo test --locked --workspace --test cluster -- --ignored --skip soak:: --skip figures:: --test-threads=$(CLUSTER_TEST_THREADS)
 
+# To be small, what is released is optimised for ten minutes and more, which these tests need not wait for.
+cluster-tests: PROFILE = quick
+PROFILE = release
+
 # Releases wait more than they compute, so a few can go on at once on two cores.
 CLUSTER_TEST_THREADS ?= 4
 
@@ -116,8 +120,8 @@ linux/amd64 linux/arm64: linux/%:
 	@rm -rf $(CONTEXT)/out/$* && mkdir -p $(CONTEXT)/out/$*
 	@cp /etc/ssl/certs/ca-certificates.crt $(CONTEXT)/out/
 	@$(if $(CRATES),echo "compiling the steps and services for $(target)")
-	@$(if $(CRATES),$(STATIC) $(cargo) --locked --release --target $(target) $(patsubst %,-p %,$(CRATES) model))
-	@$(if $(CRATES),cp $(CRATES:%=target/$(target)/release/%) $(CONTEXT)/out/$*/)
+	@$(if $(CRATES),$(STATIC) $(cargo) --locked --profile $(PROFILE) --target $(target) $(patsubst %,-p %,$(CRATES) model))
+	@$(if $(CRATES),cp $(patsubst %,target/$(target)/$(PROFILE)/%,$(CRATES) model) $(CONTEXT)/out/$*/)
 	@$(if $(filter kaniko,$(IMAGES)),echo "compiling kaniko for $@")
 	@$(if $(filter kaniko,$(IMAGES)),cd cluster/go/kaniko && CGO_ENABLED=0 GOARCH=$* go build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(CONTEXT)/out/$*/ tool)
 

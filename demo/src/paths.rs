@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The folder of this tree.
 pub fn tree() -> Result<PathBuf> {
@@ -12,11 +12,9 @@ pub fn tree() -> Result<PathBuf> {
         .context("failed to find the tree")
 }
 
-/// A static binary that `make images` built, whichever libc it took.
+/// A static binary as `make images` put it into an image.
 pub fn built(name: &str) -> Result<PathBuf> {
-    let target = tree()?.join("target");
-    let places = ["musl", "gnu"]
-        .map(|libc| target.join(format!("x86_64-unknown-linux-{libc}/release/{name}")));
-    let built = places.into_iter().find(|path| path.exists());
-    built.with_context(|| format!("failed to find `{name}`: `make images` builds it"))
+    let built = tree()?.join("target/images/context/out/amd64").join(name);
+    ensure!(built.exists(), "failed to find `{name}`: `make images` builds it");
+    Ok(built)
 }
