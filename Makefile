@@ -86,7 +86,7 @@ cluster-tests: PROFILE = quick
 PROFILE = release
 
 # Releases wait more than they compute, so a few can go on at once on two cores.
-CLUSTER_TEST_THREADS ?= 4
+CLUSTER_TEST_THREADS ?= 6
 
 images: $(if $(ELSEWHERE),,cluster-up) $(subst $(comma), ,$(PLATFORMS)) ## Build all images and push them to REGISTRY: the cluster's, or one of yours
 	@for image in $(IMAGES); do \

@@ -24,6 +24,10 @@ pub(crate) async fn in_namespace(name: &str, scenario: impl AsyncFnOnce(Site)) {
     let namespace = site.namespace.clone();
     scenario(site).await;
     cluster.kubectl(["delete", "namespace", &namespace, "--wait=false"]).unwrap();
+    // An EventListener that is told to end computes until it is killed, half a minute later.
+    cluster
+        .kubectl(["delete", "pods", "--all", "-n", &namespace, "--grace-period=1", "--wait=false"])
+        .unwrap();
 }
 
 /// The cluster that runs.
