@@ -139,8 +139,8 @@ pub(super) struct Field {
     any: u64,
     /// The last is [`Class::Missing`].
     pub(super) categories: Vec<Category>,
-    /// Whether each side has filled it on this rung.
-    given: [bool; 2],
+    /// Whether the baseline has filled it on this rung.
+    given: bool,
 }
 
 enum Kind {
@@ -202,7 +202,7 @@ impl Field {
             any: Name { field: name.to_owned(), given: Given::Any }.key(),
             kind,
             categories: Vec::new(),
-            given: [false; 2],
+            given: false,
         };
         let plain = |(class, weight)| Category::new(class, weight, rules.test(&[], rung));
         field.categories = classes.map(plain).collect();
@@ -270,7 +270,7 @@ impl Field {
 
     /// Whether the baseline has filled it on this rung.
     pub(super) fn is_given(&self) -> bool {
-        self.is_settled() && self.given[1]
+        self.is_settled() && self.given
     }
 
     fn totals(&self, tally: &Tally) -> [f64; 2] {
@@ -319,13 +319,12 @@ impl Field {
 
     /// The next rung.
     pub(super) fn begin_rung(&mut self) {
-        self.given = [false; 2];
+        self.given = false;
         self.categories.iter_mut().for_each(Category::begin_rung);
     }
 
     pub(super) fn look(&mut self, tally: &Tally, gap: bool, bets: bool) {
-        let totals = self.totals(tally);
-        self.given = [0, 1].map(|side| self.given[side] || !gap && totals[side] > 0.0);
+        self.given |= !gap && self.totals(tally)[1] > 0.0;
         let counts = self.counts(tally);
         for (category, counts) in self.categories.iter_mut().zip(counts) {
             category.look(counts, gap, bets);
